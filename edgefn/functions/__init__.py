@@ -1,0 +1,1 @@
+"""The home of functions: their bundles, versions, warm sandboxes and logs."""

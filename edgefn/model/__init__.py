@@ -1,0 +1,1 @@
+"""The nouns: values that every floor shares. No I/O, no clock, no loop."""

@@ -1,0 +1,100 @@
+"""What can go wrong with one request: whose fault it is, and whether a retry may help.
+
+They become a status and an X-Cache value in one place, `edgefn.proxy.failures`.
+"""
+
+from enum import StrEnum
+
+
+class Fault(StrEnum):
+    """Who is to blame."""
+
+    VIEWER = "viewer"
+    FUNCTION = "function"
+    ORIGIN = "origin"
+    EDGE = "edge"
+
+
+class EdgeError(Exception):
+    """The root of all errors that end a request."""
+
+    fault = Fault.EDGE
+    retryable = False
+
+
+class BadRequestError(EdgeError):
+    """The viewer's message can't be served. `status` is what it deserves; the connection closes after it."""
+
+    fault = Fault.VIEWER
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class ViewerGoneError(EdgeError):
+    """The viewer hung up before its message, or our answer, was complete."""
+
+    fault = Fault.VIEWER
+
+
+class OriginFailure(StrEnum):
+    """How an origin failed, named as in the access log's detailed result types."""
+
+    DNS = "OriginDnsError"
+    CONNECT = "OriginConnectError"
+    TLS = "OriginTlsError"
+    CONNECT_TIMEOUT = "OriginConnectTimeout"
+    READ_TIMEOUT = "OriginReadTimeout"
+    INVALID_RESPONSE = "OriginInvalidResponseError"
+    HEADER_TOO_BIG = "OriginHeaderTooBigError"
+    CLOSED = "OriginCommError"
+    WRITE = "OriginWriteError"
+    REFUSED = "OriginRefused"
+
+
+class OriginError(EdgeError):
+    """The origin gave no usable answer."""
+
+    fault = Fault.ORIGIN
+
+    def __init__(self, failure: OriginFailure, why: str) -> None:
+        super().__init__(why)
+        self.failure = failure
+
+    @property
+    def retryable(self) -> bool:  # type: ignore[override]  # a fact of the instance here
+        """Return whether nothing of the request can have reached the origin."""
+        return self.failure in {OriginFailure.CONNECT, OriginFailure.CONNECT_TIMEOUT}
+
+
+class FunctionFault(StrEnum):
+    """The three ways in which a function fails a request, as X-Cache names them."""
+
+    EXECUTION = "LambdaExecutionError"
+    VALIDATION = "LambdaValidationError"
+    LIMIT = "LambdaLimitExceeded"
+
+
+class FunctionError(EdgeError):
+    """A function broke, returned what it may not, or could not be run for lack of room.
+
+    `function` is "name:version"; `field` and `rule` tell for VALIDATION what was wrong where.
+    """
+
+    fault = Fault.FUNCTION
+
+    def __init__(self, kind: FunctionFault, function: str, why: str, *, field: str = "", rule: str = "") -> None:
+        super().__init__(why)
+        self.kind = kind
+        self.function = function
+        self.field = field
+        self.rule = rule
+
+
+class SettingsError(Exception):
+    """The configuration is wrong. Each problem names file, line, key, what is wrong and what would be right."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -1,0 +1,143 @@
+"""Requests and responses, as every floor above the wire sees them.
+
+Framing is not here: `wire` derives Content-Length, Transfer-Encoding and Connection from the body.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from edgefn.model.headers import NO_HEADERS, Headers
+from edgefn.model.origin import Origin
+from edgefn.model.trail import Trail
+
+
+class Body(Protocol):
+    """A message body, read once, from front to back. Whoever holds it must read it to its end or close it."""
+
+    @property
+    def length(self) -> int | None:
+        """Its bytes in all, when known before it is read; 0 for no body."""
+
+    @property
+    def trailers(self) -> Headers:
+        """The trailer fields; known once the body has been read to its end."""
+
+    def buffered(self) -> bytes | None:
+        """Take the whole body if it needs no waiting, else None and nothing is taken."""
+
+    async def read(self) -> bytes:
+        """Return the next bytes, `b""` at the end.
+
+        Raises an `EdgeError` when the sender broke off, was too slow, or broke the framing.
+        """
+
+    def close(self) -> None:
+        """Give up the rest. Harmless after the end and when repeated."""
+
+
+class BytesBody:
+    """A body that is all here."""
+
+    __slots__ = ("_data", "length")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.length: int | None = len(data)
+
+    @property
+    def trailers(self) -> Headers:
+        """Return no fields."""
+        return NO_HEADERS
+
+    def buffered(self) -> bytes | None:
+        """Take what is left."""
+        data, self._data = self._data, b""
+        return data
+
+    async def read(self) -> bytes:
+        """Return what is left, then `b""`."""
+        data, self._data = self._data, b""
+        return data
+
+    def close(self) -> None:
+        """Drop what is left."""
+        self._data = b""
+
+
+def no_body() -> Body:
+    """Return a body of no bytes."""
+    return BytesBody(b"")
+
+
+class Duplex(Protocol):
+    """The far side of an upgraded connection (RFC 9110 section 7.8): bytes both ways until one side ends."""
+
+    async def read(self) -> bytes:
+        """Return the next bytes, `b""` once the far side has ended."""
+
+    async def write(self, data: bytes) -> None:
+        """Send `data`, waiting while the far side is slow."""
+
+    def end(self) -> None:
+        """Say that no more will be written."""
+
+    def close(self) -> None:
+        """Drop the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who asks, by the connection. `tls` is None on a plain one, else `(version, cipher)`."""
+
+    ip: str
+    port: int
+    tls: tuple[str, str] | None = None
+
+
+Interim = Callable[[int, Headers], None]
+"""Sends one 1xx response (status, fields) to the viewer at once."""
+
+
+def _drop_interim(status: int, headers: Headers) -> None:
+    del status, headers
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. `query` is the raw text behind `?`, None when there was no `?`.
+
+    `origin` is where it is bound, from origin-request on. `id` is X-Amz-Cf-Id. `version` is "1.1" or "1.0".
+    """
+
+    method: str
+    path: str
+    query: str | None
+    headers: Headers
+    body: Body
+    viewer: Viewer
+    id: str
+    trail: Trail
+    version: str = "1.1"
+    origin: Origin | None = None
+    interim: Interim = _drop_interim
+
+    @property
+    def target(self) -> str:
+        """Return path and query as they stand in a request line."""
+        return self.path if self.query is None else f"{self.path}?{self.query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One final response. `from_origin_error`: the origin itself answered >= 400, whatever became of it since.
+
+    `tunnel` is set with status 101 only.
+    """
+
+    status: int
+    reason: str
+    headers: Headers
+    body: Body = field(default_factory=no_body)
+    from_origin_error: bool = False
+    tunnel: Duplex | None = None

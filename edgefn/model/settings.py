@@ -1,0 +1,217 @@
+"""The whole configuration as frozen values. Made by `edgefn.configuration`; swapped whole, never edited.
+
+Sizes are bytes and times seconds, unless a field says otherwise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from edgefn.model.hook import Event
+from edgefn.model.origin import Origin
+
+
+class Selecting(StrEnum):
+    """How a `Selection` reads its names."""
+
+    ALL = "all"
+    NONE = "none"
+    ONLY = "only"
+    EXCEPT = "except"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which headers, cookies or query parameters are meant. Header names are lower-case."""
+
+    mode: Selecting
+    names: tuple[str, ...] = ()
+
+
+ALL = Selection(Selecting.ALL)
+NONE = Selection(Selecting.NONE)
+
+
+@dataclass(frozen=True, slots=True)
+class CachePolicy:
+    """A route's cache settings (AWS: cache policy). TTLs as in CloudFront's table; all zero is no floor at all.
+
+    `enabled` False is CachingDisabled: nothing is stored, nothing collapsed.
+    `headers`, `cookies` and `query` are what enters the key; header names are lower-case.
+    """
+
+    enabled: bool = True
+    min_ttl: float = 0.0
+    default_ttl: float = 0.0
+    max_ttl: float = 31_536_000.0
+    headers: tuple[str, ...] = ()
+    cookies: Selection = NONE
+    query: Selection = ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """What of the viewer's request the origin gets (AWS: origin request policy).
+
+    `viewer_host`: the viewer's Host goes on instead of the origin's.
+    `added` are the CloudFront-* headers to add, by canonical name.
+    What is in the cache key goes to the origin in any case.
+    """
+
+    headers: Selection = ALL
+    cookies: Selection = ALL
+    query: Selection = ALL
+    viewer_host: bool = False
+    added: tuple[str, ...] = ()
+
+
+class ViewerProtocol(StrEnum):
+    """AWS's ViewerProtocolPolicy."""
+
+    ALLOW_ALL = "allow-all"
+    REDIRECT_TO_HTTPS = "redirect-to-https"
+    HTTPS_ONLY = "https-only"
+
+
+@dataclass(frozen=True, slots=True)
+class HookSettings:
+    """Which function runs at a hook. `qualifier` is a version or an alias; "" is the configured code."""
+
+    function: str
+    qualifier: str = ""
+    include_body: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSettings:
+    """A path pattern and what holds below it (AWS: cache behavior). `origin` names an origin or an origin group."""
+
+    path: str
+    origin: str
+    viewer_protocol: ViewerProtocol = ViewerProtocol.ALLOW_ALL
+    cache: CachePolicy = field(default_factory=CachePolicy)
+    forwarding: Forwarding = field(default_factory=Forwarding)
+    hooks: Mapping[Event, HookSettings] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OriginGroup:
+    """A primary and a secondary origin, and the statuses on which the second one is asked."""
+
+    id: str
+    members: tuple[str, str]
+    statuses: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """A custom error response: for `status`, the page at `path`, sent as `response_status` (None: unchanged)."""
+
+    status: int
+    path: str
+    response_status: int | None = None
+    ttl: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSettings:
+    """A function and its limits. `path` is absolute: a directory, or one source file. `memory` in MB as AWS.
+
+    `concurrency` bounds the sandboxes, and so the invocations at one time; `provisioned` are started ahead.
+    `network` lists the "host:port" that it may connect to; empty: no network at all.
+    """
+
+    name: str
+    path: str
+    runtime: str
+    handler: str = "index.handler"
+    timeout: float = 5.0
+    memory: int = 128
+    environment: Mapping[str, str] = field(default_factory=dict)
+    concurrency: int = 8
+    provisioned: int = 0
+    idle_timeout: float = 300.0
+    network: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Paths of a PEM chain and its key; served to the names that the certificate itself lists."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One viewer address; with certificates it speaks TLS (the first one when SNI matches none)."""
+
+    host: str
+    port: int
+    certificates: tuple[Certificate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerLimits:
+    """What a viewer may send and how slowly (CloudFront's quotas). Sizes in bytes."""
+
+    headers_size: int = 32_768
+    headers_count: int = 256
+    url_size: int = 8_192
+    body_size: int = 64 * 1024**3
+    headers_timeout: float = 30.0
+    keepalive_timeout: float = 60.0
+    stall_timeout: float = 60.0
+    connections: int = 10_000
+
+
+class QuotaProfile(StrEnum):
+    """Which of AWS's quota tables holds for functions."""
+
+    AWS_2025 = "aws-2025"
+    AWS_LEGACY = "aws-legacy"
+
+
+class SandboxMode(StrEnum):
+    """How weak a sandbox the operator accepts."""
+
+    REQUIRED = "required"
+    LANDLOCK = "landlock"
+    NONE_I_KNOW = "none-i-know"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSettings:
+    """`user`: whom to become before a sandbox starts, when edgefn itself is root. "" picks edgefn, then nobody."""
+
+    mode: SandboxMode = SandboxMode.REQUIRED
+    user: str = ""
+    parked: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One location. `routes` end with the catch-all. `resolve` maps a domain to "host:port", for tests."""
+
+    location: str
+    listen: tuple[Listen, ...]
+    routes: tuple[RouteSettings, ...]
+    origins: Mapping[str, Origin]
+    origin_groups: Mapping[str, OriginGroup] = field(default_factory=dict)
+    functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
+    admin: tuple[str, int] | None = ("127.0.0.1", 8081)
+    workers: int = 1
+    data_dir: str = "./var"
+    cache_memory: int = 256 * 1024**2
+    cache_disk: int = 0
+    default_root_object: str = ""
+    error_pages: Mapping[int, ErrorPage] = field(default_factory=dict)
+    quotas: QuotaProfile = QuotaProfile.AWS_2025
+    viewer: ViewerLimits = field(default_factory=ViewerLimits)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    geo_database: str = ""
+    distribution_id: str = "EDGEFN00000000"
+    distribution_domain: str = ""
+    resolve: Mapping[str, str] = field(default_factory=dict)
+    access_log: str = "-"
+    drain_timeout: float = 30.0

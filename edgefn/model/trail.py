@@ -1,0 +1,53 @@
+"""What happened to one request: the one source of the access log, X-Cache, Cache-Status and metrics."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Result(StrEnum):
+    """X-Cache's first word; AWS: x-edge-result-type."""
+
+    HIT = "Hit"
+    REFRESH_HIT = "RefreshHit"
+    MISS = "Miss"
+    ERROR = "Error"
+    REDIRECT = "Redirect"
+    LAMBDA_GENERATED_RESPONSE = "LambdaGeneratedResponse"
+    LAMBDA_EXECUTION_ERROR = "LambdaExecutionError"
+    LAMBDA_VALIDATION_ERROR = "LambdaValidationError"
+    LAMBDA_LIMIT_EXCEEDED = "LambdaLimitExceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class HookRun:
+    """One invocation of a hook's function. `seconds` is wall time as the request felt it."""
+
+    event: str
+    function: str
+    outcome: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OriginAttempt:
+    """One try at one origin. `outcome` is the status, or the `OriginFailure`'s name."""
+
+    origin: str
+    outcome: str
+    seconds: float
+    reused: bool
+
+
+@dataclass(slots=True)
+class Trail:
+    """Filled in along the walk; read when the response has gone out. `started` is on the monotonic clock."""
+
+    started: float = 0.0
+    route: str = ""
+    result: Result = Result.MISS
+    detail: str = ""
+    cache: str = ""
+    cache_reason: str = ""
+    hooks: list[HookRun] = field(default_factory=list)
+    attempts: list[OriginAttempt] = field(default_factory=list)
+    first_byte: float = 0.0

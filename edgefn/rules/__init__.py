@@ -1,0 +1,1 @@
+"""Pure verdicts: functions of facts and `now`, each with its reason."""

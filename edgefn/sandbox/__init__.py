@@ -1,0 +1,1 @@
+"""Where functions run: one promise (`base`), several ways to keep it."""

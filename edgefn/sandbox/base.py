@@ -1,0 +1,96 @@
+"""The promise of every sandbox: run one event, under limits, and say what came of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What to run: one immutable version of a function, its files in the readable directory `root`.
+
+    `memory` in MB; `init_timeout` and `timeout` in seconds; `network` lists allowed "host:port".
+    `function` is the name that the function itself sees, `arn` its invoked ARN.
+    """
+
+    function: str
+    version: str
+    arn: str
+    root: str
+    runtime: str
+    handler: str
+    timeout: float
+    memory: int
+    environment: Mapping[str, str]
+    network: tuple[str, ...] = ()
+    init_timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One event for a function. `event` is JSON; `id` a UUID; `deadline` seconds from now.
+
+    `body`, when not None, is put base64-encoded into `Records[0].cf.request.body.data` inside the sandbox.
+    """
+
+    id: str
+    event: bytes
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one invocation took. Times in seconds, memory in bytes; `init` is None on a warm start."""
+
+    wall: float
+    cpu: float = 0.0
+    memory: int = 0
+    init: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The function came to an end; `result` is what it returned, as JSON."""
+
+    result: bytes
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The function threw, crashed, or could not be started. `type` and `message` as in AWS's error document."""
+
+    type: str
+    message: str
+    trace: tuple[str, ...]
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """The function was stopped at its time limit."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class OverLimit:
+    """The function was not run: no room, or it is backing off after crashes. `reason` is for the log."""
+
+    reason: str
+
+
+Outcome = Returned | Failed | TimedOut | OverLimit
+
+Log = Callable[[str, str], None]
+"""Takes (request id or "", text): output of a function, without its final newline."""
+
+
+class Sandbox(Protocol):
+    """The sandboxes of one version. `run` never raises for what the function does."""
+
+    async def run(self, invocation: Invocation) -> Outcome:
+        """Run one event to its end or its limit. Cancelling stops the function."""
+
+    async def close(self) -> None:
+        """Stop everything that runs, and wait until it is gone."""

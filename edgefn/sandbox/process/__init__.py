@@ -1,0 +1,1 @@
+"""Node.js and Python functions in locked-down subprocesses."""

@@ -1,0 +1,40 @@
+"""The promise of every store of cached responses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgefn.model.headers import Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One response as it was stored. Times are wall-clock seconds since the epoch.
+
+    `vary` are the request's values of the fields that its Vary names, lower-case name and joined value (None: absent).
+    `lifetime` is its freshness lifetime in seconds and `initial_age` its age on arrival (RFC 9111 section 4.2).
+    """
+
+    status: int
+    reason: str
+    headers: Headers
+    body: bytes
+    requested_at: float
+    received_at: float
+    lifetime: float
+    initial_age: float
+    vary: tuple[tuple[str, str | None], ...] = ()
+    from_origin_error: bool = False
+
+
+class Store(Protocol):
+    """Keeps the variants of each key; bounded in bytes. Lookups never wait."""
+
+    def get(self, key: str) -> Sequence[Stored]:
+        """Return the variants stored under `key`, newest first; empty when there are none."""
+
+    def put(self, key: str, stored: Stored) -> None:
+        """Add a variant, in place of one with the same `vary`."""
+
+    def remove(self, key: str) -> None:
+        """Drop all variants of `key`. Harmless when there are none."""

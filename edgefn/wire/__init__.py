@@ -1,0 +1,1 @@
+"""Bytes to messages and back, on both sides of the proxy."""
