@@ -39,16 +39,12 @@ class Body(Protocol):
 class BytesBody:
     """A body that is all here."""
 
-    __slots__ = ("_data", "length")
+    __slots__ = ("_data", "length", "trailers")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, trailers: Headers = NO_HEADERS) -> None:
         self._data = data
         self.length: int | None = len(data)
-
-    @property
-    def trailers(self) -> Headers:
-        """Return no fields."""
-        return NO_HEADERS
+        self.trailers = trailers
 
     def buffered(self) -> bytes | None:
         """Take what is left."""
@@ -132,7 +128,7 @@ class Request:
 class Response:
     """One final response. `from_origin_error`: the origin itself answered >= 400, whatever became of it since.
 
-    `tunnel` is set with status 101 only.
+    `origin_status` is what the origin itself answered, 0 when no origin did. `tunnel` is set with status 101 only.
     """
 
     status: int
@@ -140,4 +136,5 @@ class Response:
     headers: Headers
     body: Body = field(default_factory=no_body)
     from_origin_error: bool = False
+    origin_status: int = 0
     tunnel: Duplex | None = None

@@ -1,0 +1,44 @@
+"""The START, END and REPORT lines of an invocation, in the text form that AWS Lambda writes."""
+
+import math
+
+from edgefn.sandbox.base import Code, Failed, Outcome, OverLimit, Returned, TimedOut, Usage
+
+
+def start_line(code: Code, invocation_id: str) -> str:
+    """Return the line that opens an invocation."""
+    return f"START RequestId: {invocation_id} Version: {code.version}"
+
+
+def closing_lines(code: Code, invocation_id: str, outcome: Outcome, timestamp: str) -> tuple[str, ...]:
+    """Return the lines that close an invocation: what went wrong, END and REPORT. `timestamp` is ISO 8601."""
+    match outcome:
+        case Returned(usage=usage):
+            return (_end(invocation_id), _report(code, invocation_id, usage, ""))
+        case Failed(type=kind, message=message, trace=trace, usage=usage):
+            told = "\r".join((f"[ERROR] {kind}: {message}", *trace))
+            status = f"\tStatus: error\tError Type: {kind}"
+            return (
+                f"{timestamp}\t{invocation_id}\t{told}",
+                _end(invocation_id),
+                _report(code, invocation_id, usage, status),
+            )
+        case TimedOut(usage=usage):
+            told = f"{timestamp} {invocation_id} Task timed out after {code.timeout:.2f} seconds"
+            return (told, _end(invocation_id), _report(code, invocation_id, usage, "\tStatus: timeout"))
+        case OverLimit(reason=reason):
+            return (f"{timestamp}\t{invocation_id}\t[ERROR] LimitExceeded: {reason}", _end(invocation_id))
+
+
+def _end(invocation_id: str) -> str:
+    return f"END RequestId: {invocation_id}"
+
+
+def _report(code: Code, invocation_id: str, usage: Usage, status: str) -> str:
+    duration = usage.wall * 1000
+    init = "" if usage.init is None else f"\tInit Duration: {usage.init * 1000:.2f} ms"
+    return (
+        f"REPORT RequestId: {invocation_id}\tDuration: {duration:.2f} ms\tBilled Duration: {math.ceil(duration)} ms"
+        f"\tMemory Size: {code.memory} MB\tMax Memory Used: {math.ceil(usage.memory / 1024**2)} MB"
+        f"{init}{status}"
+    )

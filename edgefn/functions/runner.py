@@ -1,0 +1,46 @@
+"""One function, ready to run: its sandboxes and its log."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgefn.functions.report import closing_lines, start_line
+from edgefn.sandbox.base import Code, Invocation, Outcome, Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a runner is told of the world: fresh UUIDs, the time as ISO 8601, and where log lines go."""
+
+    new_id: Callable[[], str]
+    timestamp: Callable[[], str]
+    log: Callable[[str, str], None]
+    """Takes (function name, line)."""
+
+
+class Runner:
+    """Runs events of one version of one function and writes START, END and REPORT around each."""
+
+    def __init__(self, name: str, code: Code, sandbox: Sandbox, surroundings: Surroundings) -> None:
+        self.name = name
+        self.code = code
+        self._sandbox = sandbox
+        self._around = surroundings
+
+    @property
+    def label(self) -> str:
+        """Return "name:version", as logs name it."""
+        return f"{self.name}:{self.code.version}"
+
+    async def run(self, event: bytes, body: bytes | None) -> Outcome:
+        """Run one event (JSON); `body` is put into it, base64-encoded, inside the sandbox. Never raises."""
+        invocation = Invocation(self._around.new_id(), event, body)
+        log = self._around.log
+        log(self.name, start_line(self.code, invocation.id))
+        outcome = await self._sandbox.run(invocation)
+        for line in closing_lines(self.code, invocation.id, outcome, self._around.timestamp()):
+            log(self.name, line)
+        return outcome
+
+    async def close(self) -> None:
+        """Stop its sandboxes."""
+        await self._sandbox.close()

@@ -1,0 +1,37 @@
+"""One line per request, from its trail: what was asked, what went out, and why."""
+
+from edgefn.model.message import Request, Response
+from edgefn.model.trail import Trail
+
+
+def access_line(
+    when: str, request: Request | None, request_id: str, response: Response, trail: Trail, *, sent: int, seconds: float
+) -> str:
+    """Return the access log line. `when` is ISO 8601; `sent` counts body bytes; `request` is None for a malformed one."""
+    viewer = "-" if request is None else request.viewer.ip
+    asked = '"-"' if request is None else f'"{request.method} {_shown(request.target)} HTTP/{request.version}"'
+    fields = [when, viewer, asked, str(response.status), str(sent), f"{seconds * 1000:.1f}ms", trail.result.value]
+    fields.append(f"id={request_id}")
+    if trail.route:
+        fields.append(f"route={trail.route}")
+    if trail.cache_reason:
+        fields.append(f"cache={trail.cache_reason}")
+    fields.extend(
+        f"{run.event}={run.function}/{run.outcome}/{run.seconds * 1000:.1f}ms" for run in trail.hooks
+    )
+    fields.extend(
+        f"origin={attempt.origin or 'dynamic'}/{attempt.outcome}/{attempt.seconds * 1000:.1f}ms"
+        for attempt in trail.attempts
+    )
+    if trail.detail:
+        fields.append(f'detail="{_shown(trail.detail)}"')
+    return " ".join(fields)
+
+
+def _shown(text: str) -> str:
+    """Return `text` such that it stays one line and can't close its quotes."""
+    if text.isprintable() and '"' not in text:
+        return text
+    return "".join(
+        character if character.isprintable() and character != '"' else f"\\x{ord(character):02x}" for character in text
+    )

@@ -1,0 +1,132 @@
+"""Hooks: a function at a moment of the walk. Builds the event, runs it, and lets the contract judge the result."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from edgefn.functions.runner import Runner
+from edgefn.model.errors import FunctionError, FunctionFault
+from edgefn.model.hook import Event, Quotas
+from edgefn.model.message import Request, Response
+from edgefn.model.trail import HookRun, Result, Trail
+from edgefn.proxy.exposing import expose
+from edgefn.rules.contract import Violation, judge_request, judge_response
+from edgefn.rules.event import EventConfig, request_event, response_event
+from edgefn.sandbox.base import Failed, Outcome, OverLimit, Returned, TimedOut
+
+Message = TypeVar("Message", Request | Response, Response)
+
+_THROTTLED = "The Lambda function associated with the CloudFront distribution was throttled."
+_INVALID = (
+    "The Lambda function associated with the CloudFront distribution is invalid "
+    "or doesn't have the required permissions."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A function bound to one event of one route. `now` is the monotonic clock, in seconds."""
+
+    event: Event
+    runner: Runner
+    include_body: bool
+    quotas: Quotas
+    config: EventConfig
+    now: Callable[[], float]
+
+    async def on_request(self, request: Request) -> Request | Response:
+        """Run a viewer-request or origin-request function. Raises `FunctionError`."""
+        exposed = None
+        if self.include_body:
+            body, exposed = await expose(request.body, self.quotas.body_exposed)
+            request = replace(request, body=body)
+        event = request_event(self.event, self.config, request, exposed)
+        result = await self._run(event, None if exposed is None else exposed.data, request.trail)
+        return self._accept(judge_request(self.event, request, exposed, result, self.quotas))
+
+    async def on_response(self, asked: Request, response: Response) -> Response:
+        """Run an origin-response or viewer-response function. Raises `FunctionError`."""
+        event = response_event(self.event, self.config, asked, response)
+        try:
+            result = await self._run(event, None, asked.trail)
+            return self._accept(judge_response(self.event, asked, response, result, self.quotas))
+        except BaseException:
+            response.body.close()
+            raise
+
+    async def _run(self, event: bytes, body: bytes | None, trail: Trail) -> bytes:
+        began = self.now()
+        outcome = await self.runner.run(event, body)
+        trail.hooks.append(HookRun(self.event, self.runner.label, type(outcome).__name__, self.now() - began))
+        return self._result(outcome)
+
+    def _result(self, outcome: Outcome) -> bytes:
+        label = self.runner.label
+        match outcome:
+            case Returned(result=result):
+                return result
+            case Failed(type=kind, message=message):
+                raise FunctionError(FunctionFault.EXECUTION, label, _INVALID, rule=f"{kind}: {message}")
+            case TimedOut():
+                timed_out = f"Task timed out after {self.runner.code.timeout:.2f} seconds"
+                raise FunctionError(FunctionFault.EXECUTION, label, _INVALID, rule=timed_out)
+            case OverLimit(reason=reason):
+                raise FunctionError(FunctionFault.LIMIT, label, _THROTTLED, rule=reason)
+
+    def _accept(self, judged: Message | Violation) -> Message:
+        if isinstance(judged, Violation):
+            raise FunctionError(
+                FunctionFault.VALIDATION, self.runner.label, judged.sentence, field=judged.field, rule=judged.rule
+            )
+        return judged
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """The hooks of one route; None where it has none."""
+
+    at_viewer_request: Hook | None = None
+    at_origin_request: Hook | None = None
+    at_origin_response: Hook | None = None
+    at_viewer_response: Hook | None = None
+
+    @classmethod
+    def of(cls, bound: Mapping[Event, Hook]) -> "Hooks":
+        """Return the hooks in `bound`, each at its event."""
+        return cls(*(bound.get(event) for event in Event))
+
+    @property
+    def on_viewer_side(self) -> bool:
+        """Return whether a function runs on every request, hit or miss."""
+        return self.at_viewer_request is not None or self.at_viewer_response is not None
+
+    async def viewer_request(self, request: Request) -> Request | Response:
+        """Return what to look up, or the answer."""
+        if self.at_viewer_request is None:
+            return request
+        asked = await self.at_viewer_request.on_request(request)
+        if isinstance(asked, Response):
+            request.trail.result = Result.LAMBDA_GENERATED_RESPONSE
+        return asked
+
+    async def origin_request(self, request: Request) -> Request | Response:
+        """Return what to send, or the answer in the origin's stead."""
+        if self.at_origin_request is None:
+            return request
+        asked = await self.at_origin_request.on_request(request)
+        if isinstance(asked, Response):
+            request.trail.detail = "MissGeneratedResponse"
+            return replace(asked, from_origin_error=asked.status >= 400)
+        return asked
+
+    async def origin_response(self, asked: Request, response: Response) -> Response:
+        """Return what to store."""
+        if self.at_origin_response is None or response.tunnel is not None:
+            return response
+        return await self.at_origin_response.on_response(asked, response)
+
+    async def viewer_response(self, asked: Request, response: Response) -> Response:
+        """Return what to send."""
+        if self.at_viewer_response is None or response.tunnel is not None:
+            return response
+        return await self.at_viewer_response.on_response(asked, response)

@@ -1,0 +1,85 @@
+"""The origin side of one route: what is sent where, and when the second origin of a group is asked."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from edgefn.model.errors import OriginError, OriginFailure
+from edgefn.model.message import Request, Response
+from edgefn.model.origin import Origin
+from edgefn.model.settings import RouteSettings
+from edgefn.model.trail import OriginAttempt
+from edgefn.rules.forwarding import EdgeFacts, finish, to_origin
+from edgefn.rules.response_headers import from_origin
+
+_SAFE_TO_REPEAT = {"GET", "HEAD", "OPTIONS"}
+_TIMEOUTS = {OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT}
+
+
+class Sender(Protocol):
+    """Speaks HTTP to origins."""
+
+    async def send(self, request: Request, origin: Origin, attempt: Callable[[OriginAttempt], None]) -> Response:
+        """Return the response head as soon as it is here. Raises `OriginError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """One origin, or a primary and a secondary with the statuses on which the secondary is asked."""
+
+    route: RouteSettings
+    members: tuple[Origin, ...]
+    failover: frozenset[int]
+    sender: Sender
+    facts: EdgeFacts
+    resolve: Mapping[str, str]
+
+    async def serve(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Ask the primary, then the secondary if the outcome calls for it (AWS: origin failover).
+
+        Raises what the last one raised.
+        """
+        if len(self.members) == 2 and request.method in _SAFE_TO_REPEAT:
+            response = await self._unless_failing(request, ask)
+            if response is not None:
+                return response
+            return await ask(self._outgoing(request, self.members[1]))
+        return await ask(self._outgoing(request, self.members[0]))
+
+    async def _unless_failing(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response | None:
+        try:
+            response = await ask(self._outgoing(request, self.members[0]))
+        except OriginError as error:
+            if as_status(error.failure) in self.failover:
+                return None
+            raise
+        if response.origin_status in self.failover:
+            response.body.close()
+            return None
+        return response
+
+    def _outgoing(self, request: Request, origin: Origin) -> Request:
+        return to_origin(request, self.route, origin, self.facts)
+
+    async def fetch(self, asked: Request) -> Response:
+        """Return the answer of `asked.origin`, hop-by-hop fields removed. Raises `OriginError`."""
+        if asked.origin is None:
+            raise OriginError(OriginFailure.REFUSED, "the request is bound to no origin")
+        origin = self._resolved(asked.origin)
+        answer = await self.sender.send(finish(asked, origin), origin, asked.trail.attempts.append)
+        return replace(
+            answer,
+            headers=from_origin(answer.headers),
+            from_origin_error=answer.status >= 400,
+            origin_status=answer.status,
+        )
+
+    def _resolved(self, origin: Origin) -> Origin:
+        if origin.address is None and origin.domain in self.resolve:
+            return replace(origin, address=self.resolve[origin.domain])
+        return origin
+
+
+def as_status(failure: OriginFailure) -> int:
+    """Return the status in whose name a failure triggers failover: 504 for a timeout, else 503 (AWS)."""
+    return 504 if failure in _TIMEOUTS else 503

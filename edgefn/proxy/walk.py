@@ -1,0 +1,81 @@
+"""READ FIRST. The order in which things happen to a request; nothing else decides it.
+
+    viewer -> route -> [viewer-request] -> cache lookup --hit-------------------------> [viewer-response] -> viewer
+                            |                  | miss                                          ^
+                            | response         v                                               |
+                            +--------> [origin-request] -> origin -> [origin-response] -> store +
+                            v                  | response (stored, origin-response skipped)
+                          viewer (no cache, no viewer-response)
+
+There is one walk per route. `Site` chooses the route before it, and dresses the response after it.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from edgefn.model.message import Request, Response
+
+
+class Hooks(Protocol):
+    """The four moments at which a function may step in. Without a function each returns what it was given."""
+
+    async def viewer_request(self, request: Request) -> Request | Response:
+        """Ask the function what to look up, or what to answer at once."""
+
+    async def origin_request(self, request: Request) -> Request | Response:
+        """Ask the function what to send where, or what to answer in the origin's stead."""
+
+    async def origin_response(self, asked: Request, response: Response) -> Response:
+        """Let the function change what will be stored."""
+
+    async def viewer_response(self, asked: Request, response: Response) -> Response:
+        """Let the function change what goes out."""
+
+
+class Cache(Protocol):
+    """Answers from what is stored, or fetches and stores."""
+
+    async def serve(self, request: Request, fetch: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Return the response to `request`, calling `fetch` at most once and only when it must."""
+
+
+class Origins(Protocol):
+    """The origin side of one route: one origin, or a group of two with failover."""
+
+    async def serve(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response:
+        """Return what `ask` got from the first origin whose answer counts; `ask` is called once per origin."""
+
+    async def fetch(self, asked: Request) -> Response:
+        """Return the answer of `asked.origin`, whatever its status. Raises `OriginError`."""
+
+
+class Walk:
+    """One route's way from the viewer to the origin and back."""
+
+    def __init__(self, hooks: Hooks, cache: Cache, origins: Origins) -> None:
+        self._hooks = hooks
+        self._cache = cache
+        self._origins = origins
+
+    async def __call__(self, request: Request) -> Response:
+        """Return the response to `request`. Raises `EdgeError`."""
+        asked = await self._hooks.viewer_request(request)
+        if isinstance(asked, Response):
+            return asked  # answered at the door: not cached, no viewer-response
+        response = await self.without_viewer_hooks(asked)
+        if response.from_origin_error:
+            return response  # the origin said >= 400: no viewer-response
+        return await self._hooks.viewer_response(asked, response)
+
+    async def without_viewer_hooks(self, asked: Request) -> Response:
+        """Return the response from the cache or the origin side alone: what a custom error page needs."""
+        return await self._cache.serve(asked, self._from_origin)
+
+    async def _from_origin(self, asked: Request) -> Response:
+        return await self._origins.serve(asked, self._ask)
+
+    async def _ask(self, outgoing: Request) -> Response:
+        asked = await self._hooks.origin_request(outgoing)
+        if isinstance(asked, Response):
+            return asked  # in the origin's stead: cacheable, no origin-response
+        return await self._hooks.origin_response(asked, await self._origins.fetch(asked))
