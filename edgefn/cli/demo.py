@@ -1,0 +1,107 @@
+"""`edgefn demo`: a demo origin, one location, and functions on all four hooks."""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import uvloop
+
+import edgefn
+from edgefn.cli.commands import Commands, add_command
+from edgefn.cli.demo_origin import DemoOrigin
+from edgefn.cli.reading import read_settings
+from edgefn.cli.serve import run_location
+from edgefn.model.errors import SettingsError
+from edgefn.model.settings import Listen, Settings
+
+_EXAMPLES = """\
+examples:
+  edgefn demo
+  edgefn demo --port 9090
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One curl line to try, and what it shows."""
+
+    options: str
+    path: str
+    shows: str
+
+
+LINES = (
+    Line(
+        "-i",
+        "/home",
+        "viewer-request (Node.js) picks A or B, origin-response adds security headers,\n"
+        "viewer-response (Python) adds X-Client; again: X-Cache: Hit, an Age, no new X-Origin-Fetch",
+    ),
+    Line("-i", "/old-home?from=mail", "301 made by a viewer-request function: X-Cache: LambdaGeneratedResponse"),
+    Line("-i", "/private/report.html", "401 made by a Python function"),
+    Line("-u ada:lovelace", "/private/report.html", "the report itself"),
+    Line("-i", "/docs/start", "origin-request rewrites the path to /docs/start/index.html"),
+    Line("-d 'name=Ada'", "/sign-up", "origin-request reads the posted form and sends JSON to the origin"),
+    Line("-o /dev/null -i", "/pixel.gif", "a GIF made by a function from base64; again: X-Cache: Hit"),
+    Line("-s", "/event", "the event that an origin-request function gets"),
+    Line("-N", "/clock", "server-sent events, passed on as they come"),
+    Line("-s", "/headers", "what the origin gets: Via, X-Forwarded-For, X-Amz-Cf-Id, its own Host"),
+)
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = add_command(
+        commands, "demo", "run a demo origin and a location with functions on all four hooks", _EXAMPLES, run
+    )
+    parser.add_argument("--port", type=int, default=8080, help="the viewers' port (default 8080; 0 takes a free one)")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the command."""
+    with tempfile.TemporaryDirectory(prefix="edgefn-demo-") as data_dir:
+        return uvloop.run(_demo(given.port, data_dir))
+
+
+async def _demo(port: int, data_dir: str) -> int:
+    origin = DemoOrigin()
+    origin_port = await origin.start("127.0.0.1", 0)
+    try:
+        path = _demo_config()
+        settings = _adapted(read_settings(str(path)), port, origin_port, data_dir)
+        return await run_location(settings, reread=lambda: settings, announce=_announce)
+    finally:
+        await origin.close()
+
+
+def _demo_config() -> Path:
+    """Return the demo's configuration: of the checkout, or of the installed package."""
+    package = Path(edgefn.__file__).parent
+    for base in (package.parent, package / "demo"):
+        if (base / "config" / "demo.yaml").exists():
+            return base / "config" / "demo.yaml"
+    raise SettingsError(("the demo's files are not installed: reinstall edgefn",))
+
+
+def _adapted(settings: Settings, port: int, origin_port: int, data_dir: str) -> Settings:
+    app = replace(settings.origins["app"], port=origin_port)
+    return replace(
+        settings,
+        listen=(Listen("127.0.0.1", port),),
+        admin=None,
+        data_dir=data_dir,
+        origins={**settings.origins, "app": app},
+        access_log=settings.access_log if sys.stdout.isatty() else "off",
+    )
+
+
+def _announce(addresses: list[str]) -> None:
+    base = addresses[0]
+    print(f"\nedgefn demo: {base}   (Ctrl-C stops it)\n\nTry:\n")
+    for line in LINES:
+        print(f"  curl {line.options} '{base}{line.path}'")
+        for shown in line.shows.split("\n"):
+            print(f"      # {shown}")
+    print(flush=True)

@@ -1,0 +1,36 @@
+"""`edgefn reload`: swaps the configuration of a running location with no failed request."""
+
+import argparse
+import asyncio
+import sys
+
+from edgefn.cli.commands import Commands, add_command
+from edgefn.cli.reading import read_settings
+from edgefn.control.client import ControlClient, ControlError
+
+_EXAMPLES = """\
+examples:
+  edgefn reload config/edgefn.yaml
+
+The location that was started with this file reads it again. A configuration with errors changes nothing.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command to the parser."""
+    parser = add_command(commands, "reload", "swap the configuration of a running location", _EXAMPLES, run)
+    parser.add_argument("config", metavar="CONFIG", help="the configuration file that `edgefn serve` was given")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the command."""
+    settings = read_settings(given.config)
+    if settings.admin is None:
+        print("edgefn reload: the configuration has `admin: off`; send SIGHUP to the process instead", file=sys.stderr)
+        return 1
+    try:
+        print(asyncio.run(ControlClient(settings.admin, settings.data_dir).reload()))
+    except ControlError as error:
+        print(f"edgefn reload: {error}", file=sys.stderr)
+        return 1
+    return 0
