@@ -1,9 +1,13 @@
 """`edgefn doctor`: which sandbox this machine gives, and what to do for a better one."""
 
 import argparse
+import os
+import tempfile
 
 from edgefn.cli.commands import Commands, add_command
-from edgefn.sandbox.process.doctor import report
+from edgefn.model.settings import SandboxSettings
+from edgefn.node.hosting import launcher_config
+from edgefn.sandbox.process.doctor import examine
 
 _EXAMPLES = """\
 examples:
@@ -21,6 +25,12 @@ def add(commands: Commands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
     del given
-    told = report()
-    print(told.text)
-    return 0 if told.usable else 1
+    with tempfile.TemporaryDirectory(prefix="edgefn-doctor-") as directory:
+        os.chmod(directory, 0o711)  # noqa: S103  # sandboxes of another user must pass through
+        told = examine(launcher_config(SandboxSettings(), directory))
+    for check in told.checks:
+        print(f"{'ok  ' if check.ok else 'FAIL'}  {check.name:24} {check.found}")
+        if check.cure:
+            print(f"{'':30} cure: {check.cure}")
+    print(told.verdict)
+    return 0 if told.ok else 1

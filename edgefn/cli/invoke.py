@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgefn.cli.commands import Commands, add_command
 from edgefn.cli.samples import SAMPLES
-from edgefn.configuration.functions import default_handler, function_settings
+from edgefn.configuration.functions import default_handler, runtime_flaw
 from edgefn.functions.registry import Registry
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
@@ -55,11 +55,14 @@ def run(given: argparse.Namespace) -> int:
 
 def _function(given: argparse.Namespace) -> FunctionSettings:
     path = Path(given.path).absolute()
-    return function_settings(
+    flaw = runtime_flaw(given.runtime)
+    if flaw is not None:
+        raise SettingsError((f"--runtime: {flaw}",))
+    return FunctionSettings(
         name=path.stem,
         path=str(path),
         runtime=given.runtime,
-        handler=given.handler or default_handler(given.runtime, path.name),
+        handler=given.handler or default_handler(given.runtime, str(path)),
         timeout=given.timeout,
         memory=given.memory,
         environment=_environment(given.env),
@@ -112,7 +115,7 @@ async def _runner(function: FunctionSettings) -> AsyncIterator[Runner]:
         world.invocation_id, world.timestamp, lambda _name, line: print(line, file=sys.stderr, flush=True)
     )
     with tempfile.TemporaryDirectory(prefix="edgefn-invoke-") as directory:
-        async with function_host(SandboxSettings(parked=0), [function]) as host:
+        async with function_host(SandboxSettings(parked=0), lambda _line: None) as host:
             registry = Registry(host, Path(directory), surroundings)
             runners, _ = await registry.open({function.name: function})
             try:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from edgefn.configuration.loading import load
+from edgefn.configuration.loader import load, verify
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 
@@ -17,24 +17,7 @@ def read_settings(path: str) -> Settings:
     except UnicodeDecodeError as error:
         raise SettingsError((f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}",)) from error
     settings = load(text, filename=path, base=os.path.dirname(os.path.abspath(path)))
-    _check_paths(path, settings)
+    missing = verify(settings, os.path.exists)
+    if missing:
+        raise SettingsError(tuple(f"{path}: {problem}" for problem in missing))
     return settings
-
-
-def _check_paths(path: str, settings: Settings) -> None:
-    problems = [
-        f"{path}: functions.{function.name}.path: there is no {function.path}"
-        for function in settings.functions.values()
-        if not Path(function.path).exists()
-    ]
-    for listen in settings.listen:
-        for pair in listen.certificates:
-            problems.extend(
-                f"{path}: listen.certificates: there is no {file}"
-                for file in (pair.certificate, pair.key)
-                if not Path(file).exists()
-            )
-    if settings.geo_database and not Path(settings.geo_database).exists():
-        problems.append(f"{path}: geo_database: there is no {settings.geo_database}")
-    if problems:
-        raise SettingsError(tuple(problems))

@@ -3,7 +3,7 @@
 import argparse
 
 from edgefn.cli.commands import Commands, add_command
-from edgefn.configuration.schema import schema
+from edgefn.configuration.loader import schema
 
 _EXAMPLES = """\
 examples:
@@ -21,5 +21,5 @@ def add(commands: Commands) -> None:
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
     del given
-    print(schema())
+    print(schema(), end="")
     return 0

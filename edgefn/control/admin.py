@@ -5,10 +5,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from edgefn.model.errors import SettingsError
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class Admin:
         """Stop listening and end what runs."""
         await self._runner.cleanup()
 
-    def _authorised(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def _authorised(self) -> Middleware:
         expected = f"Bearer {self._token}"
 
         @web.middleware

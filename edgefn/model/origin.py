@@ -46,4 +46,5 @@ class Origin:
     def authority(self) -> str:
         """Return the Host value for this origin: the default port is left out (RFC 9110 section 7.2)."""
         default = 443 if self.protocol == "https" else 80
-        return self.domain if self.port == default else f"{self.domain}:{self.port}"
+        host = f"[{self.domain}]" if ":" in self.domain else self.domain
+        return host if self.port == default else f"{host}:{self.port}"

@@ -38,6 +38,8 @@ class CachePolicy:
 
     `enabled` False is CachingDisabled: nothing is stored, nothing collapsed.
     `headers`, `cookies` and `query` are what enters the key; header names are lower-case.
+    `encodings` (of gzip, br) are the codings for which Accept-Encoding is normalised and enters the key; with none
+    it is an ordinary header.
     """
 
     enabled: bool = True
@@ -47,6 +49,7 @@ class CachePolicy:
     headers: tuple[str, ...] = ()
     cookies: Selection = NONE
     query: Selection = ALL
+    encodings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +194,10 @@ class SandboxSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One location. `routes` end with the catch-all. `resolve` maps a domain to "host:port", for tests."""
+    """One location. `routes` end with the catch-all. `resolve` maps a domain to "host:port", for tests.
+
+    `workers` 0 is one per core; `access_log` "-" is standard output and "" none.
+    """
 
     location: str
     listen: tuple[Listen, ...]

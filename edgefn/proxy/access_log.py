@@ -16,9 +16,7 @@ def access_line(
         fields.append(f"route={trail.route}")
     if trail.cache_reason:
         fields.append(f"cache={trail.cache_reason}")
-    fields.extend(
-        f"{run.event}={run.function}/{run.outcome}/{run.seconds * 1000:.1f}ms" for run in trail.hooks
-    )
+    fields.extend(f"{run.event}={run.function}/{run.outcome}/{run.seconds * 1000:.1f}ms" for run in trail.hooks)
     fields.extend(
         f"origin={attempt.origin or 'dynamic'}/{attempt.outcome}/{attempt.seconds * 1000:.1f}ms"
         for attempt in trail.attempts

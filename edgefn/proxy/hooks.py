@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from edgefn.functions.runner import Runner
 from edgefn.model.errors import FunctionError, FunctionFault
@@ -12,9 +11,8 @@ from edgefn.model.trail import HookRun, Result, Trail
 from edgefn.proxy.exposing import expose
 from edgefn.rules.contract import Violation, judge_request, judge_response
 from edgefn.rules.event import EventConfig, request_event, response_event
+from edgefn.rules.response_headers import generated
 from edgefn.sandbox.base import Failed, Outcome, OverLimit, Returned, TimedOut
-
-Message = TypeVar("Message", Request | Response, Response)
 
 _THROTTLED = "The Lambda function associated with the CloudFront distribution was throttled."
 _INVALID = (
@@ -42,17 +40,24 @@ class Hook:
             request = replace(request, body=body)
         event = request_event(self.event, self.config, request, exposed)
         result = await self._run(event, None if exposed is None else exposed.data, request.trail)
-        return self._accept(judge_request(self.event, request, exposed, result, self.quotas))
+        judged = judge_request(self.event, request, exposed, result, self.quotas)
+        if isinstance(judged, Violation):
+            raise self._violated(judged)
+        return judged
 
     async def on_response(self, asked: Request, response: Response) -> Response:
         """Run an origin-response or viewer-response function. Raises `FunctionError`."""
         event = response_event(self.event, self.config, asked, response)
         try:
             result = await self._run(event, None, asked.trail)
-            return self._accept(judge_response(self.event, asked, response, result, self.quotas))
+            judged = judge_response(self.event, asked, response, result, self.quotas)
         except BaseException:
             response.body.close()
             raise
+        if isinstance(judged, Violation):
+            response.body.close()
+            raise self._violated(judged)
+        return judged
 
     async def _run(self, event: bytes, body: bytes | None, trail: Trail) -> bytes:
         began = self.now()
@@ -73,12 +78,14 @@ class Hook:
             case OverLimit(reason=reason):
                 raise FunctionError(FunctionFault.LIMIT, label, _THROTTLED, rule=reason)
 
-    def _accept(self, judged: Message | Violation) -> Message:
-        if isinstance(judged, Violation):
-            raise FunctionError(
-                FunctionFault.VALIDATION, self.runner.label, judged.sentence, field=judged.field, rule=judged.rule
-            )
-        return judged
+    def _violated(self, violation: Violation) -> FunctionError:
+        return FunctionError(
+            FunctionFault.VALIDATION,
+            self.runner.label,
+            violation.sentence,
+            field=violation.field,
+            rule=violation.rule,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,7 @@ class Hooks:
         asked = await self.at_viewer_request.on_request(request)
         if isinstance(asked, Response):
             request.trail.result = Result.LAMBDA_GENERATED_RESPONSE
+            return replace(asked, headers=generated(asked.headers))
         return asked
 
     async def origin_request(self, request: Request) -> Request | Response:
@@ -116,7 +124,7 @@ class Hooks:
         asked = await self.at_origin_request.on_request(request)
         if isinstance(asked, Response):
             request.trail.detail = "MissGeneratedResponse"
-            return replace(asked, from_origin_error=asked.status >= 400)
+            return replace(asked, headers=generated(asked.headers), from_origin_error=asked.status >= 400)
         return asked
 
     async def origin_response(self, asked: Request, response: Response) -> Response:

@@ -9,23 +9,26 @@ from edgefn.model.message import Request, Response
 from edgefn.model.origin import Origin
 from edgefn.model.settings import RouteSettings
 from edgefn.model.trail import OriginAttempt
-from edgefn.rules.forwarding import EdgeFacts, finish, to_origin
+from edgefn.rules.forwarding import EdgeFacts, finish, forwards_cookies, to_origin
 from edgefn.rules.response_headers import from_origin
 
-_SAFE_TO_REPEAT = {"GET", "HEAD", "OPTIONS"}
-_TIMEOUTS = {OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT}
+_MAY_FAIL_OVER = frozenset({"GET", "HEAD", "OPTIONS"})
+_TIMEOUTS = frozenset({OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT})
 
 
 class Sender(Protocol):
     """Speaks HTTP to origins."""
 
     async def send(self, request: Request, origin: Origin, attempt: Callable[[OriginAttempt], None]) -> Response:
-        """Return the response head as soon as it is here. Raises `OriginError`."""
+        """Return the response as soon as its head is here. Raises `EdgeError`, mostly `OriginError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """One origin, or a primary and a secondary with the statuses on which the secondary is asked."""
+    """One origin, or a primary and a secondary with the statuses on which the secondary is asked.
+
+    `resolve` maps a domain to the "host:port" that stands for it.
+    """
 
     route: RouteSettings
     members: tuple[Origin, ...]
@@ -39,18 +42,16 @@ class Origins:
 
         Raises what the last one raised.
         """
-        if len(self.members) == 2 and request.method in _SAFE_TO_REPEAT:
+        if len(self.members) > 1 and request.method in _MAY_FAIL_OVER and request.body.length == 0:
             response = await self._unless_failing(request, ask)
-            if response is not None:
-                return response
-            return await ask(self._outgoing(request, self.members[1]))
+            return response or await ask(self._outgoing(request, self.members[1]))
         return await ask(self._outgoing(request, self.members[0]))
 
     async def _unless_failing(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response | None:
         try:
             response = await ask(self._outgoing(request, self.members[0]))
         except OriginError as error:
-            if as_status(error.failure) in self.failover:
+            if failover_status(error.failure) in self.failover:
                 return None
             raise
         if response.origin_status in self.failover:
@@ -62,14 +63,14 @@ class Origins:
         return to_origin(request, self.route, origin, self.facts)
 
     async def fetch(self, asked: Request) -> Response:
-        """Return the answer of `asked.origin`, hop-by-hop fields removed. Raises `OriginError`."""
+        """Return the answer of `asked.origin`, without what concerned its connection only. Raises `OriginError`."""
         if asked.origin is None:
             raise OriginError(OriginFailure.REFUSED, "the request is bound to no origin")
         origin = self._resolved(asked.origin)
         answer = await self.sender.send(finish(asked, origin), origin, asked.trail.attempts.append)
         return replace(
             answer,
-            headers=from_origin(answer.headers),
+            headers=from_origin(answer.headers, answer.status, cookies=forwards_cookies(self.route)),
             from_origin_error=answer.status >= 400,
             origin_status=answer.status,
         )
@@ -80,6 +81,6 @@ class Origins:
         return origin
 
 
-def as_status(failure: OriginFailure) -> int:
-    """Return the status in whose name a failure triggers failover: 504 for a timeout, else 503 (AWS)."""
+def failover_status(failure: OriginFailure) -> int:
+    """Return the status that must be listed for a failure to fail over: 504 for a timeout, else 503 (AWS)."""
     return 504 if failure in _TIMEOUTS else 503

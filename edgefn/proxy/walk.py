@@ -32,6 +32,13 @@ class Hooks(Protocol):
         """Let the function change what goes out."""
 
 
+class ViewerFacts(Protocol):
+    """Knows what the edge tells the origin side about a viewer."""
+
+    def told(self, asked: Request, request: Request) -> Request:
+        """Return `asked` with the CloudFront-* headers of its route; `request` is what came in."""
+
+
 class Cache(Protocol):
     """Answers from what is stored, or fetches and stores."""
 
@@ -52,8 +59,9 @@ class Origins(Protocol):
 class Walk:
     """One route's way from the viewer to the origin and back."""
 
-    def __init__(self, hooks: Hooks, cache: Cache, origins: Origins) -> None:
+    def __init__(self, hooks: Hooks, facts: ViewerFacts, cache: Cache, origins: Origins) -> None:
         self._hooks = hooks
+        self._facts = facts
         self._cache = cache
         self._origins = origins
 
@@ -62,7 +70,7 @@ class Walk:
         asked = await self._hooks.viewer_request(request)
         if isinstance(asked, Response):
             return asked  # answered at the door: not cached, no viewer-response
-        response = await self.without_viewer_hooks(asked)
+        response = await self.without_viewer_hooks(self._facts.told(asked, request))
         if response.from_origin_error:
             return response  # the origin said >= 400: no viewer-response
         return await self._hooks.viewer_response(asked, response)

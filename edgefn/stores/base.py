@@ -30,11 +30,15 @@ class Stored:
 class Store(Protocol):
     """Keeps the variants of each key; bounded in bytes. Lookups never wait."""
 
+    @property
+    def largest(self) -> int:
+        """Return the most bytes of body that it may be given; it may still refuse one."""
+
     def get(self, key: str) -> Sequence[Stored]:
         """Return the variants stored under `key`, newest first; empty when there are none."""
 
     def put(self, key: str, stored: Stored) -> None:
-        """Add a variant, in place of one with the same `vary`."""
+        """Add a variant, in place of one with the same `vary`. One that is too large changes nothing."""
 
     def remove(self, key: str) -> None:
-        """Drop all variants of `key`. Harmless when there are none."""
+        """Drop all variants of `key`, and of the keys that extend it behind a CR. Harmless when there are none."""

@@ -1,0 +1,134 @@
+"""`functions`: the code that runs at the hooks, and its limits."""
+
+import re
+from typing import Final
+
+from edgefn.configuration.kinds import MEGABYTE, AddressText, Duration, FilePath, Judged, Size, Text, Whole
+from edgefn.configuration.reading import Field, Section, Values, did_you_mean
+from edgefn.configuration.shapes import ListOf, MapOf
+from edgefn.model.settings import FunctionSettings
+
+NAME: Final = r"[A-Za-z0-9_-]{1,64}"
+NAMING: Final = "a name of at most 64 letters, digits, dashes and underscores"
+MAX_TIMEOUT: Final = 900
+MAX_ENVIRONMENT: Final = 4096
+
+RUNTIMES: Final = (
+    "nodejs18.x",
+    "nodejs20.x",
+    "nodejs22.x",
+    "nodejs24.x",
+    "python3.11",
+    "python3.12",
+    "python3.13",
+    "python3.14",
+)
+NOT_AVAILABLE: Final = ("cloudfront-js-1.0", "cloudfront-js-2.0", "js", "wasm")
+"""Runtimes that configurations may name one day, and that this version can't run."""
+
+RESERVED: Final = frozenset(
+    {
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_LAMBDA_MAX_CONCURRENCY",
+        "AWS_LAMBDA_METADATA_API",
+        "AWS_LAMBDA_METADATA_TOKEN",
+        "AWS_LAMBDA_RUNTIME_API",
+        "AWS_REGION",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "LAMBDA_RUNTIME_DIR",
+        "LAMBDA_TASK_ROOT",
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+    }
+)
+"""Environment variables that the runtime sets itself (AWS: reserved environment variables)."""
+
+
+def runtime_flaw(text: str) -> str | None:
+    """Return what is wrong with a runtime, or None."""
+    if text in RUNTIMES:
+        return None
+    if text in NOT_AVAILABLE:
+        return f'the runtime "{text}" is not available in this version of edgefn; write {RUNTIMES[2]} or {RUNTIMES[0]}'
+    return f'the runtime "{text}" is not known; {did_you_mean(text, RUNTIMES)}'
+
+
+class _Fields:
+    path = Field("path", FilePath("a path of a directory, a zip or one source file"), "The code.", required=True)
+    runtime = Field(
+        "runtime", Judged(f"one of {', '.join(RUNTIMES)}", runtime_flaw, RUNTIMES), "What runs it.", required=True
+    )
+    handler = Field(
+        "handler",
+        Text("file.function, such as index.handler", r"(?!/)(?!(?:.*/)?\.\.?/)[A-Za-z0-9_./-]+\.[A-Za-z_$][\w$]*"),
+        "The file, without its ending, and the function in it.",
+        "index.handler",
+    )
+    timeout = Field(
+        "timeout", Duration(0.001, MAX_TIMEOUT), "Wall time for one invocation; the hook's own limit holds too.", "5s"
+    )
+    memory = Field("memory", Size(128 * MEGABYTE, 10_240 * MEGABYTE, unit=MEGABYTE), "Memory for one sandbox.", "128MB")
+    environment = Field(
+        "environment",
+        MapOf(Text("the variable's value", r"[^\x00]*"), r"[A-Za-z][A-Za-z0-9_]+", "a variable's name"),
+        "Environment variables, in all at most 4 KB.",
+    )
+    concurrency = Field("concurrency", Whole(1, 1000), "Invocations at one time; more are refused with 503.", "8")
+    provisioned = Field("provisioned", Whole(0, 1000), "Sandboxes to start ahead.", "0")
+    idle_timeout = Field("idle_timeout", Duration(1, 86_400), "After how long an idle sandbox ends.", "5m")
+    network = Field(
+        "network",
+        ListOf(AddressText("host:port, such as api.example.com:443")),
+        "The hosts that it may connect to. Default: none.",
+    )
+
+
+def _build(values: Values) -> FunctionSettings:
+    environment = values.get(_Fields.environment) or {}
+    network = values.get(_Fields.network) or ()
+    _check_environment(values, environment)
+    if values[_Fields.provisioned] > values[_Fields.concurrency]:
+        values.wrong(_Fields.provisioned, "is more than concurrency; write at most as much")
+    for host in network:
+        if host.endswith(":25"):
+            values.wrong(_Fields.network, f'"{host}" is a mail port, which stays closed to functions; take it out')
+    return FunctionSettings(
+        name="",
+        path=values[_Fields.path],
+        runtime=values[_Fields.runtime],
+        handler=values[_Fields.handler],
+        timeout=values[_Fields.timeout],
+        memory=values[_Fields.memory],
+        environment=environment,
+        concurrency=values[_Fields.concurrency],
+        provisioned=values[_Fields.provisioned],
+        idle_timeout=values[_Fields.idle_timeout],
+        network=network,
+    )
+
+
+def _check_environment(values: Values, environment: dict[str, str]) -> None:
+    """Report variables that the runtime sets itself, and more than 4 KB of them (AWS: environment variables)."""
+    for name in sorted(RESERVED.intersection(environment)):
+        values.wrong(_Fields.environment, f'"{name}" is set by the runtime; take another name')
+    size = sum(len(name) + len(value.encode()) for name, value in environment.items())
+    if size > MAX_ENVIRONMENT:
+        values.wrong(_Fields.environment, f"is {size} bytes of names and values; write at most {MAX_ENVIRONMENT}")
+
+
+FUNCTION: Final = Section("functions.NAME", _Fields, _build)
+
+
+def is_source_file(path: str) -> bool:
+    """Return whether `path` is one source file or an archive, and no directory, by its ending."""
+    return re.search(r"\.(?:js|mjs|cjs|py|zip)$", path) is not None

@@ -1,0 +1,95 @@
+"""Settings to a site: puts the parts of each route together."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edgefn.functions.runner import Runner
+from edgefn.model.hook import Event
+from edgefn.model.origin import Origin
+from edgefn.model.settings import RouteSettings, Settings
+from edgefn.node import world
+from edgefn.node.geo import Locate
+from edgefn.proxy.cache import Cache
+from edgefn.proxy.flights import Flights
+from edgefn.proxy.hooks import Hook, Hooks
+from edgefn.proxy.origins import Origins, Sender
+from edgefn.proxy.site import Lane, Site, Surroundings
+from edgefn.proxy.viewer_facts import ViewerFacts
+from edgefn.proxy.walk import Walk
+from edgefn.rules.event import EventConfig
+from edgefn.rules.forwarding import EdgeFacts
+from edgefn.rules.quotas import quotas
+from edgefn.rules.response_headers import Dressing
+from edgefn.rules.viewer_headers import wanted
+from edgefn.stores.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What outlives a configuration: connections, stored responses, flights, and this location's name in Via."""
+
+    sender: Sender
+    store: Store
+    flights: Flights
+    pseudonym: str
+    access_log: Callable[[str], None]
+
+
+def site_of(settings: Settings, runners: Mapping[str, Runner], lasting: Lasting, locate: Locate) -> Site:
+    """Return the site that answers by `settings`, with a runner for each function."""
+    dressing = Dressing(lasting.pseudonym, pop_of(settings.location))
+    lanes = [_lane(route, settings, runners, lasting, locate) for route in settings.routes]
+    around = Surroundings(
+        new_id=world.request_id,
+        wall=world.wall,
+        monotonic=world.monotonic,
+        timestamp=world.timestamp,
+        access_log=lasting.access_log if settings.access_log else None,
+    )
+    return Site(
+        lanes,
+        dressing,
+        around,
+        default_root_object=settings.default_root_object,
+        error_pages=settings.error_pages,
+    )
+
+
+def _lane(
+    route: RouteSettings, settings: Settings, runners: Mapping[str, Runner], lasting: Lasting, locate: Locate
+) -> Lane:
+    hooks = _hooks(route, settings, runners)
+    cache = Cache(lasting.store, route.cache, lasting.flights, world.wall)
+    members, failover = _members(route, settings)
+    origins = Origins(route, members, failover, lasting.sender, EdgeFacts(lasting.pseudonym), settings.resolve)
+    names = wanted(route)
+    walk = Walk(hooks, ViewerFacts(names, locate), cache, origins)
+    return Lane(route, walk, None if hooks.on_viewer_side or names else cache)
+
+
+def _members(route: RouteSettings, settings: Settings) -> tuple[tuple[Origin, ...], frozenset[int]]:
+    group = settings.origin_groups.get(route.origin)
+    if group is None:
+        return (settings.origins[route.origin],), frozenset()
+    return tuple(settings.origins[member] for member in group.members), group.statuses
+
+
+def _hooks(route: RouteSettings, settings: Settings, runners: Mapping[str, Runner]) -> Hooks:
+    config = EventConfig(settings.distribution_domain or _first_domain(settings), settings.distribution_id)
+    bound: dict[Event, Hook] = {}
+    for event, hook in route.hooks.items():
+        limits = quotas(settings.quotas, event)
+        bound[event] = Hook(event, runners[hook.function], hook.include_body, limits, config, world.monotonic)
+    return Hooks.of(bound)
+
+
+def _first_domain(settings: Settings) -> str:
+    return f"{settings.distribution_id.lower()}.cloudfront.net"
+
+
+def pop_of(location: str) -> str:
+    """Return the X-Amz-Cf-Pop of a location: three letters, a number, P and a number, as in AWS's `FRA50-P1`."""
+    letters = "".join(character for character in location.upper() if character.isascii() and character.isalpha())
+    number = "".join(character for character in location if character.isdigit())[:3]
+    return f"{letters[:3].ljust(3, 'X')}{number or zlib.crc32(location.encode()) % 90 + 10}-P1"

@@ -1,0 +1,183 @@
+"""Fetches under way: one for many viewers that ask for the same (RFC 9111 section 4, request collapsing).
+
+Whoever fetches holds a `Duty`, which ends in exactly one of three ways: the response is stored and the waiters look
+again (`landed`), it can't be stored and they all go on their own at once (`unshared`), or it comes to nothing and one
+of the waiters takes the duty over (`hand_on`). Leaving its `with` block by an error hands it on, whatever the error.
+"""
+
+import asyncio
+from enum import Enum
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from cachetools import LRUCache
+
+from edgefn.rules.cache_key import uri_of
+
+PATIENCE = 5.0
+"""How many seconds a viewer waits for another one's fetch before it fetches on its own."""
+
+_SOLO = 4096
+
+
+class Landing(Enum):
+    """How the wait for another one's fetch ended, or why there was none."""
+
+    STORED = "look again"
+    UNSHARED = "can't be shared: go alone"
+    LATE = "took too long: go alone"
+    NOBODY = "nobody fetches it"
+
+
+class Duty:
+    """The duty to fetch what `name` stands for. It ends once; each method is harmless after that."""
+
+    def __init__(self, board: "_Board", name: str, waiters: "_Waiters") -> None:
+        self.name = name
+        self.waiters = waiters
+        self.is_outdated = False
+        """Whether what is fetched was invalidated meanwhile, and so must not be stored (RFC 9111 section 4.4)."""
+        self._board = board
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.hand_on()
+
+    def landed(self) -> None:
+        """Say that the response is stored."""
+        if self._board.retire(self):
+            self._board.solo.pop(hash(self.name), None)
+            self._release(Landing.STORED)
+
+    def unshared(self) -> None:
+        """Say that the response is of use to its own viewer only."""
+        if self._board.retire(self):
+            if self._board.dismiss(self):
+                self._board.solo[hash(self.name)] = True
+            self._release(Landing.UNSHARED)
+
+    def hand_on(self) -> None:
+        """Say that nothing came of it: the first waiter that is still there shall fetch."""
+        if self._board.retire(self) and self._board.dismiss(self):
+            self._board.promote(self)
+
+    def _release(self, landing: Landing) -> None:
+        self._board.dismiss(self)
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(landing)
+
+
+_Waiter: TypeAlias = "asyncio.Future[Duty | Landing]"
+_Waiters: TypeAlias = dict[_Waiter, None]  # in the order of their coming
+
+
+class Flights:
+    """Who fetches what at the moment, and who waits for it. There are as many waiters as viewers, at most.
+
+    A name is a cache key, or one with something behind a further CR.
+    """
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._board = _Board()
+
+    def __len__(self) -> int:
+        """Return the number of fetches under way."""
+        return sum(len(duties) for duties in self._board.airborne.values())
+
+    def alone(self, name: str) -> Duty:
+        """Return a duty that nobody waits for."""
+        return self._board.appoint(name, {})
+
+    async def board(self, name: str) -> Duty | Landing:
+        """Return the duty to fetch, or how the fetch went that was under way.
+
+        A name whose response could not be shared the last time is not collapsed until one could.
+        """
+        if name in self._board.led:
+            return await self.join(name)
+        if hash(name) in self._board.solo:
+            return Landing.UNSHARED
+        return self._board.lead(name, {})
+
+    async def join(self, name: str) -> Duty | Landing:
+        """Wait for a fetch under way, if there is one. The duty may come to whoever waits."""
+        leader = self._board.led.get(name)
+        if leader is None:
+            return Landing.NOBODY
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        leader.waiters[waiter] = None
+        try:
+            await asyncio.wait((waiter,), timeout=self._patience)
+        except asyncio.CancelledError:
+            _decline(waiter)
+            raise
+        finally:
+            leader.waiters.pop(waiter, None)  # an heir has the same ones
+        return waiter.result() if waiter.done() else Landing.LATE
+
+    def invalidate(self, uri: str) -> None:
+        """Let nothing be stored of the fetches of `uri` that are under way; one of their waiters fetches anew."""
+        for duty in tuple(self._board.airborne.get(uri, ())):
+            duty.is_outdated = True
+            duty.hand_on()
+
+
+def _decline(waiter: _Waiter) -> None:
+    """Hand on the duty that `waiter` was given in the moment it gave up."""
+    result = waiter.result() if waiter.done() else None
+    if isinstance(result, Duty):
+        result.hand_on()
+
+
+class _Board:
+    """The duties by name (`led`: those that can be waited for) and by URI (`airborne`: all of them)."""
+
+    def __init__(self) -> None:
+        self.led: dict[str, Duty] = {}
+        self.airborne: dict[str, set[Duty]] = {}
+        self.solo: LRUCache[int, bool] = LRUCache(_SOLO)  # by hash, as names are long and up to viewers
+
+    def appoint(self, name: str, waiters: _Waiters) -> Duty:
+        """Return a duty that newcomers do not find."""
+        duty = Duty(self, name, waiters)
+        self.airborne.setdefault(uri_of(name), set()).add(duty)
+        return duty
+
+    def lead(self, name: str, waiters: _Waiters) -> Duty:
+        """Return a duty that newcomers find."""
+        duty = self.led[name] = self.appoint(name, waiters)
+        return duty
+
+    def retire(self, duty: Duty) -> bool:
+        """End `duty`. Return whether it had not ended before."""
+        uri = uri_of(duty.name)
+        duties = self.airborne.get(uri, set())
+        if duty not in duties:
+            return False
+        duties.remove(duty)
+        if not duties:
+            del self.airborne[uri]
+        return True
+
+    def dismiss(self, duty: Duty) -> bool:
+        """Let newcomers find `duty` no more. Return whether they did."""
+        found = self.led.get(duty.name) is duty
+        if found:
+            del self.led[duty.name]
+        return found
+
+    def promote(self, duty: Duty) -> None:
+        """Give an ended duty to the first of its waiters that is still there."""
+        while duty.waiters:
+            waiter = next(iter(duty.waiters))
+            del duty.waiters[waiter]
+            if not waiter.done():
+                waiter.set_result(self.lead(duty.name, duty.waiters))
+                return

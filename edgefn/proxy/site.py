@@ -1,0 +1,214 @@
+"""One configuration, ready to answer: chooses the route before the walk, and dresses the response after it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Protocol
+
+from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
+from edgefn.model.headers import Headers
+from edgefn.model.message import Request, Response, no_body
+from edgefn.model.settings import ErrorPage, RouteSettings, ViewerProtocol
+from edgefn.model.trail import Result, Trail
+from edgefn.proxy.access_log import access_line
+from edgefn.proxy.failures import Failure, failure
+from edgefn.proxy.walk import Walk
+from edgefn.rules.error_page import error_response
+from edgefn.rules.http_date import imf_fixdate
+from edgefn.rules.response_headers import Dressing, generated
+from edgefn.rules.routing import Allowed, Forbidden, Redirected, Routes, admission, with_default_root
+
+_log = logging.getLogger("edgefn")
+
+_PAGED = frozenset({Result.ERROR, Result.LAMBDA_EXECUTION_ERROR, Result.LAMBDA_VALIDATION_ERROR})
+
+
+class Cache(Protocol):
+    """The part of a route's cache that needs no waiting."""
+
+    def serve_now(self, request: Request) -> Response | None:
+        """Return a fresh stored response, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One route's walk. `cache` is its short cut, None when functions run on every request."""
+
+    route: RouteSettings
+    walk: Walk
+    cache: Cache | None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a site is told of the world. `wall` and `monotonic` are clocks in seconds; `timestamp` is ISO 8601."""
+
+    new_id: Callable[[], str]
+    wall: Callable[[], float]
+    monotonic: Callable[[], float]
+    timestamp: Callable[[], str]
+    access_log: Callable[[str], None] | None
+
+
+class Site:
+    """Answers viewers (the `Application` of `wire`). Swapped whole when the configuration changes."""
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        dressing: Dressing,
+        around: Surroundings,
+        *,
+        default_root_object: str,
+        error_pages: Mapping[int, ErrorPage],
+    ) -> None:
+        self._lanes = tuple(lanes)
+        self._routes = Routes([lane.route for lane in lanes])
+        self._dressing = dressing
+        self._around = around
+        self._default_root_object = default_root_object
+        self._error_pages = error_pages
+        self._date = (0, "")
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def open(self) -> tuple[str, Trail]:
+        """Return the id and the trail of a request that has just come in."""
+        return self._around.new_id(), Trail(started=self._around.monotonic())
+
+    def answer_now(self, request: Request) -> Response | None:
+        """Return a fresh stored response that no function needs to see, or None."""
+        if self._default_root_object and request.path == "/":
+            return None
+        lane = self._lane(request)
+        if lane.cache is None or self._error_pages or lane.route.viewer_protocol is not ViewerProtocol.ALLOW_ALL:
+            return None
+        response = lane.cache.serve_now(request)
+        return None if response is None else self._dressed(request, response)
+
+    async def answer(self, request: Request) -> Response:
+        """Return the answer; every error has become a response."""
+        self._running += 1
+        self._idle.clear()
+        try:
+            return self._dressed(request, await self._answer(request))
+        except Exception as error:  # noqa: BLE001  # the last resort: whatever broke, the viewer gets an answer
+            _log.exception("%s: internal error", request.id)
+            return self._dressed(request, self._failed(request, failure(EdgeError(repr(error)))))
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    async def wait_idle(self) -> None:
+        """Wait until no request is on its way through this site."""
+        await self._idle.wait()
+
+    def _lane(self, request: Request) -> Lane:
+        lane = self._lanes[self._routes.position(request.path)]
+        request.trail.route = lane.route.path
+        return lane
+
+    async def _answer(self, request: Request) -> Response:
+        meant = with_default_root(request.path, self._default_root_object)
+        if meant != request.path:
+            request = replace(request, path=meant)
+        lane = self._lane(request)
+        match admission(lane.route.viewer_protocol, request):
+            case Allowed():
+                return await self._walked(lane, request)
+            case Redirected(status=status, location=location):
+                request.trail.result = Result.REDIRECT
+                return Response(status, HTTPStatus(status).phrase, generated(Headers([("Location", location)])))
+            case Forbidden(reason=reason):
+                request.trail.result = Result.ERROR
+                return error_response(403, reason, request.id)
+
+    async def _walked(self, lane: Lane, request: Request) -> Response:
+        try:
+            response = await lane.walk(request)
+        except EdgeError as error:
+            response = self._failed(request, failure(error))
+            _tell(request, error)
+        return await self._with_error_page(request, response)
+
+    @staticmethod
+    def _failed(request: Request, failed: Failure) -> Response:
+        request.trail.result = failed.result
+        request.trail.detail = failed.detail
+        return error_response(failed.status, failed.sentence, request.id)
+
+    async def _with_error_page(self, request: Request, response: Response) -> Response:
+        """Return the custom error page for `response`, if there is one (AWS: custom error responses)."""
+        page = self._error_pages.get(response.status)
+        if page is None or request.trail.result not in _PAGED or not page.path:
+            return response
+        asked = replace(
+            request, method="GET", path=page.path, query=None, headers=_for_page(request.headers), body=no_body()
+        )
+        try:
+            shown = await self._lane(asked).walk.without_viewer_hooks(asked)
+        except EdgeError:
+            return response
+        finally:
+            request.trail.result = Result.ERROR
+        if shown.status >= 400:
+            shown.body.close()
+            return response
+        response.body.close()
+        return replace(shown, status=page.response_status or response.status, reason="")
+
+    def refuse(self, error: BadRequestError, request_id: str, trail: Trail) -> Response:
+        """Return the page for what was no request."""
+        failed = failure(error)
+        trail.result = failed.result
+        trail.detail = failed.detail
+        response = error_response(failed.status, failed.sentence, request_id)
+        return replace(response, headers=self._dress(response.headers, Result.ERROR, request_id))
+
+    def _dressed(self, request: Request, response: Response) -> Response:
+        headers = self._dress(response.headers, request.trail.result, request.id)
+        return replace(response, headers=headers)
+
+    def _dress(self, headers: Headers, result: Result, request_id: str) -> Headers:
+        return self._dressing.to_viewer(headers, result, request_id, self._date_now())
+
+    def _date_now(self) -> str:
+        second = int(self._around.wall())
+        if second != self._date[0]:
+            self._date = (second, imf_fixdate(second))
+        return self._date[1]
+
+    def sent(
+        self,
+        request: Request | None,
+        request_id: str,
+        trail: Trail,
+        response: Response,
+        size: int,
+        complete: bool,  # noqa: FBT001  # as `wire.application` has it
+    ) -> None:
+        """Write the access log line."""
+        around = self._around
+        if around.access_log is None:
+            return
+        if not complete and not trail.detail:
+            trail.detail = "ClientCommError: not all of it was sent"
+        seconds = around.monotonic() - trail.started
+        around.access_log(
+            access_line(around.timestamp(), request, request_id, response, trail, sent=size, seconds=seconds)
+        )
+
+
+def _for_page(headers: Headers) -> Headers:
+    """Return the viewer's headers without those that were about the page it asked for."""
+    return headers.without("range", "if-range", "if-none-match", "if-modified-since", "content-length", "content-type")
+
+
+def _tell(request: Request, error: EdgeError) -> None:
+    """Log what an operator must know of: all but what viewers do by themselves."""
+    if not isinstance(error, ViewerGoneError | BadRequestError):
+        _log.error("%s %s %s: %s", request.id, request.method, request.path, failure(error).detail)

@@ -1,0 +1,62 @@
+"""Reading Cache-Control (RFC 9111 section 5.2)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MOST_SECONDS = 2**31
+"""What every larger delta-seconds counts as (RFC 9111 section 1.2.2)."""
+
+_MOST_DIGITS = 10
+_BLANK = " \t"
+
+# Any text is a sequence of such members, so nothing of it is passed over. A quote that isn't closed before the next
+# comma or the end quotes nothing: what stands behind it may restrict us and must be seen.
+_MEMBER = re.compile(r'([^=,]*+)(?:=(?:"((?:[^"\\]|\\.)*+)"[ \t]*+(?=,|\Z)|([^,]*+)))?+(?:,|\Z)', re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheControl:
+    """The directives by lower-case name, each with its argument (None: there was none).
+
+    Of a directive that is given twice the first counts (RFC 9111 section 4.2.1).
+    """
+
+    directives: Mapping[str, str | None] = field(default_factory=dict)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.directives
+
+    def seconds(self, name: str) -> int | None:
+        """Return the directive's delta-seconds: None when it is absent, 0 when it is invalid, and so stale."""
+        if name not in self.directives:
+            return None
+        return delta_seconds(self.directives[name]) or 0
+
+
+def parse(text: str | None) -> CacheControl:
+    """Return the directives of a Cache-Control value, all of its lines joined. Never raises."""
+    directives: dict[str, str | None] = {}
+    for name, quoted, bare in _members(text or ""):
+        argument = bare.rstrip(_BLANK) if quoted is None and bare is not None else _unescaped(quoted)
+        directives.setdefault(name, argument)
+    return CacheControl(directives)
+
+
+def _members(text: str) -> list[tuple[str, str | None, str | None]]:
+    """Return the lower-case name, the quoted and the bare argument of each member that has a name."""
+    found = ((match[1].strip(_BLANK).lower(), match[2], match[3]) for match in _MEMBER.finditer(text))
+    return [member for member in found if member[0]]
+
+
+def _unescaped(quoted: str | None) -> str | None:
+    return None if quoted is None else _ESCAPE.sub(r"\1", quoted)
+
+
+def delta_seconds(text: str | None) -> int | None:
+    """Return digits as a number of at most `MOST_SECONDS`, and None for anything else (RFC 9111 section 1.2.2)."""
+    if text is None or not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0") or "0"
+    return MOST_SECONDS if len(digits) > _MOST_DIGITS else min(int(digits), MOST_SECONDS)

@@ -1,0 +1,61 @@
+"""Under which key a request's response is stored (RFC 9111 section 2, AWS: cache key).
+
+A key is the target URI, as scheme, authority and target in three lines, and behind it a CR and a line for each header
+and cookie that the route's policy names. CR and LF can stand in none of the parts, so no two requests that differ
+there share a key. GET and HEAD share one, and no other method has one.
+"""
+
+from collections.abc import Callable
+
+from edgefn.model.message import Request
+from edgefn.model.settings import CachePolicy, Selecting
+from edgefn.rules.selecting import selected_cookies, selected_query
+
+EXTENSION = "\r"
+"""Ends the URI within a key. All keys of one URI are dropped together (RFC 9111 section 4.4)."""
+
+
+def keys_by(policy: CachePolicy) -> Callable[[Request], str]:
+    """Return the function that makes the keys of a route with this policy."""
+    plain = policy.query.mode is Selecting.ALL and policy.cookies.mode is Selecting.NONE
+    if plain and not policy.headers and not policy.encodings:
+        return uri_key
+    return lambda request: _policy_key(request, policy)
+
+
+def uri_key(request: Request) -> str:
+    """Return the key of the request's target URI with its whole query."""
+    scheme = "http" if request.viewer.tls is None else "https"
+    return f"{scheme}\n{_authority(request)}\n{request.target}"
+
+
+def uri_of(key: str) -> str:
+    """Return the URI's own key: what `key` is without its extensions."""
+    return key.partition(EXTENSION)[0]
+
+
+def _authority(request: Request) -> str:
+    """Return the Host in lower case, less the scheme's default port (RFC 9110 section 4.2.3)."""
+    host = (request.headers.get("host") or "").lower()
+    return host.removesuffix(":80" if request.viewer.tls is None else ":443")
+
+
+def _policy_key(request: Request, policy: CachePolicy) -> str:
+    scheme = "http" if request.viewer.tls is None else "https"
+    query = selected_query(request.query, policy.query)
+    target = request.path if query is None else f"{request.path}?{query}"
+    uri = f"{scheme}\n{_authority(request)}\n{target}"
+    lines = [*_header_lines(request, policy), *_cookie_lines(request, policy)]
+    return EXTENSION.join((uri, "\n".join(lines))) if lines else uri
+
+
+def _header_lines(request: Request, policy: CachePolicy) -> list[str]:
+    """Return `name:value` of each header in the key that the request has."""
+    names = (*policy.headers, "accept-encoding") if policy.encodings else policy.headers
+    values = ((name, request.headers.joined(name)) for name in names)
+    return [f"{name}:{value}" for name, value in values if value is not None]
+
+
+def _cookie_lines(request: Request, policy: CachePolicy) -> list[str]:
+    """Return `;name=value` of each cookie in the key; no header's name has a semicolon."""
+    return [f";{pair}" for pair in selected_cookies(request.headers.get_all("cookie"), policy.cookies)]

@@ -1,0 +1,64 @@
+"""Which requests may be answered from what is stored, and which may wait for another one's fetch."""
+
+from enum import StrEnum
+
+from edgefn.model.message import Request
+from edgefn.model.settings import CachePolicy
+from edgefn.rules.cache_control import parse
+
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
+_CONDITIONS = ("range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range")
+
+
+class Lookup(StrEnum):
+    """What the cache found, in the words of Cache-Status (RFC 9211 sections 2.1 and 2.2)."""
+
+    HIT = "hit"
+    BYPASS = "bypass"
+    METHOD = "method"
+    URI_MISS = "uri-miss"
+    VARY_MISS = "vary-miss"
+    STALE = "stale"
+
+
+class Bypass(StrEnum):
+    """Why a request goes to the origin without a look at what is stored."""
+
+    POLICY = "policy-disabled"
+    METHOD = "method"
+    BODY = "request-body"
+    UPGRADE = "upgrade"
+
+
+def bypass(request: Request, policy: CachePolicy) -> Bypass | None:
+    """Return why nothing stored may answer `request`, or None when it may be looked up.
+
+    A GET's body is in no key, so what an origin makes of it must neither be stored nor be replaced by what is.
+    """
+    if not policy.enabled:
+        return Bypass.POLICY
+    if request.method not in {"GET", "HEAD"}:
+        return Bypass.METHOD
+    if request.body.length != 0:
+        return Bypass.BODY
+    return Bypass.UPGRADE if "upgrade" in request.headers else None
+
+
+def is_safe(method: str) -> bool:
+    """Return whether `method` changes nothing at the origin; unknown ones may (RFC 9110 section 9.2.1)."""
+    return method in _SAFE
+
+
+def is_conditional(request: Request) -> bool:
+    """Return whether the answer may be about the request's conditions or range rather than about its target."""
+    return any(name in request.headers for name in _CONDITIONS)
+
+
+def asks_not_to_store(request: Request) -> bool:
+    """Return whether the viewer said `no-store` (RFC 9111 section 5.2.1.5)."""
+    return "no-store" in parse(request.headers.joined("cache-control"))
+
+
+def may_collapse(request: Request) -> bool:
+    """Return whether the answer to `request` is likely of use to others that ask for the same."""
+    return not ("authorization" in request.headers or is_conditional(request) or asks_not_to_store(request))

@@ -1,0 +1,60 @@
+"""What becomes of a response's headers, from the origin to the store and on to the viewer (AWS: response behavior)."""
+
+from typing import Final
+
+from edgefn.model.headers import Headers, Line
+from edgefn.model.trail import Result
+from edgefn.rules.hop_by_hop import end_to_end
+
+_SWITCHING: Final = 101
+_OURS: Final = ("x-amz-cf-id", "x-amz-cf-pop", "x-cache")
+_SERVER: Final[Line] = ("Server", "CloudFront")
+
+
+def from_origin(headers: Headers, status: int = 200, *, cookies: bool = True) -> Headers:
+    """Return the origin's headers as they are stored and passed on.
+
+    Without those of its connection (RFC 9110 section 7.6.1), but for the Upgrade of a 101; those that `Dressing`
+    sets; and Set-Cookie unless `cookies` were forwarded.
+    """
+    kept = end_to_end(headers).without(*_OURS)
+    if not cookies:
+        kept = kept.without("set-cookie")
+    if status == _SWITCHING:
+        kept = kept.adding(*(("Upgrade", protocol) for protocol in headers.get_all("upgrade")))
+    return kept
+
+
+class Dressing:
+    """Puts this location's own headers on each response. Made once; the constant parts are ready."""
+
+    def __init__(self, pseudonym: str, pop: str) -> None:
+        """Take this location's name in Via, and its X-Amz-Cf-Pop."""
+        self._constant: dict[Result, tuple[Line, ...]] = {
+            result: (
+                ("X-Cache", f"{result.value} from cloudfront"),
+                ("Via", f"1.1 {pseudonym} (CloudFront)"),
+                ("X-Amz-Cf-Pop", pop),
+            )
+            for result in Result
+        }
+
+    def to_viewer(
+        self, headers: Headers, result: Result, request_id: str, date: str, age: int | None = None
+    ) -> Headers:
+        """Return `headers` for the viewer.
+
+        `date` is the time now as a Date value, used where there is none (RFC 9110 section 6.6.1). `age` takes the
+        place of what the origin said (RFC 9111 section 5.1); None leaves that.
+        """
+        lines = self._constant[result]
+        if "date" not in headers:
+            lines = (("Date", date), *lines)
+        if age is not None:
+            return headers.without("age").adding(*lines, ("X-Amz-Cf-Id", request_id), ("Age", str(age)))
+        return headers.adding(*lines, ("X-Amz-Cf-Id", request_id))
+
+
+def generated(headers: Headers) -> Headers:
+    """Return the headers of a response that was made here: with Server, unless a function has set one."""
+    return headers if "server" in headers else headers.adding(_SERVER)

@@ -1,0 +1,50 @@
+"""How a function ended, in AWS's words (spec: Invoke result payloads). Pure."""
+
+import signal
+
+from edgefn.sandbox.base import Failed, Usage
+
+EXIT = "Runtime.ExitError"
+TIMED_OUT = "Sandbox.Timedout"
+TOO_LARGE = "Function.ResponseSizeTooLarge"
+NOT_STARTED = "Sandbox.LaunchError"
+
+_SIGNAL_WORDS: dict[int, str] = {
+    signal.SIGABRT: "aborted",
+    signal.SIGBUS: "bus error",
+    signal.SIGFPE: "floating point exception",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGKILL: "killed",
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGSYS: "bad system call",
+    signal.SIGTERM: "terminated",
+    signal.SIGTRAP: "trace/breakpoint trap",
+}
+
+
+def exit_words(status: int) -> str:
+    """Return how a process ended. A status of 128 + n is how a sandbox's first process reports the signal n."""
+    number = -status if status < 0 else status - 128
+    if status < 0 or number in _SIGNAL_WORDS:
+        return f"Runtime exited with error: signal: {_SIGNAL_WORDS.get(number, number)}"
+    return (
+        "Runtime exited without providing a reason"
+        if status == 0
+        else f"Runtime exited with error: exit status {status}"
+    )
+
+
+def exited(request_id: str, status: int, usage: Usage) -> Failed:
+    """Return the outcome of a call, or of an init (then `request_id` is ""), during which the process ended."""
+    prefix = f"RequestId: {request_id} Error: " if request_id else ""
+    return Failed(EXIT, prefix + exit_words(status), (), usage)
+
+
+def too_large(limit: int, usage: Usage) -> Failed:
+    """Return the outcome of a call whose result is beyond the limit."""
+    return Failed(TOO_LARGE, f"Response payload size exceeded maximum allowed payload size ({limit} bytes).", (), usage)
+
+
+def init_timed_out(seconds: float, usage: Usage) -> Failed:
+    """Return the outcome of an init that took too long."""
+    return Failed(TIMED_OUT, f"Init timed out after {seconds:.2f} seconds", (), usage)

@@ -1,0 +1,161 @@
+"""A sandbox seen through its own /proc: every process in it and no other, however it was started or detached.
+
+Processes are addressed by a descriptor of their directory in that /proc, so a reused pid is never signalled.
+"""
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+
+from edgefn.sandbox.process.launch import Footprint
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PASSES = 8
+_REAPER = "1"
+_WORKER = "2"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a sandbox holds: bytes of its processes' own memory, and files in its /tmp."""
+
+    held: int
+    files: int
+
+
+class Inside:
+    """An open view of one sandbox. Made by `look`; whoever holds it must `close` it."""
+
+    def __init__(self, proc: int) -> None:
+        self._proc = proc
+        self._stopped: list[int] = []
+
+    def close(self) -> None:
+        """Close the view. It cannot be used after that."""
+        self._forget()
+        os.close(self._proc)
+
+    def processes(self) -> list[str]:
+        """Return the pids inside, as the sandbox numbers them, without its reaper."""
+        return [name for name in os.listdir(self._proc) if name.isdigit() and name != _REAPER]
+
+    def stop(self) -> None:
+        """Stop every process. Repeats until no new one has come up, so that none gets away by forking."""
+        known: set[str] = set()
+        for _ in range(_PASSES):
+            fresh = [pid for pid in self.processes() if pid not in known]
+            if not fresh:
+                return
+            for pid in fresh:
+                self._stop_one(pid)
+            known.update(fresh)
+
+    def _stop_one(self, pid: str) -> None:
+        try:
+            process = os.open(pid, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._proc)
+        except FileNotFoundError:
+            return
+        self._stopped.append(process)
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let every stopped process go on."""
+        for process in self._stopped:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(process, signal.SIGCONT)
+        self._forget()
+
+    def _forget(self) -> None:
+        for process in self._stopped:
+            os.close(process)
+        self._stopped.clear()
+
+    def footprint(self) -> Footprint:
+        """Return what the worker took; zeros when it is gone."""
+        return _footprint(self._read(_WORKER, "stat"), self._read(_WORKER, "status"))
+
+    def memory(self) -> Memory:
+        """Return what all processes hold now. Pages that several processes share are counted for each."""
+        own = ("RssAnon:", "RssShmem:")
+        held = sum(_kilobytes(self._read(pid, "status"), own) for pid in self.processes())
+        return Memory(held, self._files_in_tmp())
+
+    def memory_shared_fairly(self) -> int:
+        """Return the bytes that all processes hold, shared pages divided between them. Much slower than `memory`."""
+        own = ("Pss_Anon:", "Pss_Shmem:")
+        return sum(
+            _kilobytes(self._read(pid, "smaps_rollup"), own) or _kilobytes(self._read(pid, "status"), ("RssAnon:",))
+            for pid in self.processes()
+        )
+
+    def _files_in_tmp(self) -> int:
+        try:
+            root = os.open(f"{_REAPER}/root/tmp", os.O_PATH | os.O_DIRECTORY, dir_fd=self._proc)
+        except OSError:
+            return 0
+        try:
+            facts = os.fstatvfs(root)
+        finally:
+            os.close(root)
+        return facts.f_files - facts.f_ffree
+
+    def _read(self, pid: str, name: str) -> str:
+        """Return a file of a process; "" when the process, or our right to look at it, is gone."""
+        try:
+            file = os.open(f"{pid}/{name}", os.O_RDONLY, dir_fd=self._proc)
+        except OSError:
+            return ""
+        try:
+            return os.read(file, 8192).decode("ascii", "replace")
+        except OSError:
+            return ""
+        finally:
+            os.close(file)
+
+
+def _kilobytes(text: str, names: tuple[str, ...]) -> int:
+    """Return the sum in bytes of the named "Name: 12 kB" lines."""
+    return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(names))
+
+
+def _footprint(stat: str, status: str) -> Footprint:
+    """Return the CPU seconds of a process and of the children that it waited for, and its own peak of memory."""
+    fields = stat.rpartition(")")[2].split()
+    return Footprint(sum(int(ticks) for ticks in fields[11:15]) / _TICKS, _kilobytes(status, ("VmHWM:",)))
+
+
+def footprint_of(pid: int) -> Footprint:
+    """Return what a process of the host took; zeros when it is gone."""
+    texts: list[str] = []
+    for name in ("stat", "status"):
+        try:
+            with open(f"/proc/{pid}/{name}", encoding="ascii", errors="replace") as file:
+                texts.append(file.read())
+        except OSError:
+            return Footprint(0.0, 0)
+    return _footprint(*texts)
+
+
+def look(reaper: int) -> Inside | None:
+    """Open the view of the sandbox whose pid 1 is `reaper` on the host; None while it has no /proc of its own.
+
+    Until it has changed its root its /proc is ours, so the pid namespaces are compared: mistaking the one for the
+    other would stop the host.
+    """
+    try:
+        proc = os.open(f"/proc/{reaper}/root/proc", os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        shown = os.stat(f"{_REAPER}/ns/pid", dir_fd=proc).st_ino
+        theirs = os.stat(f"/proc/{reaper}/ns/pid").st_ino
+        ours = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        os.close(proc)
+        return None
+    if shown != theirs or theirs == ours:
+        os.close(proc)
+        return None
+    return Inside(proc)

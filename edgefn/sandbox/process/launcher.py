@@ -1,0 +1,200 @@
+"""Start sandboxed processes: a spawned chain of setpriv, bubblewrap, prlimit and the runtime.
+
+The chain is started with an empty environment, because bubblewrap's pid 1 keeps its own for anybody inside to read.
+Call it from the main thread: a sandbox dies with the thread that started it.
+"""
+
+import asyncio
+from contextlib import suppress
+
+from edgefn.sandbox.process.allowance import Allowance, allowances, hosts_file
+from edgefn.sandbox.process.bwrap import RUNTIME, Room
+from edgefn.sandbox.process.cgroup import Group
+from edgefn.sandbox.process.chain import CONTROL_FD, Chain, Spawned, find_reaper, spawn_chain
+from edgefn.sandbox.process.egress import Egress
+from edgefn.sandbox.process.ground import Ground, LauncherConfig, prepare_ground
+from edgefn.sandbox.process.launch import Language, LaunchError, Process, Start
+from edgefn.sandbox.process.limits import TMP_SIZE, Limits, limits_for, prlimit
+from edgefn.sandbox.process.machine import PRLIMIT_INSIDE
+from edgefn.sandbox.process.plain import PlainProcess, spawn_plainly
+from edgefn.sandbox.process.process import Duties, Duty, SandboxProcess
+from edgefn.sandbox.process.runtimes import Runtime
+from edgefn.sandbox.process.seccomp import filter_program
+from edgefn.sandbox.process.tiers import Tier
+from edgefn.sandbox.process.watchdog import watch
+
+CONTROL = "EDGEFN_FD"
+"""The variable in which a worker finds the number of its control socket."""
+
+TASK_ROOT = "EDGEFN_TASK"
+"""The variable that tells a worker without walls where its function lies, as there is no /var/task."""
+
+_DEFAULTS = {"PATH": "/var/lang/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}  # noqa: S108
+
+
+def runtime_command(language: Language, program: str, bootstrap: str, limits: Limits) -> tuple[str, ...]:
+    """Return the command that runs the program of a language in the directory `bootstrap`."""
+    match language:
+        case Language.NODE:
+            return (program, f"--max-old-space-size={limits.heap_mb}", f"{bootstrap}/node.js")
+        case Language.PYTHON:
+            return (program, "-I", "-S", f"{bootstrap}/python.py")
+
+
+class ProcessLauncher:
+    """Starts sandboxes under the tier that this machine gives.
+
+    Making one looks at the machine, starts a sandbox for a try and fills the directory: some 20 ms, blocking.
+    Raises LaunchError when this machine is refused. Whoever makes it must `close` it.
+    """
+
+    def __init__(self, config: LauncherConfig) -> None:
+        self._config = config
+        self._ground: Ground = prepare_ground(config)
+        self._filter = filter_program(self._ground.survey.facts.kernel.machine, bounded=self._bounded)
+        self._running: set[Process] = set()
+        self._watched: set[SandboxProcess] = set()
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def slots(self) -> str:
+        """The host directory in which slot directories are made."""
+        return self._ground.survey.staging.slots
+
+    @property
+    def tier(self) -> Tier:
+        """How strong the walls are."""
+        return self._ground.tier
+
+    @property
+    def loopback_only(self) -> bool:
+        """Whether viewers may only be served on loopback, because functions run without walls."""
+        return self.tier is Tier.NONE
+
+    @property
+    def _bounded(self) -> bool:
+        return self._ground.tier is Tier.FULL
+
+    async def start(self, start: Start) -> Process:
+        """Start a sandbox. Raises LaunchError."""
+        runtime = self._ground.runtime(start.language)
+        limits = limits_for(start.language, runtime.version, start.memory, bounded=self._bounded)
+        if self.tier is Tier.NONE:
+            return self._start_plainly(start, runtime, limits)
+        allowed = self._allowed(start)
+        duties = Duties(limits.memory, self._group(limits))
+        spawned = self._spawn(self._chain(start, runtime, limits, duties, allowed))
+        try:
+            reaper = await find_reaper(spawned, self._config.start_timeout)
+        except BaseException:
+            spawned.child.kill()
+            await spawned.child.exited()
+            spawned.close()
+            await duties.fulfil()
+            raise
+        process = SandboxProcess(spawned.control, spawned.output, spawned.child, reaper, duties)
+        self._keep(process, duties)
+        if allowed:
+            await self._let_out(process, duties, allowed)
+        return process
+
+    async def _let_out(self, process: SandboxProcess, duties: Duties, allowed: tuple[Allowance, ...]) -> None:
+        egress = Egress(allowed)
+        duties.at_end.append(egress.close)
+        try:
+            await egress.open(process.reaper)
+        except BaseException:
+            process.kill()
+            await process.gone()
+            process.close()
+            raise
+
+    def _group(self, limits: Limits) -> Group | None:
+        delegated = self._ground.survey.delegated
+        if delegated is None:
+            return None
+        try:
+            return delegated.group(limits)
+        except OSError as error:
+            raise LaunchError(f"No cgroup could be made for a sandbox: {error}.") from error
+
+    def _chain(
+        self, start: Start, runtime: Runtime, limits: Limits, duties: Duties, allowed: tuple[Allowance, ...]
+    ) -> Chain:
+        room = Room(
+            mounts=self._ground.mounts(runtime, hosts=not allowed),
+            slot=start.slot,
+            tmp_size=TMP_SIZE,
+            environment={**_DEFAULTS, **start.environment, CONTROL: str(CONTROL_FD)},
+            bounded=self._bounded,
+        )
+        return Chain(
+            prefix=self._ground.prefix,
+            bwrap=self._ground.survey.facts.bwrap,
+            room=room,
+            command=(
+                *prlimit(PRLIMIT_INSIDE, limits),
+                *runtime_command(start.language, runtime.inside, RUNTIME, limits),
+            ),
+            filter=self._filter,
+            hosts=hosts_file(allowed).encode() if allowed else None,
+            entrance=duties.group.entrance if duties.group is not None else "",
+        )
+
+    def _allowed(self, start: Start) -> tuple[Allowance, ...]:
+        try:
+            return allowances(start.network)
+        except ValueError as error:
+            raise LaunchError(f"The function's network setting: {error}.") from error
+
+    def _spawn(self, chain: Chain) -> Spawned:
+        try:
+            return spawn_chain(chain)
+        except (OSError, ValueError) as error:
+            raise LaunchError(f"The sandbox could not be spawned: {error}.") from error
+
+    def _start_plainly(self, start: Start, runtime: Runtime, limits: Limits) -> PlainProcess:
+        """Start without walls. What hides in the environment's /var/task is the slot's true path here."""
+        bootstrap = self._ground.survey.staging.runtime
+        command = runtime_command(start.language, runtime.program, bootstrap, limits)
+        argv = [*self._ground.fatal_prefix, *prlimit(self._ground.survey.facts.prlimit, limits), *command]
+        environment = {**_DEFAULTS, **start.environment, CONTROL: str(CONTROL_FD), TASK_ROOT: start.slot}
+        try:
+            process = spawn_plainly(argv, environment)
+        except (OSError, ValueError) as error:
+            raise LaunchError(f"The worker could not be spawned: {error}.") from error
+        self._remember(process, process.at_end)
+        return process
+
+    def _keep(self, process: SandboxProcess, duties: Duties) -> None:
+        self._remember(process, duties.at_end)
+        if self._bounded:
+            return
+
+        async def look_away() -> None:
+            self._watched.discard(process)
+
+        self._watched.add(process)
+        duties.at_end.append(look_away)
+        if self._watch is None:
+            self._watch = asyncio.create_task(watch(self._watched))
+
+    def _remember(self, process: Process, at_end: list[Duty]) -> None:
+        async def forget() -> None:
+            self._running.discard(process)
+
+        self._running.add(process)
+        at_end.append(forget)
+
+    async def close(self) -> None:
+        """Kill every sandbox, wait until they are gone, and remove the directory's content."""
+        for process in tuple(self._running):
+            process.kill()
+        for process in tuple(self._running):
+            await process.gone()
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+            self._watch = None
+        self._ground.survey.staging.remove()

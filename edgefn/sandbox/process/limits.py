@@ -1,0 +1,62 @@
+"""The limits that the kernel holds for each sandboxed process, worked out from a function's memory."""
+
+from dataclasses import dataclass
+
+from edgefn.sandbox.process.launch import Language
+
+MB = 1024 * 1024
+
+TMP_SIZE = 512 * MB
+TMP_FILES = 65_536
+SLACK = 64 * MB
+"""What a runtime may take on top of a function's memory: its own tables, page tables, socket buffers."""
+
+_OPEN_FILES = 1024
+_LOCKED_MEMORY = 64 * 1024
+_PENDING_SIGNALS = 1024
+_PROCESSES = 1024
+_PROCESSES_UNBOUNDED = 256
+
+_NODE_RESERVES_SINCE = 24
+_NODE_RESERVE = 540 * MB
+_HEAP_SHARE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one sandbox. Sizes in bytes; `data` holds per process, `memory` for all of them together."""
+
+    data: int
+    memory: int
+    heap_mb: int
+    processes: int
+
+
+def limits_for(language: Language, version: tuple[int, int], memory_mb: int, *, bounded: bool) -> Limits:
+    """Return the limits of a function with `memory_mb`; `bounded` says that a cgroup holds `memory`.
+
+    Node.js 24 and later reserve about 530 MB of writable address space that they never touch.
+    """
+    memory = memory_mb * MB
+    reserve = _NODE_RESERVE if language is Language.NODE and version[0] >= _NODE_RESERVES_SINCE else 0
+    return Limits(
+        data=memory + SLACK + reserve,
+        memory=memory + SLACK,
+        heap_mb=int(memory_mb * _HEAP_SHARE),
+        processes=_PROCESSES if bounded else _PROCESSES_UNBOUNDED,
+    )
+
+
+def prlimit(program: str, limits: Limits) -> tuple[str, ...]:
+    """Return the command that takes on the limits and goes on as what follows it."""
+    return (
+        program,
+        "--core=0",
+        f"--nofile={_OPEN_FILES}",
+        f"--nproc={limits.processes}",
+        f"--data={limits.data}",
+        f"--memlock={_LOCKED_MEMORY}",
+        f"--sigpending={_PENDING_SIGNALS}",
+        "--msgqueue=0",
+        "--",
+    )

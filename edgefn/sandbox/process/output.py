@@ -1,0 +1,165 @@
+"""What a function prints: read within a budget, cut into lines, made harmless, handed to the log.
+
+The budget holds per call. Once it is spent nobody reads until the call ends: a flood then blocks the function on
+its own pipe, instead of costing the proxy CPU.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+
+from edgefn.sandbox.base import Log
+
+BUDGET = 256 * 1024
+"""Bytes of output that one call may make."""
+
+LINE_LIMIT = 16 * 1024
+"""Bytes of a line; a longer one is handed on in pieces."""
+
+CUT = "... output cut at 256 KB"
+
+_READ = 64 * 1024
+_DRAIN_READS = 16
+_DANGEROUS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def printable(line: bytes) -> str:
+    """Return a line as text in which nothing can end the line, move a cursor, or pose as another line."""
+    return _DANGEROUS.sub(_escape, line.decode("utf-8", "replace"))
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    return (
+        "\\r"
+        if character == "\r"
+        else f"\\x{ord(character):02x}"
+        if character < "\u0100"
+        else f"\\u{ord(character):04x}"
+    )
+
+
+class Lines:
+    """Cuts bytes into lines of bounded length."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[str]:
+        """Take `data`; return the lines that it completed."""
+        *whole, rest = (self._rest + data).split(b"\n")
+        lines = [piece for line in whole for piece in _pieces(line.removesuffix(b"\r"))]
+        *pieces, self._rest = _pieces(rest)
+        return [printable(line) for line in (*lines, *pieces)]
+
+    def flush(self) -> list[str]:
+        """Return the unfinished line, if there is one."""
+        rest, self._rest = self._rest, b""
+        return [printable(rest)] if rest else []
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    """Return `line` in pieces of at most `LINE_LIMIT` bytes, none of which starts inside a UTF-8 character."""
+    pieces = []
+    while len(line) > LINE_LIMIT:
+        end = LINE_LIMIT
+        while end > LINE_LIMIT - 4 and line[end] & 0xC0 == 0x80:
+            end -= 1
+        pieces.append(line[:end])
+        line = line[end:]
+    return [*pieces, line]
+
+
+class Output:
+    """The reader of one worker's pipe. `log` is told every line, with the id of the call it belongs to."""
+
+    __slots__ = ("_fd", "_id", "_left", "_lines", "_log", "_loop", "_reading")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int, log: Log) -> None:
+        self._loop = loop
+        self._fd = fd
+        self._log = log
+        self._id = ""
+        self._left = BUDGET
+        self._lines = Lines()
+        self._reading = False
+        self._read_on()
+
+    def attach(self, log: Log) -> None:
+        """Tell `log` from now on."""
+        self._log = log
+
+    def begin(self, request_id: str) -> None:
+        """Give what comes from now on to `request_id`, with a fresh budget."""
+        self._id = request_id
+        self._renew()
+
+    def note(self, text: str) -> None:
+        """Put a line of our own among the function's."""
+        self._log(self._id, text)
+
+    def finish(self) -> None:
+        """Take what is in the pipe without waiting for more, end the last line, and renew a spent budget."""
+        if self._fd < 0:
+            return
+        for _ in range(_DRAIN_READS):
+            if not self._step():
+                break
+        self._emit(self._lines.flush())
+        if self._left == 0:
+            self._renew()
+
+    def close(self) -> None:
+        """Take what is left and close the pipe. Harmless when repeated."""
+        if self._fd < 0:
+            return
+        self.finish()
+        self._pause()
+        os.close(self._fd)
+        self._fd = -1
+
+    def _step(self) -> bool:
+        """Read once; return whether there may be more. What is beyond the budget is thrown away."""
+        try:
+            data = os.read(self._fd, _READ)
+        except BlockingIOError:
+            return False
+        except OSError:
+            data = b""
+        if not data:
+            self._pause()
+            return False
+        self._take(data)
+        return True
+
+    def _take(self, data: bytes) -> None:
+        if self._left == 0:
+            return
+        self._emit(self._lines.feed(data[: self._left]))
+        self._left = max(self._left - len(data), 0)
+        if self._left == 0:
+            self._pause()
+            self._emit([*self._lines.flush(), CUT])
+
+    def _emit(self, lines: list[str]) -> None:
+        for line in lines:
+            self._log(self._id, line)
+
+    def _renew(self) -> None:
+        spent, self._left = self._left == 0, BUDGET
+        if spent:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if not self._reading and self._fd >= 0:
+            self._reading = True
+            self._loop.add_reader(self._fd, self._step)
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._reading = False
+            with contextlib.suppress(OSError):
+                self._loop.remove_reader(self._fd)

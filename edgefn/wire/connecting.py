@@ -1,0 +1,104 @@
+"""New connections to origins: name, address, TLS, and what each failure is called."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from edgefn.model.errors import OriginError, OriginFailure
+from edgefn.model.origin import Origin
+from edgefn.wire.origin_tls import TlsContexts, TlsSettings
+from edgefn.wire.resolving import Resolver
+
+_Connection = TypeVar("_Connection", bound=asyncio.Protocol)
+
+
+class OriginKey(NamedTuple):
+    """What a connection is for: requests with the same key may share it. `address` is "host:port"."""
+
+    protocol: str
+    address: str
+    domain: str
+    tls: TlsSettings | None
+
+
+def origin_key(origin: Origin) -> OriginKey:
+    """Return the key of the connections that may serve `origin`."""
+    tls = TlsSettings(origin.tls_verify, origin.tls_ca, origin.ssl_protocols) if origin.protocol == "https" else None
+    return OriginKey(origin.protocol, connect_address(origin), origin.domain, tls)
+
+
+def connect_address(origin: Origin) -> str:
+    """Return the "host:port" where to connect."""
+    return origin.address or f"{origin.domain}:{origin.port}"
+
+
+def origin_failed(failure: OriginFailure, origin: Origin, why: str) -> OriginError:
+    """Return the error that names the origin and the address."""
+    return OriginError(failure, f"origin {origin.id} at {connect_address(origin)}: {why}")
+
+
+class Connector:
+    """Opens connections for one worker."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._resolver = Resolver(loop)
+        self._contexts = TlsContexts()
+
+    async def connect(self, origin: Origin, attempt: int, protocol: Callable[[], _Connection]) -> _Connection:
+        """Return a connection to `origin`, made within its connect_timeout. Raises `OriginError`.
+
+        The addresses of its name are tried in turn; a later `attempt` (counted from 0) begins with another one,
+        lest a dead address takes the whole time again.
+        """
+        context = self._context(origin)
+        try:
+            async with asyncio.timeout(origin.connect_timeout):
+                host, port = await self._resolve(origin)
+                first = attempt % len(host)
+                return await self._reach(origin, (*host[first:], *host[:first]), port, (context, protocol))
+        except ssl.SSLError as error:
+            raise origin_failed(OriginFailure.TLS, origin, f"TLS failed: {error}") from error
+        except TimeoutError as error:
+            why = f"no connection within {origin.connect_timeout:g} s"
+            raise origin_failed(OriginFailure.CONNECT_TIMEOUT, origin, why) from error
+        except OSError as error:
+            raise origin_failed(OriginFailure.CONNECT, origin, f"no connection: {error}") from error
+
+    def _context(self, origin: Origin) -> ssl.SSLContext | None:
+        settings = origin_key(origin).tls
+        if settings is None:
+            return None
+        try:
+            return self._contexts.context(settings)
+        except OSError as error:
+            why = f"the certificate authorities in {origin.tls_ca} can't be read: {error}"
+            raise origin_failed(OriginFailure.TLS, origin, why) from error
+
+    async def _resolve(self, origin: Origin) -> tuple[tuple[str, ...], int]:
+        host, _, port = connect_address(origin).rpartition(":")
+        try:
+            return await self._resolver.addresses(host.strip("[]")), int(port)
+        except (OSError, ValueError) as error:
+            raise origin_failed(OriginFailure.DNS, origin, f"the name has no address: {error}") from error
+
+    async def _reach(
+        self,
+        origin: Origin,
+        hosts: tuple[str, ...],
+        port: int,
+        means: tuple[ssl.SSLContext | None, Callable[[], _Connection]],
+    ) -> _Connection:
+        context, protocol = means
+        name = None if context is None else origin.domain
+        for host in hosts[:-1]:
+            try:
+                _, connection = await self._loop.create_connection(
+                    protocol, host, port, ssl=context, server_hostname=name
+                )
+            except ConnectionError:
+                continue
+            return connection
+        _, connection = await self._loop.create_connection(protocol, hosts[-1], port, ssl=context, server_hostname=name)
+        return connection

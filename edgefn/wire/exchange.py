@@ -1,0 +1,159 @@
+"""One request of a viewer, and the way its answer goes out."""
+
+from edgefn.model.headers import NO_HEADERS, Headers
+from edgefn.model.message import Body, Request, Response
+from edgefn.wire.answer_head import (
+    Framing,
+    UnsendableAnswerError,
+    answer_head,
+    chunk_size,
+    framing_of,
+    interim_head,
+    last_chunk,
+)
+from edgefn.wire.application import Application
+from edgefn.wire.outgoing import Outgoing
+
+AT_ONCE = 65_536
+_SLICE = 262_144
+_JOINED = 16_384
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+_OPTIONS = {("1.1", True): "", ("1.1", False): "close", ("1.0", True): "keep-alive", ("1.0", False): "close"}
+
+NEVER_ANSWERED = Response(0, "", NO_HEADERS)
+"""Stands for the answer when the viewer left before there was one."""
+
+
+class Exchange:
+    """A request, and its answer on the way out.
+
+    `keeps` is whether the connection may serve another request after it. `expecting`: the viewer waits for a
+    100 before it sends its body. `answering`: a task has taken it on, and will tell of its end.
+    """
+
+    __slots__ = (
+        "_outgoing", "_since", "answering", "application", "begun", "expecting", "id", "keeps", "method", "over",
+        "request", "response", "trail", "version",
+    )  # fmt: skip
+
+    def __init__(self, application: Application, outgoing: Outgoing, method: str, version: str) -> None:
+        self.application = application
+        self.id, self.trail = application.open()
+        self._outgoing = outgoing
+        self._since = outgoing.written
+        self.method = method
+        self.version = version
+        self.keeps = False
+        self.expecting = False
+        self.answering = False
+        self.begun = False
+        self.over = False
+        self.request: Request | None = None
+        self.response = NEVER_ANSWERED
+
+    def interim(self, status: int, headers: Headers) -> None:
+        """Send one 1xx response at once.
+
+        Dropped when the final answer has begun, for HTTP/1.0, while the viewer is slow, and when it can't be written.
+        100 is ours alone to send, and 101 is final (RFC 9110 section 15.2).
+        """
+        if self._may_say_more() and 102 <= status <= 199:
+            try:
+                self._outgoing.write(interim_head(status, headers))
+            except UnsendableAnswerError:
+                return
+
+    def proceed(self) -> None:
+        """Tell a viewer that waits for it to send its body (RFC 9110 section 10.1.1)."""
+        if self.expecting and self._may_say_more():
+            self.expecting = False
+            self._outgoing.write(_CONTINUE)
+
+    def send_now(self, response: Response) -> bool:
+        """Send a small answer that is all here. False: it needs waiting, and nothing was sent or taken.
+
+        Raises `UnsendableAnswerError`.
+        """
+        length = response.body.length
+        if length is None or length > AT_ONCE or response.status < 200:
+            return False
+        framing = framing_of(self.method, self.version, response.status, length)
+        head = self._begin(response, framing, length)
+        if framing is Framing.NONE:
+            response.body.close()
+            self._outgoing.write(head)
+            return True
+        data = response.body.buffered()
+        if data is None or len(data) != length:
+            raise UnsendableAnswerError("the answer's body is not the one it announced")
+        self._write_whole(head, data)
+        return True
+
+    async def send(self, response: Response) -> bool:
+        """Send any answer but a tunnel; return whether all of it was sent. Closes its body in any case.
+
+        Raises `EdgeError` when its body fails, when it can't be written, and when the viewer is gone.
+        """
+        body = response.body
+        try:
+            framing = framing_of(self.method, self.version, response.status, body.length)
+            self._outgoing.write(self._begin(response, framing, body.length))
+            if framing is Framing.NONE:
+                return True
+            if framing is Framing.CHUNKED:
+                await self._send_chunks(body)
+                return True
+            return await self._send_bare(body, body.length)
+        finally:
+            body.close()
+
+    def switch(self, response: Response) -> None:
+        """Send the head of a 101. Raises `UnsendableAnswerError`."""
+        self.keeps = False
+        self.begun = True
+        self.response = response
+        self._outgoing.write(answer_head(response, Framing.NONE, None, "Upgrade"))
+
+    def tell(self, *, complete: bool) -> None:
+        """Tell the application that this exchange is over."""
+        self.over = True
+        size = self._outgoing.written - self._since
+        self.application.sent(self.request, self.id, self.trail, self.response, size, complete)
+
+    def _may_say_more(self) -> bool:
+        return not (self.begun or self.over or self._outgoing.paused) and self.version == "1.1"
+
+    def _begin(self, response: Response, framing: Framing, length: int | None) -> bytes:
+        if framing is Framing.CLOSE:
+            self.keeps = False
+        head = answer_head(response, framing, length, _OPTIONS[self.version, self.keeps])
+        self.begun = True
+        self.response = response
+        return head
+
+    def _write_whole(self, head: bytes, data: bytes) -> None:
+        if len(data) <= _JOINED:
+            self._outgoing.write(head + data)
+        else:
+            self._outgoing.write_all([head, data])
+
+    async def _send_bare(self, body: Body, length: int | None) -> bool:
+        """Send a body of `length` bytes, or to the close; return whether it was neither shorter nor longer."""
+        left = length
+        while data := await body.read():
+            if left is not None:
+                left -= len(data)
+                if left < 0:
+                    return False
+            view = memoryview(data)
+            for start in range(0, len(data), _SLICE):
+                self._outgoing.write(view[start : start + _SLICE])
+                await self._outgoing.drained()
+        return not left
+
+    async def _send_chunks(self, body: Body) -> None:
+        while data := await body.read():
+            self._outgoing.write_all([chunk_size(len(data)), data, b"\r\n"])
+            await self._outgoing.drained()
+        self._outgoing.write(last_chunk(body.trailers))

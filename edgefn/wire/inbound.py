@@ -1,0 +1,416 @@
+"""One viewer connection: bytes in, requests up, answers down, in order, one at a time (RFC 9112).
+
+READ FIRST: `_advance` takes steps while it can; `_over` decides what becomes of the connection after an answer.
+A request that the application answers at once goes from `data_received` to `transport.write` without a task.
+"""
+
+import asyncio
+import re
+from enum import Enum, auto
+from typing import cast
+
+from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
+from edgefn.model.message import Body, BytesBody, Duplex, Request, Response, Viewer, no_body
+from edgefn.model.settings import ViewerLimits
+from edgefn.wire.answer_head import UnsendableAnswerError
+from edgefn.wire.application import Application
+from edgefn.wire.connections import Connections
+from edgefn.wire.deadline import Deadline
+from edgefn.wire.exchange import Exchange
+from edgefn.wire.incoming_body import IncomingBody
+from edgefn.wire.outgoing import Outgoing
+from edgefn.wire.stream import StreamBody, Tap
+from edgefn.wire.upgraded import pump, viewer_bytes
+from edgefn.wire.viewer_head import ViewerHead, check_unfinished, read_viewer_head
+
+_BURST = 32  # steps in one turn of the loop: pipelined requests must not starve the other viewers
+_PIPELINED = 65_536
+_DRAIN_TIME = 2.0
+_LINGER_TIME = 1.0
+_TURNED_AWAY = 64  # connections beyond the limit that get an answer
+_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
+
+
+class _State(Enum):
+    OPEN = auto()
+    LINGERING = auto()  # all is said; reading on for a moment, lest a reset overtakes the answer (RFC 9112 9.6)
+    CLOSED = auto()
+
+
+class Inbound(asyncio.Protocol):
+    """A viewer connection, in the care of `connections`."""
+
+    def __init__(self, application: Application, limits: ViewerLimits, connections: Connections) -> None:
+        self._application = application
+        self._limits = limits
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._deadline = Deadline(self._loop, self._expire)
+        self._state = _State.OPEN
+        self._buffer = b""
+        self._checked = 0
+        self._in_head = False
+        self._exchange: Exchange | None = None
+        self._incoming: IncomingBody | None = None
+        self._tunnel: StreamBody | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._continuing: asyncio.Handle | None = None
+        self._held = False
+        self._reading = True
+        self._ended = False
+        self._last = False
+
+    # What the transport tells us
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to wait for the first request."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's do not inherit from asyncio's
+        self._outgoing = Outgoing(self._transport, self._loop, self._limits.stall_timeout)
+        self._viewer = _viewer(self._transport)
+        self._connections.add(self)
+        excess = len(self._connections) - self._limits.connections
+        if excess > _TURNED_AWAY:
+            self.abort()
+        elif excess > 0:
+            self._refuse(BadRequestError(503, "too many connections"))
+        elif self._state is _State.OPEN:
+            self._deadline.set(self._limits.headers_timeout)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived."""
+        if self._tunnel is not None:
+            self._tunnel.feed(data)
+        elif self._state is _State.OPEN:
+            self._buffer = self._buffer + data if self._buffer else data
+            self._advance()
+
+    def eof_received(self) -> bool:
+        """Take note that the viewer sends no more; it may still wait for its answers."""
+        self._ended = True
+        if self._tunnel is not None:
+            self._tunnel.finish()
+        elif self._state is _State.LINGERING:
+            self._close()
+        else:
+            if self._incoming is not None:
+                self._incoming.broken = True
+                self._incoming.stream.fail(ViewerGoneError("the viewer ended before its request did"))
+            self._settle()
+        return self._viewer.tls is None
+
+    def pause_writing(self) -> None:
+        """Take note that the viewer is slow."""
+        self._outgoing.pause()
+
+    def resume_writing(self) -> None:
+        """Go on with what the viewer was too slow for."""
+        self._outgoing.resume()
+        self._advance()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop everything that was done for this viewer."""
+        del exc
+        self._state = _State.CLOSED
+        self._deadline.stop()
+        self._outgoing.lost()
+        if self._continuing is not None:
+            self._continuing.cancel()
+        gone = ViewerGoneError("the viewer is gone")
+        if self._tunnel is not None:
+            self._tunnel.fail(gone)
+        if self._incoming is not None:
+            self._incoming.stream.fail(gone)
+        if self._task is not None:
+            self._task.cancel()
+        if self._exchange is not None and not self._exchange.answering:
+            self._exchange.tell(complete=False)  # its task was cancelled before it began
+        self._connections.remove(self)
+
+    # What the registry tells us
+
+    def adopt(self, application: Application, limits: ViewerLimits) -> None:
+        """Use these from the next request on."""
+        self._application = application
+        self._limits = limits
+        self._outgoing.stall_timeout = limits.stall_timeout
+
+    def shut_down(self) -> None:
+        """Close at once when idle, else after the answer that is under way."""
+        self._last = True
+        if self._state is _State.OPEN and self._exchange is None and not (self._buffer or self._incoming):
+            self._close()
+
+    def abort(self) -> None:
+        """Drop the connection, whatever it is doing."""
+        self._state = _State.CLOSED
+        self._deadline.stop()
+        self._outgoing.abort()
+
+    # From bytes to requests
+
+    def _advance(self) -> None:
+        """Serve what the buffer holds, for a bounded number of steps."""
+        for _ in range(_BURST):
+            if not self._step():
+                break
+        else:
+            if self._continuing is None:
+                self._continuing = self._loop.call_soon(self._continue)
+        self._settle()
+
+    def _continue(self) -> None:
+        self._continuing = None
+        self._advance()
+
+    def _step(self) -> bool:
+        """Take one step; return whether another may follow at once."""
+        if not self._buffer or self._state is not _State.OPEN:
+            return False
+        if self._incoming is not None:
+            return self._take_body(self._incoming)
+        if self._exchange is not None or self._outgoing.paused:
+            return False
+        return self._take_head()
+
+    def _settle(self) -> None:
+        """Read on or not, and close when the viewer has ended and nothing is left to answer."""
+        if self._state is not _State.OPEN:
+            return
+        self._steer()
+        still_to_serve = self._buffer and self._outgoing.paused
+        if self._ended and self._exchange is None and self._continuing is None and not still_to_serve:
+            self._close()
+
+    def _steer(self) -> None:
+        waiting = self._exchange is not None or self._outgoing.paused
+        hold = (
+            self._held
+            or (waiting and len(self._buffer) > _PIPELINED)
+            or (self._exchange is not None and self._incoming is not None and self._incoming.hopeless)
+        )
+        if hold is self._reading and not self._ended:
+            self._reading = not hold
+            if hold:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+
+    def _take_head(self) -> bool:
+        if self._buffer[0] == 0x0D:  # RFC 9112 section 2.2: empty lines before a request are nothing
+            self._buffer = self._buffer[_EMPTY_LINES.match(self._buffer).end() :]  # type: ignore[union-attr]  # matches ""
+            self._in_head = self._in_head and bool(self._buffer)
+        buffer = self._buffer
+        end = buffer.find(b"\r\n\r\n", max(0, self._checked - 3))
+        try:
+            if end < 0:
+                self._await_rest_of_head()
+                return False
+            head = read_viewer_head(buffer[: end + 4], self._limits)
+        except BadRequestError as error:
+            self._refuse(error)
+            return False
+        self._buffer = buffer[end + 4 :]
+        self._checked = 0
+        self._in_head = False
+        self._serve(head)
+        return True
+
+    def _await_rest_of_head(self) -> None:
+        check_unfinished(self._buffer, self._checked, self._limits)
+        self._checked = len(self._buffer)
+        if self._buffer and not self._in_head:
+            self._in_head = True
+            self._deadline.set(self._limits.headers_timeout)
+
+    def _take_body(self, incoming: IncomingBody) -> bool:
+        if incoming.broken:
+            self._buffer = b""
+            return False
+        if self._exchange is not None:
+            self._exchange.expecting = False
+        self._buffer = incoming.feed(self._buffer)
+        if incoming.done:
+            self._incoming = None
+            if self._exchange is None:
+                self._await_next()
+            return True
+        if self._exchange is None and incoming.hopeless:
+            self._linger()
+        return False
+
+    # From requests to answers
+
+    def _serve(self, head: ViewerHead) -> None:
+        application = self._application
+        exchange = Exchange(application, self._outgoing, head.method, head.version)
+        exchange.keeps = head.keep_alive
+        self._exchange = exchange
+        request = Request(
+            head.method, head.path, head.query, head.headers, self._body(head, exchange), self._viewer,
+            exchange.id, exchange.trail, head.version, None, exchange.interim,
+        )  # fmt: skip
+        exchange.request = request
+        response = application.answer_now(request)
+        if response is not None and self._sent_now(exchange, response):
+            return
+        self._deadline.clear()
+        self._task = self._connections.run(self._answer(exchange, request, response))
+
+    def _body(self, head: ViewerHead, exchange: Exchange) -> Body:
+        length = head.length
+        if length == 0:
+            return no_body()
+        if length is not None and len(self._buffer) >= length:
+            data, self._buffer = self._buffer[:length], self._buffer[length:]
+            return BytesBody(data)
+        tap = Tap(self._hold, self._release, self._stop_feeding, exchange.proceed)
+        stream = StreamBody(length, tap, self._limits.stall_timeout, _too_slow)
+        exchange.expecting = head.expects_continue
+        self._incoming = IncomingBody(length, self._limits.body_size, stream)
+        if self._buffer:  # at once, for a whole body may be here, so that nobody has to wait for it
+            self._take_body(self._incoming)
+        return stream
+
+    def _sent_now(self, exchange: Exchange, response: Response) -> bool:
+        self._weigh(exchange)
+        try:
+            if not exchange.send_now(response):
+                return False
+        except UnsendableAnswerError:
+            self._over(exchange, complete=False)
+        else:
+            self._over(exchange, complete=True)
+        return True
+
+    async def _answer(self, exchange: Exchange, request: Request, response: Response | None) -> None:
+        exchange.answering = True
+        complete = False
+        try:
+            if response is None:
+                response = await exchange.application.answer(request)
+            complete = await self._send(exchange, response)
+        except EdgeError:
+            pass  # the head is out, so the only way to tell the viewer is to break off
+        finally:
+            self._task = None
+            self._over(exchange, complete=complete)
+            self._advance()
+
+    async def _send(self, exchange: Exchange, response: Response) -> bool:
+        """Return whether all of the answer was sent. Raises `EdgeError`."""
+        far = response.tunnel
+        if far is not None or response.status < 200:
+            if far is not None and response.status == 101 and exchange.version == "1.1" and self._incoming is None:
+                return await self._switch(exchange, response, far)
+            response.body.close()
+            if far is not None:
+                far.close()
+            return False
+        self._weigh(exchange)
+        return exchange.send_now(response) or await exchange.send(response)
+
+    async def _switch(self, exchange: Exchange, response: Response, far: Duplex) -> bool:
+        try:
+            exchange.switch(response)
+        except UnsendableAnswerError:
+            far.close()
+            raise
+        self._tunnel = viewer_bytes(Tap(self._hold, self._release, self._stop_feeding))
+        self._tunnel.feed(self._buffer)
+        self._buffer = b""
+        self._steer()
+        if self._ended:
+            self._tunnel.finish()
+        return await pump(self._tunnel, self._outgoing, far)
+
+    def _weigh(self, exchange: Exchange) -> None:
+        """Decide whether the connection may live on, as far as it can be told in the answer's head."""
+        incoming = self._incoming
+        if self._last or (incoming is not None and (exchange.expecting or incoming.hopeless)):
+            exchange.keeps = False
+
+    def _over(self, exchange: Exchange, *, complete: bool) -> None:
+        """Decide what becomes of the connection after an answer."""
+        incoming = self._incoming
+        if incoming is not None:
+            incoming.stream.close()
+        self._exchange = None
+        if self._state is _State.OPEN:
+            if not complete:
+                self.abort()
+            elif exchange.keeps and not self._last and (incoming is None or not incoming.hopeless):
+                self._await_next()
+            elif incoming is not None or self._buffer:
+                self._linger()
+            else:
+                self._close()
+        exchange.tell(complete=complete)
+
+    def _refuse(self, error: BadRequestError) -> None:
+        """Answer what is no request, and close."""
+        exchange = Exchange(self._application, self._outgoing, "", "1.1")
+        response = self._application.refuse(error, exchange.id, exchange.trail)
+        try:
+            complete = exchange.send_now(response)
+        except UnsendableAnswerError:
+            complete = False
+        if complete:
+            self._linger()
+        else:
+            self.abort()
+        exchange.tell(complete=complete)
+
+    # Waiting and ending
+
+    def _await_next(self) -> None:
+        """Wait for the next request, or for the rest of a body that nobody wants."""
+        self._deadline.set(_DRAIN_TIME if self._incoming is not None else self._limits.keepalive_timeout)
+
+    def _expire(self) -> None:
+        if self._state is _State.OPEN and self._incoming is not None:
+            self._linger()
+        elif self._state is _State.OPEN and self._in_head:
+            self._refuse(BadRequestError(408, f"no complete request within {self._limits.headers_timeout:g} s"))
+        else:
+            self._close()
+
+    def _linger(self) -> None:
+        """End our side and read on for a moment, for a reset would take the answer from the viewer."""
+        self._buffer = b""
+        if self._ended or not self._outgoing.end():
+            self._close()
+            return
+        self._state = _State.LINGERING
+        self._deadline.set(_LINGER_TIME)
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _close(self) -> None:
+        self._state = _State.CLOSED
+        self._deadline.stop()
+        self._outgoing.close()
+
+    def _hold(self) -> None:
+        self._held = True
+        self._settle()
+
+    def _release(self) -> None:
+        self._held = False
+        self._settle()
+
+    def _stop_feeding(self, complete: bool) -> None:  # noqa: FBT001  # the body's promise to its connection
+        if not complete:
+            self._settle()
+
+
+def _too_slow() -> BadRequestError:
+    return BadRequestError(408, "the request's body came too slowly")
+
+
+def _viewer(transport: asyncio.Transport) -> Viewer:
+    peer: object = transport.get_extra_info("peername")
+    ip, port = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else ("", 0)
+    cipher: object = transport.get_extra_info("cipher")
+    tls = (str(cipher[1]), str(cipher[0])) if isinstance(cipher, tuple) else None
+    return Viewer(ip, port, tls)

@@ -1,0 +1,77 @@
+"""A viewer's request body: taken out of its framing and bounded, on its way into a `StreamBody`."""
+
+from edgefn.model.errors import BadRequestError
+from edgefn.wire.dechunking import Dechunker
+from edgefn.wire.response_head import BrokenResponseError
+from edgefn.wire.stream import StreamBody
+from edgefn.wire.viewer_head import read_trailers
+
+DRAIN_SIZE = 65_536
+_OVERHEAD = 65_536
+_TRAILERS_BOUND = 8_192
+
+
+class IncomingBody:
+    """Feeds one `StreamBody`. `length` None: in chunks. `body_size` bounds the content.
+
+    `done` once the whole message has come in. `broken` once it never will: the body has failed by then, and the
+    connection can't be used for another request.
+    """
+
+    __slots__ = ("_body_size", "_dechunker", "_left", "_overhead", "_received", "broken", "discarded", "done", "stream")
+
+    def __init__(self, length: int | None, body_size: int, stream: StreamBody) -> None:
+        self._body_size = body_size
+        self._left = length or 0
+        self._dechunker = Dechunker(_TRAILERS_BOUND) if length is None else None
+        self._received = 0
+        self._overhead = 0
+        self.stream = stream
+        self.done = False
+        self.broken = False
+        self.discarded = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes of the connection; return those behind the end of the message."""
+        if self.stream.closed:
+            self.discarded += len(data)
+        try:
+            return self._feed_known(data) if self._dechunker is None else self._feed_chunks(self._dechunker, data)
+        except BrokenResponseError as error:
+            self.fail(BadRequestError(400, f"the request's body: {error.why}"))
+        except BadRequestError as error:
+            self.fail(error)
+        return b""
+
+    def fail(self, error: BadRequestError) -> None:
+        """Give the message up."""
+        self.broken = True
+        self.stream.fail(error)
+
+    @property
+    def hopeless(self) -> bool:
+        """Return whether what is left of a body that nobody reads is not worth waiting for."""
+        return self.broken or (self.stream.closed and self.discarded + self._left > DRAIN_SIZE)
+
+    def _feed_known(self, data: bytes) -> bytes:
+        taken, rest = data[: self._left], data[self._left :]
+        self._left -= len(taken)
+        self.stream.feed(taken)
+        if not self._left:
+            self.done = True
+            self.stream.finish()
+        return rest
+
+    def _feed_chunks(self, dechunker: Dechunker, data: bytes) -> bytes:
+        content = dechunker.feed(data)
+        self._received += len(content)
+        self._overhead += len(data) - len(content) - len(dechunker.rest)
+        if self._received > self._body_size:
+            raise BadRequestError(413, f"the body is longer than {self._body_size} bytes")
+        if self._overhead > _OVERHEAD + 2 * self._received:
+            raise BadRequestError(400, "the body is mostly chunk sizes and extensions")
+        self.stream.feed(content)
+        if dechunker.done:
+            self.stream.finish(read_trailers(dechunker.trailers))
+            self.done = True
+        return dechunker.rest

@@ -1,0 +1,93 @@
+"""The sockets that viewers come to."""
+
+import asyncio
+
+from edgefn.model.errors import SettingsError
+from edgefn.model.settings import Listen, ViewerLimits
+from edgefn.wire.application import Application
+from edgefn.wire.connections import Connections
+from edgefn.wire.inbound import Inbound
+from edgefn.wire.tls import Certificates
+
+_BACKLOG = 1_024
+
+
+class Listening:
+    """Accepts viewers and answers them by an `Application`."""
+
+    def __init__(self, application: Application, limits: ViewerLimits) -> None:
+        self._application = application
+        self._limits = limits
+        self._connections = Connections()
+        self._servers: list[asyncio.Server] = []
+        self._certificates: list[Certificates] = []
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Return (ip, port) of each listening socket, with the port that the system chose for port 0."""
+        return tuple(sock.getsockname()[:2] for server in self._servers for sock in server.sockets)
+
+    async def start(self, listen: tuple[Listen, ...], *, reuse_port: bool = False) -> None:
+        """Accept on all of `listen`, or on none. `reuse_port`: other workers accept there too.
+
+        Raises `SettingsError` for a certificate, or an address that can't be had.
+        """
+        try:
+            for address in listen:
+                await self._listen(address, reuse_port=reuse_port)
+        except SettingsError:
+            self._stop_accepting()
+            raise
+
+    def swap(self, application: Application, limits: ViewerLimits) -> None:
+        """Answer every new request by these, also on connections that are open. Requests under way are not touched."""
+        self._application = application
+        self._limits = limits
+        self._connections.adopt(application, limits)
+
+    def reload_certificates(self) -> None:
+        """Use the certificates as they are on disk now, for new connections.
+
+        Raises `SettingsError` that names the broken files; the addresses that they belong to keep the old ones.
+        """
+        problems: list[str] = []
+        for certificates in self._certificates:
+            try:
+                certificates.reload()
+            except SettingsError as error:
+                problems += error.problems
+        if problems:
+            raise SettingsError(tuple(problems))
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  # passed on, and what happens then is the point
+        """Stop accepting; let requests under way finish for `timeout` seconds, then abort what is left."""
+        self._stop_accepting()
+        await self._connections.drain(timeout)
+
+    async def _listen(self, address: Listen, *, reuse_port: bool) -> None:
+        certificates = Certificates(address.certificates) if address.certificates else None
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                self._connection,
+                address.host,
+                address.port,
+                ssl=None if certificates is None else certificates.context,
+                # Waiting for the viewer's goodbye; a slow one must still get all that was written.
+                ssl_shutdown_timeout=None if certificates is None else self._limits.stall_timeout,
+                ssl_handshake_timeout=None if certificates is None else self._limits.headers_timeout,
+                backlog=_BACKLOG,
+                reuse_port=reuse_port,
+            )
+        except OSError as error:
+            raise SettingsError((f"listen: {address.host}:{address.port} can't be had: {error.strerror}",)) from error
+        self._servers.append(server)
+        if certificates is not None:
+            self._certificates.append(certificates)
+
+    def _connection(self) -> Inbound:
+        return Inbound(self._application, self._limits, self._connections)
+
+    def _stop_accepting(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()

@@ -1,0 +1,281 @@
+"""One connection to an origin: a request goes out, its response comes back, then the next one may follow."""
+
+import asyncio
+from functools import partial
+from typing import Protocol, cast
+
+from edgefn.model.errors import EdgeError, OriginError, OriginFailure
+from edgefn.model.headers import Headers
+from edgefn.model.message import Body, BytesBody, Request, Response
+from edgefn.model.origin import Origin
+from edgefn.wire.connecting import origin_failed
+from edgefn.wire.patience import Patience
+from edgefn.wire.request_head import asks_for_upgrade
+from edgefn.wire.response_head import BrokenResponseError, ResponseHead, invalid
+from edgefn.wire.response_reader import ResponseReader
+from edgefn.wire.stream import StreamBody, Tap
+from edgefn.wire.tunnel import Tunnel
+from edgefn.wire.upload import Upload
+
+
+class Keeper(Protocol):
+    """Who owns a connection, and hears what becomes of it. Each call comes from the event loop."""
+
+    head_bound: int
+    tunnel_idle: float
+
+    def freed(self, connection: "OriginConnection", *, keepalive: float) -> None:
+        """Take back a connection that may serve another request, within `keepalive` seconds."""
+
+    def gone(self, connection: "OriginConnection") -> None:
+        """Forget a connection. Called once."""
+
+    def uploading(self, task: asyncio.Task[None]) -> None:
+        """Own the task that sends a request body: await it before the loop ends."""
+
+
+class UnheardError(OriginError):
+    """A connection used before was closed before the first byte of a response came.
+
+    The origin most likely hung up while idle: an idempotent request may be sent again (RFC 9112 section 9.3.1).
+    """
+
+
+class OriginConnection(asyncio.Protocol):
+    """Implements `ResponseSink`. What `ask` returns stands for the exchange until the response is complete."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._loop = asyncio.get_running_loop()
+        self._patience = Patience()
+        self._reader = ResponseReader(self, keeper.head_bound)
+        self._answer: asyncio.Future[Response] | None = None
+        self._body: StreamBody | None = None
+        self._upload: Upload | None = None
+        self._tunnel: Tunnel | None = None
+        self._reading_paused = False
+        self._heard = False
+        self._unsent = 0
+        self.alive = False
+        self.served = 0
+
+    # What the pool calls.
+
+    def ask(self, request: Request, origin: Origin, head: bytes, content: bytes | None) -> "asyncio.Future[Response]":
+        """Send a request; return what will be its response, or fail with an `EdgeError`.
+
+        `content` is the whole body as it goes out; None: `request.body` is read and sent along the way.
+        """
+        answer: asyncio.Future[Response] = self._loop.create_future()
+        self._answer = answer
+        self._request = request
+        self._origin = origin
+        self._heard = False
+        self._reader.expect(request.method)
+        self._patience.begin(self._loop.time(), origin.response_timeout, origin.completion_timeout)
+        self._transport.write(head + content if content else head)
+        if content is None:
+            self._begin_upload(request.body)
+        return answer
+
+    def abandon(self, answer: "asyncio.Future[Response]") -> None:
+        """Drop the connection if it is still busy with `answer`, which nobody awaits any more."""
+        if answer is self._answer:
+            self.drop()
+
+    def drop(self) -> None:
+        """Close at once; whoever waits for a response gets an error."""
+        if self._answer is not None:
+            self._fail(self._error(OriginFailure.CLOSED, "the connection was dropped by us"))
+        self._close()
+
+    def check(self, now: float) -> None:
+        """Let the origin fail if it has taken too long. `now` is loop time."""
+        if self._tunnel is not None:
+            if self._tunnel.idle_for(now) >= self._keeper.tunnel_idle:
+                self._tunnel.close()
+        elif self._answer is not None:
+            self._check_unsent(now)
+            why = self._patience.verdict(now)
+            if why is not None:
+                self._fail(self._error(OriginFailure.READ_TIMEOUT, why))
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Be alive."""
+        self._transport = cast("asyncio.Transport", transport)
+        self.alive = True
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, or hang up on an origin that speaks unasked (RFC 9112 section 9.2)."""
+        if self._answer is None:
+            self._close()
+            return
+        self._heard = True
+        self._patience.heard(self._loop.time())
+        try:
+            self._reader.feed(data)
+        except BrokenResponseError as broken:
+            self._fail(self._error(broken.failure, broken.why))
+
+    def eof_received(self) -> None:
+        """Take the end of the connection, which may be the end of the body."""
+        self._finish_reading(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the loss of the connection."""
+        self._finish_reading(exc)
+        if self._upload is not None:
+            self._upload.resume()
+
+    def pause_writing(self) -> None:
+        """Let the upload wait for the origin."""
+        if self._upload is not None:
+            self._upload.pause()
+
+    def resume_writing(self) -> None:
+        """Let the upload go on."""
+        if self._upload is not None:
+            self._upload.resume()
+
+    # What the reader calls.
+
+    def interim(self, head: ResponseHead) -> None:
+        """Pass a 1xx on. A 100 is an answer to `Expect`, which we never send (RFC 9110 section 15.2.1)."""
+        if head.status != 100:
+            self._request.interim(head.status, head.headers)
+
+    def switched(self, head: ResponseHead, rest: bytes) -> None:
+        """Hand the connection over to a tunnel. Raises `BrokenResponseError` if nobody asked for one."""
+        if not asks_for_upgrade(self._request):
+            raise invalid("101 came, but no upgrade was asked for")
+        answer = self._answer
+        self._stop_upload()
+        self._tunnel = Tunnel(self._transport, rest, self._forget)
+        if answer is not None and not answer.done():
+            answer.set_result(Response(101, head.reason, head.headers, tunnel=self._tunnel))
+
+    def whole(self, head: ResponseHead, content: bytes, *, reusable: bool) -> None:
+        """Deliver a complete response, and be free."""
+        self._deliver(head, BytesBody(content))
+        self._finish(reusable=reusable)
+
+    def began(self, head: ResponseHead, length: int | None) -> None:
+        """Deliver a response whose body is still arriving."""
+        answer = self._answer
+        tap = Tap(self._pause, partial(self._resume, answer), partial(self._body_closed, answer))
+        self._body = StreamBody(length, tap, None, self._never_stalled)
+        self._deliver(head, self._body)
+
+    def came(self, content: bytes) -> None:
+        """Feed the body."""
+        if self._body is not None:
+            self._body.feed(content)
+
+    def ended(self, trailers: Headers, *, reusable: bool) -> None:
+        """End the body, and be free."""
+        body = self._body
+        self._finish(reusable=reusable)
+        if body is not None:
+            body.finish(trailers)
+
+    # Within.
+
+    def _deliver(self, head: ResponseHead, body: Body) -> None:
+        _, status, reason, headers = head
+        if "transfer-encoding" in headers:
+            headers = headers.without("transfer-encoding")
+        response = Response(status, reason, headers, body, status >= 400)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(response)
+
+    def _finish(self, *, reusable: bool) -> None:
+        """End the exchange. A request that is not out yet will never be (RFC 9112 section 9.3)."""
+        sent = (self._upload is None or self._upload.done) and not self._transport.get_write_buffer_size()
+        self._stop_upload()
+        self._answer = None
+        self._body = None
+        self.served += 1
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        if reusable and sent and self.alive:
+            self._keeper.freed(self, keepalive=self._origin.keepalive_timeout)
+        else:
+            self._close()
+
+    def _finish_reading(self, exc: Exception | None) -> None:
+        if self._answer is not None:
+            try:
+                if exc is not None:
+                    raise BrokenResponseError(OriginFailure.CLOSED, f"the connection was lost: {exc}")
+                self._reader.end()
+            except BrokenResponseError as broken:
+                self._fail(self._lost(broken))
+        self._close()
+
+    def _lost(self, broken: BrokenResponseError) -> OriginError:
+        if self._upload is not None and not self._upload.done:
+            return self._error(OriginFailure.WRITE, f"{broken.why}; the request was not sent wholly")
+        error = self._error(broken.failure, broken.why)
+        return error if self._heard or not self.served else UnheardError(error.failure, str(error))
+
+    def _error(self, failure: OriginFailure, why: str) -> OriginError:
+        return origin_failed(failure, self._origin, why)
+
+    def _fail(self, error: EdgeError) -> None:
+        """End the exchange with `error`, wherever it stands, and the connection with it."""
+        answer, body = self._answer, self._body
+        self._answer = self._body = None
+        self._stop_upload()
+        self._close()
+        if answer is not None and not answer.done():
+            answer.set_exception(error)
+        elif body is not None:
+            body.fail(error)
+
+    def _close(self) -> None:
+        if self.alive:
+            self._transport.abort()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self.alive:
+            self.alive = False
+            self._keeper.gone(self)
+
+    def _begin_upload(self, body: Body) -> None:
+        self._upload = Upload(self._transport, body, self._patience, self._fail)
+        self._keeper.uploading(self._upload.start())
+
+    def _stop_upload(self) -> None:
+        if self._upload is not None:
+            self._upload.cancel()
+            self._upload = None
+
+    def _check_unsent(self, now: float) -> None:
+        """An origin that takes the request slowly is at least not silent."""
+        unsent = self._transport.get_write_buffer_size()
+        if unsent != self._unsent:
+            self._unsent = unsent
+            self._patience.heard(now)
+
+    def _pause(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+            self._patience.hold(self._loop.time())
+
+    def _resume(self, answer: "asyncio.Future[Response] | None") -> None:
+        if self._reading_paused and answer is self._answer:
+            self._reading_paused = False
+            self._transport.resume_reading()
+            self._patience.release(self._loop.time())
+
+    def _body_closed(self, answer: "asyncio.Future[Response] | None", complete: bool) -> None:  # noqa: FBT001 the tap's shape
+        if not complete and answer is not None and answer is self._answer:
+            self.drop()
+
+    def _never_stalled(self) -> OriginError:
+        return self._error(OriginFailure.READ_TIMEOUT, "nothing came")

@@ -1,0 +1,10 @@
+"""What all tests share: the event loop that edgefn runs on."""
+
+from collections.abc import Callable
+
+import pytest
+import uvloop
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], uvloop.Loop]]:
+    return {"uvloop": uvloop.new_event_loop}
