@@ -1,5 +1,6 @@
 """`functions`: the code that runs at the hooks, and its limits."""
 
+import posixpath
 import re
 from typing import Final
 
@@ -132,3 +133,12 @@ FUNCTION: Final = Section("functions.NAME", _Fields, _build)
 def is_source_file(path: str) -> bool:
     """Return whether `path` is one source file or an archive, and no directory, by its ending."""
     return re.search(r"\.(?:js|mjs|cjs|py|zip)$", path) is not None
+
+
+def default_handler(runtime: str, path: str) -> str:
+    """Return the handler that AWS's console would name, or the one in the only file there is."""
+    python = runtime.startswith("python")
+    name = "lambda_handler" if python else "handler"
+    if is_source_file(path) and not path.endswith(".zip"):
+        return f"{posixpath.splitext(posixpath.basename(path))[0]}.{name}"
+    return f"lambda_function.{name}" if python else f"index.{name}"

@@ -20,9 +20,7 @@ _REPLICA = "us-east-1."
 class Host(Protocol):
     """Opens sandboxes for code."""
 
-    async def open(
-        self, code: Code, *, concurrency: int, provisioned: int, idle_timeout: float, log: Log
-    ) -> Sandbox:
+    async def open(self, code: Code, *, concurrency: int, provisioned: int, idle_timeout: float, log: Log) -> Sandbox:
         """Return the sandboxes of `code`, the provisioned ones started."""
 
 

@@ -43,6 +43,8 @@ class Hook:
         judged = judge_request(self.event, request, exposed, result, self.quotas)
         if isinstance(judged, Violation):
             raise self._violated(judged)
+        if judged.body is not request.body:
+            request.body.close()
         return judged
 
     async def on_response(self, asked: Request, response: Response) -> Response:
@@ -57,6 +59,8 @@ class Hook:
         if isinstance(judged, Violation):
             response.body.close()
             raise self._violated(judged)
+        if judged.body is not response.body:
+            response.body.close()
         return judged
 
     async def _run(self, event: bytes, body: bytes | None, trail: Trail) -> bytes:

@@ -118,8 +118,9 @@ class Exchange:
     def tell(self, *, complete: bool) -> None:
         """Tell the application that this exchange is over."""
         self.over = True
+        request, self.request = self.request, None  # it holds `interim`, and so us: a ring that only the GC would find
         size = self._outgoing.written - self._since
-        self.application.sent(self.request, self.id, self.trail, self.response, size, complete)
+        self.application.sent(request, self.id, self.trail, self.response, size, complete)
 
     def _may_say_more(self) -> bool:
         return not (self.begun or self.over or self._outgoing.paused) and self.version == "1.1"

@@ -150,13 +150,15 @@ class Inbound(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Serve what the buffer holds, for a bounded number of steps."""
-        for _ in range(_BURST):
-            if not self._step():
+        steps = 0
+        while self._buffer and self._step():
+            steps += 1
+            if steps == _BURST:
+                if self._continuing is None:
+                    self._continuing = self._loop.call_soon(self._continue)
                 break
-        else:
-            if self._continuing is None:
-                self._continuing = self._loop.call_soon(self._continue)
-        self._settle()
+        if self._buffer or self._ended or not self._reading:
+            self._settle()
 
     def _continue(self) -> None:
         self._continuing = None
@@ -164,7 +166,7 @@ class Inbound(asyncio.Protocol):
 
     def _step(self) -> bool:
         """Take one step; return whether another may follow at once."""
-        if not self._buffer or self._state is not _State.OPEN:
+        if self._state is not _State.OPEN:
             return False
         if self._incoming is not None:
             return self._take_body(self._incoming)

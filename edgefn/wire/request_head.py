@@ -33,7 +33,8 @@ def request_head(request: Request, origin_path: str) -> bytes:
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     framing = _framing(request)
     text = f"{request.method} {origin_path}{request.target} HTTP/1.1\r\n{lines}{framing}\r\n"
-    if _HEAD.fullmatch(text) is None:
+    expected = 2 + len(headers) + framing.count("\n")  # else a value holds lines of its own
+    if _HEAD.fullmatch(text) is None or text.count("\n") != expected:
         raise UnsendableRequestError("the request has characters that HTTP/1.1 can't carry")
     try:
         return text.encode("latin-1")

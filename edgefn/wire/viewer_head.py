@@ -25,6 +25,7 @@ _ABSOLUTE = re.compile(r"https?://([^/?]*+)([^?]*+)(?:\?(.*+))?+", re.IGNORECASE
 # No comma, though RFC 3986 has it in names: two Host lines joined by somebody before us would look like one.
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9\-._~%!$&'()*+;=]++)(?::[0-9]{0,5})?+")
 _LENGTH = re.compile(r"[0-9]++")
+_TELLING = frozenset({"connection", "content-length", "expect", "transfer-encoding"})
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
 
 
@@ -69,6 +70,8 @@ def read_viewer_head(block: bytes, limits: ViewerLimits) -> ViewerHead:
     _check_host(headers, version)
     if authority is not None:
         headers = headers.replacing("host", authority)
+    if _TELLING.isdisjoint(headers.names()):
+        return ViewerHead(method, path, query, headers, version, 0, version == "1.1", False)  # noqa: FBT003
     length = _body_length(headers, version, limits)
     keep_alive = _keeps_alive(headers, version)
     return ViewerHead(method, path, query, headers, version, length, keep_alive, _expects_continue(headers, version))

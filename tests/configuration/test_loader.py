@@ -188,7 +188,8 @@ def test_every_option_of_an_origin():
 
 def test_a_route_may_go_to_a_group_of_origins():
     text = MINIMAL.replace("origin: app}", "origin: both}").replace(
-        "routes:", "  spare: {url: http://s}\norigin_groups: {both: {members: [app, spare], failover: [503, 504]}}\nroutes:"
+        "routes:",
+        "  spare: {url: http://s}\norigin_groups: {both: {members: [app, spare], failover: [503, 504]}}\nroutes:",
     )
     assert settings(text).origin_groups == {"both": OriginGroup("both", ("app", "spare"), frozenset({503, 504}))}
 
@@ -274,8 +275,9 @@ def test_the_example_files_are_good(path):
 
 def test_verify_names_each_missing_file():
     read = settings(
-        MINIMAL.replace("9000}", "9000, tls: {ca: ca.pem}}")
-        .replace("127.0.0.1:8080", "{address: a:1, certificates: [{certificate: c, key: k}]}")
+        MINIMAL.replace("9000}", "9000, tls: {ca: ca.pem}}").replace(
+            "127.0.0.1:8080", "{address: a:1, certificates: [{certificate: c, key: k}]}"
+        )
         + "geo_database: geo.mmdb\n"
         + "functions: {gone: {path: gone, runtime: nodejs20.x}, here: {path: here, runtime: python3.12},"
         " empty: {path: empty, runtime: nodejs20.x}, file: {path: f.mjs, runtime: nodejs20.x}}\n"

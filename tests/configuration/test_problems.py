@@ -209,7 +209,7 @@ GOLDEN = [
     (
         "a variable's name with a dash",
         in_slow("environment: {A-B: x}"),
-        'e.yaml:7: functions.slow.environment.A-B: "A-B" can\'t be a key here; write a variable\'s name',
+        "e.yaml:7: functions.slow.environment.A-B: \"A-B\" can't be a key here; write a variable's name",
     ),
     (
         "too much environment",
@@ -239,8 +239,7 @@ GOLDEN = [
     (
         "an unknown event",
         in_last("hooks: {viewer_request: slow}"),
-        "e.yaml:10: routes[1].hooks.viewer_request: is not a setting; did you mean viewer-request or"
-        " viewer-response?",
+        "e.yaml:10: routes[1].hooks.viewer_request: is not a setting; did you mean viewer-request or viewer-response?",
     ),
     (
         "a body where there is none",

@@ -13,7 +13,9 @@ _SIGNAL_WORDS: dict[int, str] = {
     signal.SIGABRT: "aborted",
     signal.SIGBUS: "bus error",
     signal.SIGFPE: "floating point exception",
+    signal.SIGHUP: "hangup",
     signal.SIGILL: "illegal instruction",
+    signal.SIGINT: "interrupt",
     signal.SIGKILL: "killed",
     signal.SIGSEGV: "segmentation fault",
     signal.SIGSYS: "bad system call",
@@ -23,10 +25,9 @@ _SIGNAL_WORDS: dict[int, str] = {
 
 
 def exit_words(status: int) -> str:
-    """Return how a process ended. A status of 128 + n is how a sandbox's first process reports the signal n."""
-    number = -status if status < 0 else status - 128
-    if status < 0 or number in _SIGNAL_WORDS:
-        return f"Runtime exited with error: signal: {_SIGNAL_WORDS.get(number, number)}"
+    """Return how a process ended; a negative status is a signal."""
+    if status < 0:
+        return f"Runtime exited with error: signal: {_SIGNAL_WORDS.get(-status, -status)}"
     return (
         "Runtime exited without providing a reason"
         if status == 0

@@ -57,7 +57,11 @@ class Worker:
     async def ready(self) -> None:
         """Wait until the interpreter is up. Raises `LaunchError`, and kills it, when that does not come to be."""
         answer = self._channel.expect(_START_PATIENCE)
-        await self._loop.create_unix_connection(lambda: self._channel, sock=self._process.control)
+        try:
+            await self._loop.create_unix_connection(lambda: self._channel, sock=self._process.control)
+        except BaseException:
+            self._process.control.close()
+            raise
         match await answer:
             case Frame() as frame if is_ready(frame):
                 return

@@ -1,0 +1,166 @@
+"""What may be stored, and the reason when it may not."""
+
+import pytest
+
+from edgefn.model.headers import Headers, Line
+from edgefn.model.message import Request, Response, Viewer, no_body
+from edgefn.model.settings import CachePolicy
+from edgefn.model.trail import Trail
+from edgefn.rules.age import Times
+from edgefn.rules.http_date import imf_fixdate
+from edgefn.rules.storing import Reason, Refuse, Store, Verdict, may_store, stored_headers
+
+NOW = 1_780_000_000.0
+FRESH = ("Cache-Control", "max-age=60")
+
+
+def asking(*headers: Line, method: str = "GET") -> Request:
+    return Request(method, "/", None, Headers(headers), no_body(), Viewer("127.0.0.1", 5), "id", Trail())
+
+
+def verdict(
+    *headers: Line, status: int = 200, request: Request | None = None, policy: CachePolicy | None = None
+) -> Verdict:
+    response = Response(status, "", Headers(headers))
+    return may_store(request or asking(), response, policy or CachePolicy(), Times(NOW, NOW))
+
+
+@pytest.mark.parametrize("status", [200, 203, 204, 299, 301, 302, 399, 400, 404, 410, 499, 500, 503, 599])
+def test_any_final_status_is_stored_with_explicit_freshness(status: int) -> None:
+    assert verdict(FRESH, status=status) == Store(60, 0)
+
+
+@pytest.mark.parametrize("status", [200, 301, 404, 500])
+def test_none_is_stored_without(status: int) -> None:
+    assert verdict(status=status) == Refuse(Reason.NO_FRESHNESS)
+    assert verdict(("Cache-Control", "public"), status=status) == Refuse(Reason.NO_FRESHNESS)
+
+
+@pytest.mark.parametrize("status", [206, 304, 101])
+def test_parts_are_not_stored(status: int) -> None:
+    assert verdict(FRESH, status=status) == Refuse(Reason.STATUS)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "OPTIONS", "get", "FROBNICATE"])
+def test_only_the_response_to_a_get_is_stored(method: str) -> None:
+    assert verdict(FRESH, request=asking(method=method)) == Refuse(Reason.METHOD)
+
+
+@pytest.mark.parametrize(
+    ("control", "reason"),
+    [
+        ("no-store, max-age=60", Reason.NO_STORE),
+        ("max-age=60, NO-STORE", Reason.NO_STORE),
+        ("max-age=60, no-store=x", Reason.NO_STORE),
+        ("private, max-age=60", Reason.PRIVATE),
+        ('private="set-cookie", max-age=60', Reason.PRIVATE),
+        ("no-cache, max-age=60", Reason.NO_CACHE),
+        ('no-cache="x", max-age=60', Reason.NO_CACHE),
+        ("max-age=0", Reason.STALE),
+        ("s-maxage=0, max-age=60", Reason.STALE),
+        ("max-age=-1", Reason.STALE),
+        ("max-age=60, must-understand", None),
+        ("max-age=60, no-store, must-understand", None),
+        ("max-age=60, private, must-understand", Reason.PRIVATE),
+        ('max-age=60, extension="no-store"', None),
+        ("max-age=60, no-transform, proxy-revalidate, immutable, unknown=1", None),
+    ],
+)
+def test_the_origin_decides_by_cache_control(control: str, reason: Reason | None) -> None:
+    expected = Store(60, 0) if reason is None else Refuse(reason)
+    assert verdict(("Cache-Control", control)) == expected
+
+
+def test_cache_control_may_come_in_many_lines() -> None:
+    assert verdict(FRESH, ("cache-control", "no-store")) == Refuse(Reason.NO_STORE)
+
+
+def test_a_status_that_must_be_understood_and_is_not_is_not_stored() -> None:
+    control = ("Cache-Control", "max-age=60, must-understand, no-store")
+    assert verdict(control, status=599) == Refuse(Reason.NOT_UNDERSTOOD)
+
+
+def test_pragma_in_a_response_means_nothing() -> None:
+    assert verdict(FRESH, ("Pragma", "no-cache")) == Store(60, 0)
+
+
+def test_a_cookie_does_not_forbid_storing() -> None:
+    assert verdict(FRESH, ("Set-Cookie", "a=1"), request=asking(("Cookie", "a=1"))) == Store(60, 0)
+
+
+def test_a_viewer_may_ask_not_to_store() -> None:
+    assert verdict(FRESH, request=asking(("Cache-Control", "no-store"))) == Refuse(Reason.REQUEST_NO_STORE)
+    assert verdict(FRESH, request=asking(("Cache-Control", "no-cache"))) == Store(60, 0)
+
+
+@pytest.mark.parametrize(
+    ("control", "is_stored"),
+    [
+        ("max-age=60", False),
+        ("max-age=60, public", True),
+        ("max-age=60, must-revalidate", True),
+        ("s-maxage=60", True),
+        ("max-age=60, proxy-revalidate", False),
+    ],
+)
+def test_what_an_authorised_viewer_got_is_stored_only_when_it_is_said_to_be_for_all(
+    control: str, is_stored: bool
+) -> None:
+    expected = Store(60, 0) if is_stored else Refuse(Reason.AUTHORIZATION)
+    assert verdict(("Cache-Control", control), request=asking(("Authorization", "x"))) == expected
+
+
+def test_what_no_request_can_match_is_not_stored() -> None:
+    assert verdict(FRESH, ("Vary", "Accept, *")) == Refuse(Reason.VARY_ANY)
+    assert verdict(FRESH, ("Vary", "Accept")) == Store(60, 0)
+
+
+def test_announced_trailers_are_not_lost_to_later_viewers() -> None:
+    assert verdict(FRESH, ("Trailer", "Checksum")) == Refuse(Reason.TRAILERS)
+
+
+@pytest.mark.parametrize("status", [412, 416])
+def test_a_failed_condition_answers_only_who_set_it(status: int) -> None:
+    for condition in ("Range", "If-Match", "If-Unmodified-Since", "If-None-Match"):
+        assert verdict(FRESH, status=status, request=asking((condition, "x"))) == Refuse(Reason.CONDITION)
+    assert verdict(FRESH, status=status) == Store(60, 0)
+
+
+def test_a_whole_response_to_a_condition_or_a_range_is_stored() -> None:
+    assert verdict(FRESH, request=asking(("Range", "bytes=0-1"), ("If-None-Match", '"x"'))) == Store(60, 0)
+
+
+def test_age_on_arrival_is_told_and_too_much_of_it_is_stale() -> None:
+    assert verdict(FRESH, ("Age", "20")) == Store(60, 20)
+    assert verdict(FRESH, ("Age", "60")) == Refuse(Reason.STALE)
+    expires = [("Expires", imf_fixdate(NOW + 10)), ("Date", imf_fixdate(NOW - 50))]
+    assert verdict(*expires) == Store(60, 50)
+    assert verdict(*expires, ("Age", "60")) == Refuse(Reason.STALE)
+
+
+@pytest.mark.parametrize("control", ["no-store", "private", "no-cache", "no-store, max-age=500", "max-age=5"])
+def test_a_floor_outweighs_the_origin_as_with_aws(control: str) -> None:
+    assert verdict(("Cache-Control", control), policy=CachePolicy(min_ttl=10, default_ttl=20)) == Store(10, 0)
+
+
+def test_a_floor_outweighs_neither_authorization_nor_vary_nor_errors() -> None:
+    policy = CachePolicy(min_ttl=10)
+    assert verdict(request=asking(("Authorization", "x")), policy=policy) == Refuse(Reason.AUTHORIZATION)
+    assert verdict(("Vary", "*"), policy=policy) == Refuse(Reason.VARY_ANY)
+    assert verdict(("Cache-Control", "no-store"), status=500, policy=policy) == Refuse(Reason.NO_STORE)
+    assert verdict(status=500, policy=policy) == Refuse(Reason.NO_FRESHNESS)
+
+
+def test_stored_fields_are_the_received_ones_but_for_those_of_this_hop() -> None:
+    kept = [("ETag", '"\xe9"'), ("X", "1"), ("Set-Cookie", "a"), ("x", "2"), ("Set-Cookie", "b"), ("Date", "then")]
+    dropped = [
+        ("Age", "5"),
+        ("Proxy-Authenticate", "x"),
+        ("Proxy-Authentication-Info", "x"),
+        ("Proxy-Authorization", "x"),
+    ]
+    assert stored_headers(Headers([*dropped, *kept]), NOW) == Headers(kept)
+
+
+def test_a_missing_date_is_the_time_of_receipt() -> None:
+    assert stored_headers(Headers(), NOW + 0.9).get("date") == imf_fixdate(NOW)

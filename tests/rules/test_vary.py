@@ -1,0 +1,44 @@
+"""Vary: a stored response answers those requests that have the same values of the fields it names."""
+
+import pytest
+
+from edgefn.model.headers import Headers
+from edgefn.rules.vary import matches, nominated, selected
+
+
+def varying(*lines: str) -> Headers:
+    return Headers([("Vary", line) for line in lines])
+
+
+@pytest.mark.parametrize(
+    ("lines", "names"),
+    [
+        ([], ()),
+        ([""], ()),
+        (["Accept-Language"], ("accept-language",)),
+        (["B, a", "A,,b , "], ("a", "b")),
+        (["*"], None),
+        (["a, *"], None),
+        (["a", "b,*"], None),
+    ],
+)
+def test_all_lines_name_fields_and_a_star_anywhere_is_a_star(lines: list[str], names: tuple[str, ...] | None) -> None:
+    assert nominated(varying(*lines)) == names
+
+
+def test_an_absent_field_equals_only_an_absent_one() -> None:
+    without = selected(("a",), Headers())
+    assert matches(without, Headers([("b", "1")]))
+    assert not matches(without, Headers([("a", "")]))
+    assert not matches(selected(("a",), Headers([("a", "")])), Headers())
+
+
+def test_each_named_field_must_be_equal_and_the_others_never_matter() -> None:
+    stored = selected(("a", "b"), Headers([("A", "1"), ("b", "2")]))
+    assert matches(stored, Headers([("B", "2"), ("a", "1"), ("c", "3")]))
+    assert not matches(stored, Headers([("a", "1"), ("b", "3")]))
+    assert not matches(stored, Headers([("a", "1")]))
+
+
+def test_repeated_lines_are_one_list() -> None:
+    assert matches(selected(("a",), Headers([("a", "1"), ("a", "2")])), Headers([("a", "1, 2")]))

@@ -1,0 +1,46 @@
+"""One launcher for all tests of sandboxed functions, on the loop that the proxy uses."""
+
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from edgefn.sandbox.process.ground import LauncherConfig
+from edgefn.sandbox.process.hiring import Senses
+from edgefn.sandbox.process.host import ProcessHost
+from edgefn.sandbox.process.launcher import ProcessLauncher
+from tests.fakes.counting_launcher import CountingLauncher
+from tests.sandbox.stage import Stage
+
+SENSES = Senses(time.monotonic, lambda: "2026/01/02", lambda: secrets.token_hex(16))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def real_launcher() -> AsyncIterator[ProcessLauncher]:
+    directory = tempfile.mkdtemp(prefix="edgefn-test-")
+    launcher = ProcessLauncher(LauncherConfig(directory))
+    yield launcher
+    await launcher.close()
+    shutil.rmtree(directory)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(real_launcher: ProcessLauncher, tmp_path: Path) -> AsyncIterator[Stage]:
+    """A host without parked workers."""
+    launcher = CountingLauncher(real_launcher)
+    host = ProcessHost(launcher, parked=0, senses=SENSES)
+    yield Stage(host, launcher, tmp_path)
+    await host.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def parking_stage(real_launcher: ProcessLauncher, tmp_path: Path) -> AsyncIterator[Stage]:
+    """A host with one parked worker per profile."""
+    launcher = CountingLauncher(real_launcher)
+    host = ProcessHost(launcher, parked=1, senses=SENSES)
+    yield Stage(host, launcher, tmp_path)
+    await host.close()
