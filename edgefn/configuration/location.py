@@ -167,7 +167,7 @@ class _Fields:
     routes = Field("routes", Routes(), "Which requests go where; the first one that fits wins.", required=True)
     default_root_object = Field(
         "default_root_object",
-        Text("a path without / in front, such as index.html", r"(?!/)[!->@-~]{1,255}"),
+        Text("a path such as index.html, without a slash in front", r"(?!/)[!->@-~]{1,255}"),
         "What is served for `/`.",
     )
     error_pages = Field(

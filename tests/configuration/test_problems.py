@@ -1,6 +1,11 @@
 """Wrong files, and what is said about them: file, line, key, what is wrong, what would be right."""
 
+import re
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgefn.configuration.loader import load
 from edgefn.model.errors import SettingsError
@@ -17,6 +22,8 @@ routes:
   - {path: /a, origin: app}
   - {path: "*", origin: app}
 """
+
+COMPLETE = (Path(__file__).parents[2] / "config" / "complete.yaml").read_text()
 
 
 def problems(text):
@@ -140,14 +147,18 @@ GOLDEN = [
     (
         "a URL without scheme",
         replaced("http://127.0.0.1:9001", "127.0.0.1:9001"),
-        'e.yaml:5: origins.spare.url: "127.0.0.1:9001" is not a URL of an origin;'
-        " write http://host:port/path or https://host/path",
+        (
+            'e.yaml:5: origins.spare.url: "127.0.0.1:9001" is not a URL of an origin;'
+            " write http://host:port/path or https://host/path"
+        ),
     ),
     (
         "a URL with a password",
         replaced("http://127.0.0.1:9001", "http://u:p@h/"),
-        'e.yaml:5: origins.spare.url: "http://u:p@h/" has more than scheme, host, port and path;'
-        " write http://host:port/path or https://host/path",
+        (
+            'e.yaml:5: origins.spare.url: "http://u:p@h/" has more than scheme, host, port and path;'
+            " write http://host:port/path or https://host/path"
+        ),
     ),
     (
         "a custom header that AWS denies",
@@ -177,8 +188,10 @@ GOLDEN = [
     (
         "a status that never fails over",
         RIGHT + "origin_groups: {g: {members: [app, spare], failover: [418]}}\n",
-        'e.yaml:11: origin_groups.g.failover[0]: "418" does not fit; write one of 400, 403, 404, 416, 429, 500, 502,'
-        " 503, 504",
+        (
+            'e.yaml:11: origin_groups.g.failover[0]: "418" does not fit; write one of 400, 403, 404, 416, 429,'
+            " 500, 502, 503, 504"
+        ),
     ),
     (
         "a group with an origin's name",
@@ -188,8 +201,10 @@ GOLDEN = [
     (
         "a runtime that is not there yet",
         replaced("nodejs20.x", "cloudfront-js-2.0"),
-        'e.yaml:7: functions.slow.runtime: the runtime "cloudfront-js-2.0" is not available in this version of edgefn;'
-        " write nodejs22.x or nodejs18.x",
+        (
+            'e.yaml:7: functions.slow.runtime: the runtime "cloudfront-js-2.0" is not available in this version of'
+            " edgefn; write nodejs22.x or nodejs18.x"
+        ),
     ),
     (
         "a runtime that nobody knows",
@@ -264,8 +279,10 @@ GOLDEN = [
     (
         "a path that is no pattern",
         replaced("path: /a,", "path: /ä,"),
-        'e.yaml:9: routes[0].path: "/ä" is not a path pattern; write one such as /images/*.jpg,'
-        " other characters percent-encoded",
+        (
+            'e.yaml:9: routes[0].path: "/ä" is not a path pattern; write one such as /images/*.jpg,'
+            " other characters percent-encoded"
+        ),
     ),
     (
         "TTLs out of order",
@@ -280,8 +297,10 @@ GOLDEN = [
     (
         "an unknown policy",
         in_last("cache: {policy: CachingOptimised}"),
-        'e.yaml:10: routes[1].cache.policy: "CachingOptimised" is no managed cache policy;'
-        " did you mean CachingOptimized or CachingDisabled?",
+        (
+            'e.yaml:10: routes[1].cache.policy: "CachingOptimised" is no managed cache policy;'
+            " did you mean CachingOptimized or CachingDisabled?"
+        ),
     ),
     (
         "cookies in the wrong place",
@@ -291,26 +310,34 @@ GOLDEN = [
     (
         "all headers in the key",
         in_last("cache: {key: {headers: all}}"),
-        "e.yaml:10: routes[1].cache.key.headers: can't be all headers, or no two viewers would share;"
-        " write a list of header names, or none",
+        (
+            "e.yaml:10: routes[1].cache.key.headers: can't be all headers, or no two viewers would share;"
+            " write a list of header names, or none"
+        ),
     ),
     (
         "a selection that is none",
         in_last("forward: {cookies: some}"),
-        'e.yaml:10: routes[1].forward.cookies: "some" is no selection; write all, none, a list of names,'
-        " or {except: [names]}",
+        (
+            'e.yaml:10: routes[1].forward.cookies: "some" is no selection; write all, none, a list of names,'
+            " or {except: [names]}"
+        ),
     ),
     (
         "a header that is not there yet",
         in_last("forward: {add: [CloudFront-Viewer-JA3-Fingerprint]}"),
-        'e.yaml:10: routes[1].forward.add[0]: "CloudFront-Viewer-JA3-Fingerprint" is not available in this version'
-        " of edgefn; take it out",
+        (
+            'e.yaml:10: routes[1].forward.add[0]: "CloudFront-Viewer-JA3-Fingerprint" is not available in this version'
+            " of edgefn; take it out"
+        ),
     ),
     (
         "a header that can't be added",
         in_last("forward: {add: [CloudFront-Viewer-Contry]}"),
-        'e.yaml:10: routes[1].forward.add[0]: "CloudFront-Viewer-Contry" is not a header that can be added; did you'
-        " mean CloudFront-Viewer-Country or CloudFront-Viewer-City?",
+        (
+            'e.yaml:10: routes[1].forward.add[0]: "CloudFront-Viewer-Contry" is not a header that can be added; did you'
+            " mean CloudFront-Viewer-Country or CloudFront-Viewer-City?"
+        ),
     ),
     (
         "a protocol that is none",
@@ -320,13 +347,18 @@ GOLDEN = [
     (
         "an error page for a success",
         RIGHT + "error_pages: {200: /x}\n",
-        'e.yaml:11: error_pages.200: "200" can\'t be a key here; write one of the statuses 400, 403, 404, 405, 414,'
-        " 416, 500, 501, 502, 503, 504",
+        (
+            'e.yaml:11: error_pages.200: "200" can\'t be a key here; write one of the statuses 400, 403, 404, 405, 414,'
+            " 416, 500, 501, 502, 503, 504"
+        ),
     ),
     (
         "a root object with a slash",
         RIGHT + "default_root_object: /index.html\n",
-        'e.yaml:11: default_root_object: "/index.html" does not fit; write a path without / in front, such as index.html',
+        (
+            'e.yaml:11: default_root_object: "/index.html" does not fit; write a path such as index.html,'
+            " without a slash in front"
+        ),
     ),
     ("a file that is no table", "- a\n", "e.yaml:1: the file must be a table with keys such as"),
 ]
@@ -350,8 +382,10 @@ def test_the_older_quotas_are_held_at_viewer_events_only():
 def test_no_hook_may_take_longer_than_its_event_allows():
     text = in_last("hooks: {origin-response: slow}").replace("timeout: 20s", "timeout: 31s")
     assert problems(text) == [
-        "e.yaml:10: routes[1].hooks.origin-response: "
-        'the function "slow" has a timeout of 31s; at origin-response the most is 30s'
+        (
+            "e.yaml:10: routes[1].hooks.origin-response: "
+            'the function "slow" has a timeout of 31s; at origin-response the most is 30s'
+        )
     ]
 
 
@@ -368,9 +402,33 @@ workers: 0
         "e.yaml:1: location: is missing; write a name such as fra1",
         'e.yaml:1: listen: "nowhere" is not an address; write host:port, such as 127.0.0.1:8080 or [::1]:8080',
         "e.yaml:3: origins.app.tsl: is not a setting; did you mean tls?",
-        'e.yaml:3: origins.app.url: "ftp://x" is not a URL of an origin; write http://host:port/path or'
-        " https://host/path",
+        (
+            'e.yaml:3: origins.app.url: "ftp://x" is not a URL of an origin; write http://host:port/path or'
+            " https://host/path"
+        ),
         'e.yaml:5: routes[0].origin: there is no origin "apq"; did you mean app?',
         'e.yaml:5: routes[0].hooks.viewer-request: there is no function "ghost"; there is none',
         'e.yaml:6: workers: "0" does not fit; write a whole number from 1 to 256, or auto',
     ]
+
+
+VALUES = st.sampled_from(
+    ["", "~", "x", "0", "-1", "5s", "all", "[]", "{}", "[x]", "{a: b}", "[[]]", "'", "*a", "\x00", "é"]
+)
+
+
+@given(st.integers(0, len(COMPLETE.splitlines()) - 1), VALUES, st.booleans())
+def test_whatever_is_wrong_is_told_and_never_breaks_the_reader(position, value, cut):
+    lines = COMPLETE.splitlines()
+    key, colon, _ = lines[position].partition(":")
+    lines[position] = f"{key}{colon} {value}"
+    text = "\n".join(lines[: position + 1] if cut else lines)
+    told = () if is_right(text) else problems(text)
+    assert all(re.match(r"e\.yaml:\d+: .+", problem) for problem in told)
+
+
+def is_right(text):
+    try:
+        return load(text, filename="e.yaml", base="/srv").routes != ()
+    except SettingsError:
+        return False

@@ -112,9 +112,10 @@ def processes_in(namespace: int) -> list[int]:
         if not name.isdigit():
             continue
         try:
-            if os.stat(f"/proc/{name}/ns/pid").st_ino == namespace:
+            state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
+            if os.stat(f"/proc/{name}/ns/pid").st_ino == namespace and state != "Z":
                 found.append(int(name))
-        except OSError:
+        except (OSError, IndexError):
             continue
     return found
 

@@ -253,6 +253,7 @@ async def test_loopback_is_the_only_interface_and_a_private_one(lab: Laboratory,
         "await new Promise((ok) => kept.listen(0, '0.0.0.0', ok)); return kept.address().port;",
     }
     port = await one.ask(listen[language])
+    assert await look(one, language, CONNECT, [["127.0.0.1", port]]) == ["connected"]
     assert await look(other, language, CONNECT, [["127.0.0.1", port]]) == ["ECONNREFUSED"]
     with socket.socket() as visitor:
         visitor.settimeout(5)

@@ -16,6 +16,7 @@ class IdleWorkers:
         self._timeout = timeout
         self._workers: list[Worker] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
         self._kept = kept
 
     def __len__(self) -> int:
@@ -30,8 +31,7 @@ class IdleWorkers:
         """Add a worker that has just become idle."""
         worker.idle_since = self._loop.time()
         self._workers.append(worker)
-        if self._timer is None:
-            self._timer = self._loop.call_later(FREEZE_AFTER, self._sweep)
+        self._sweep_in(FREEZE_AFTER)
 
     def take(self) -> Worker | None:
         """Return the worker that was idle for the shortest time, thawed, or None."""
@@ -65,7 +65,17 @@ class IdleWorkers:
                 worker.freeze()
         self._timer = None
         if self._workers:
-            self._timer = self._loop.call_later(self._next(now), self._sweep)
+            self._sweep_in(self._next(now))
+
+    def _sweep_in(self, seconds: float) -> None:
+        """Sweep in `seconds`, or earlier when that is planned already."""
+        due = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._due <= due:
+                return
+            self._timer.cancel()
+        self._due = due
+        self._timer = self._loop.call_later(seconds, self._sweep)
 
     def _next(self, now: float) -> float:
         """Return the seconds until somebody's time comes; the loop's clock ticks in milliseconds."""

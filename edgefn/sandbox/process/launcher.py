@@ -20,6 +20,7 @@ from edgefn.sandbox.process.plain import PlainProcess, spawn_plainly
 from edgefn.sandbox.process.process import Duties, Duty, SandboxProcess
 from edgefn.sandbox.process.runtimes import Runtime
 from edgefn.sandbox.process.seccomp import filter_program
+from edgefn.sandbox.process.spawn import adopt_orphans
 from edgefn.sandbox.process.tiers import Tier
 from edgefn.sandbox.process.watchdog import watch
 
@@ -49,6 +50,7 @@ class ProcessLauncher:
     """
 
     def __init__(self, config: LauncherConfig) -> None:
+        adopt_orphans()
         self._config = config
         self._ground: Ground = prepare_ground(config)
         self._filter = filter_program(self._ground.survey.facts.kernel.machine, bounded=self._bounded)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 
 from edgefn.sandbox.base import Failed, Invocation, Outcome, OverLimit, Returned, TimedOut
@@ -82,7 +83,7 @@ class Pool:
 
     async def provision(self) -> Failed | None:
         """Start what is to be kept started; return the first failure, after which the pool is of no use."""
-        starts = (self._hire(provisioned=True) for _ in range(self._sizes.provisioned))
+        starts = [self._hire(provisioned=True) for _ in range(self._sizes.provisioned)]
         failure = None
         for hired in await asyncio.gather(*starts):
             match hired:
@@ -141,8 +142,12 @@ class Pool:
             return None
         return self._backoff.failure or OverLimit(f"backing off after {self._backoff.crashes} crashes in a row")
 
-    async def _hire(self, *, provisioned: bool) -> Hired | Failed:
+    def _hire(self, *, provisioned: bool) -> Coroutine[object, object, Hired | Failed]:
+        """Count one more worker from now on, and return the work of starting it."""
         self._starting += 1
+        return self._start(provisioned=provisioned)
+
+    async def _start(self, *, provisioned: bool) -> Hired | Failed:
         try:
             hired = await self._hiring.hire(self._adopt, provisioned=provisioned)
         finally:
@@ -174,6 +179,7 @@ class Pool:
             self._idle.put(worker)
         else:
             worker.kill()
+            self._keep_provisioned()
         self._wake()
 
     def _learn(self, outcome: Outcome) -> None:
@@ -209,7 +215,7 @@ class Pool:
 
     def _keep_provisioned(self) -> None:
         """Have a worker started in the background for each one that is missing."""
-        missing = self._sizes.provisioned - len(self._idle) - self._busy - self._starting - self._reserves
+        missing = self._sizes.provisioned - len(self._idle) - self._busy - self._starting
         if self._closed or missing <= 0 or self._retry is not None:
             return
         delay = self._backoff.until - self._loop.time()
@@ -218,15 +224,15 @@ class Pool:
             return
         for _ in range(missing):
             self._reserves += 1
-            self._tasks.start(self._add_reserve())
+            self._tasks.start(self._add_reserve(self._hire(provisioned=True)))
 
     def _try_again(self) -> None:
         self._retry = None
         self._keep_provisioned()
 
-    async def _add_reserve(self) -> None:
+    async def _add_reserve(self, start: Coroutine[object, object, Hired | Failed]) -> None:
         try:
-            hired = await self._hire(provisioned=True)
+            hired = await start
         finally:
             self._reserves -= 1
         if isinstance(hired, Hired):

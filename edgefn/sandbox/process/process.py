@@ -61,7 +61,6 @@ class Reaper:
 
     def _ended(self) -> None:
         self._loop.remove_reader(self._handle)
-        os.close(self._handle)
         self._gone.set()
 
     def kill(self) -> None:
@@ -71,8 +70,14 @@ class Reaper:
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     async def gone(self) -> None:
-        """Wait until it, and with it everything inside, has ended."""
+        """Wait until it, and with it everything inside, has ended. To be awaited once, after its parent has ended.
+
+        Its parent may have left it to us, as the subreaper, to be waited for.
+        """
         await self._gone.wait()
+        with suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self._handle, os.WEXITED | os.WNOHANG)
+        os.close(self._handle)
 
 
 Duty = Callable[[], Awaitable[None]]
@@ -140,11 +145,10 @@ class SandboxProcess:
         return self._inside
 
     def kill(self) -> None:
-        """Kill everything inside, and what stands around it."""
+        """Kill everything inside; what stands around it sees that and ends."""
         self._reaper.kill()
         if self._duties.group is not None:
             self._duties.group.kill()
-        self._child.kill()
 
     async def gone(self) -> int:
         """Wait until nothing of it is left, and until all that hung on it has ended."""

@@ -16,6 +16,7 @@ _OUT_OF_THE_WAY = 64
 
 _CLOSE_RANGE = 436
 _CLOSE_ON_EXEC = 4
+_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -29,6 +30,12 @@ def keep_from_children() -> None:
         if int(name) > 2:
             with suppress(OSError):
                 os.set_inheritable(int(name), False)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants that lose theirs, so that they are waited for whatever runs as init."""
+    if _LIBC.prctl(_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
 def memory_file(content: bytes) -> int:
