@@ -2,10 +2,9 @@
 
 import argparse
 
-from edgefn.cli.commands import Commands, add_command
-from edgefn.cli.reading import read_settings
+from edgefn.cli.reading import counted, read_settings
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   edgefn check config/edgefn.yaml
 
@@ -13,17 +12,18 @@ Each problem is one line: file, line, key, what is wrong, what would be right. E
 """
 
 
-def add(commands: Commands) -> None:
-    """Add the command to the parser."""
-    parser = add_command(commands, "check", "say what is wrong with a configuration", _EXAMPLES, run)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("config", metavar="CONFIG", help="the configuration file (YAML)")
 
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
     settings = read_settings(given.config)
-    print(
-        f"{given.config}: ok: {len(settings.routes)} routes, {len(settings.origins)} origins, "
-        f"{len(settings.functions)} functions"
+    parts = (
+        counted(len(settings.routes), "route"),
+        counted(len(settings.origins), "origin"),
+        counted(len(settings.functions), "function"),
     )
+    print(f"{given.config}: ok: {', '.join(parts)}")
     return 0

@@ -6,21 +6,20 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import uvloop
-
 import edgefn
-from edgefn.cli.commands import Commands, add_command
 from edgefn.cli.demo_origin import DemoOrigin
 from edgefn.cli.reading import read_settings
-from edgefn.cli.serve import run_location
+from edgefn.cli.serve import run_location, run_until_stopped
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Listen, Settings
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   edgefn demo
   edgefn demo --port 9090
 """
+
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +43,28 @@ LINES = (
     Line("-u ada:lovelace", "/private/report.html", "the report itself"),
     Line("-i", "/docs/start", "origin-request rewrites the path to /docs/start/index.html"),
     Line("-d 'name=Ada'", "/sign-up", "origin-request reads the posted form and sends JSON to the origin"),
-    Line("-o /dev/null -i", "/pixel.gif", "a GIF made by a function from base64; again: X-Cache: Hit"),
+    Line("-s -D - -o /dev/null", "/pixel.gif", "a GIF made by a function from base64; again: X-Cache: Hit"),
     Line("-s", "/event", "the event that an origin-request function gets"),
     Line("-N", "/clock", "server-sent events, passed on as they come"),
     Line("-s", "/headers", "what the origin gets: Via, X-Forwarded-For, X-Amz-Cf-Id, its own Host"),
 )
 
 
-def add(commands: Commands) -> None:
-    """Add the command to the parser."""
-    parser = add_command(
-        commands, "demo", "run a demo origin and a location with functions on all four hooks", _EXAMPLES, run
-    )
-    parser.add_argument("--port", type=int, default=8080, help="the viewers' port (default 8080; 0 takes a free one)")
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("--port", type=_port, default=8080, help="the viewers' port (default 8080; 0 takes a free one)")
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; write a number from 0 to {_LAST_PORT}")
+    return int(text)
 
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
     with tempfile.TemporaryDirectory(prefix="edgefn-demo-") as data_dir:
-        return uvloop.run(_demo(given.port, data_dir))
+        return run_until_stopped(_demo(given.port, data_dir))
 
 
 async def _demo(port: int, data_dir: str) -> int:
@@ -93,7 +95,7 @@ def _adapted(settings: Settings, port: int, origin_port: int, data_dir: str) -> 
         admin=None,
         data_dir=data_dir,
         origins={**settings.origins, "app": app},
-        access_log=settings.access_log if sys.stdout.isatty() else "off",
+        access_log=settings.access_log if sys.stdout.isatty() else "",
     )
 
 

@@ -3,10 +3,9 @@
 import argparse
 import json
 
-from edgefn.cli.commands import Commands, add_command
 from edgefn.cli.samples import SAMPLES
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   edgefn event                                  list the names
   edgefn event viewer-request > event.json
@@ -14,9 +13,8 @@ examples:
 """
 
 
-def add(commands: Commands) -> None:
-    """Add the command to the parser."""
-    parser = add_command(commands, "event", "print a sample event", _EXAMPLES, run)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("name", metavar="NAME", nargs="?", choices=sorted(SAMPLES), help=", ".join(sorted(SAMPLES)))
 
 
@@ -24,7 +22,7 @@ def run(given: argparse.Namespace) -> int:
     """Run the command."""
     if given.name is None:
         for name, sample in SAMPLES.items():
-            print(f"{name:28} {sample.about}")
+            print(f"{name:22} {sample.about}")
         return 0
     print(json.dumps(json.loads(SAMPLES[given.name].event()), indent=2))
     return 0

@@ -1,51 +1,100 @@
-"""`edgefn`: the commands and their help. Each command has a module of its own, with `add` and `run`."""
+"""`edgefn`: the commands and their help. Each command has a module of its own, with `EXAMPLES`, `add` and `run`."""
 
 import argparse
+import importlib
+import os
 import sys
+from collections.abc import Callable
+from typing import Protocol, cast
 
-from edgefn.cli import check, demo, doctor, event, invoke, reload, schema, serve
 from edgefn.model.errors import SettingsError
 
-_COMMANDS = (serve, check, reload, demo, invoke, event, doctor, schema)
+COMMANDS = {
+    "serve": "run a location in the foreground",
+    "check": "say what is wrong with a configuration",
+    "reload": "swap the configuration of a running location",
+    "demo": "run an origin and a location with functions on all four hooks",
+    "invoke": "run a function once per event, in its sandbox",
+    "event": "print a sample event",
+    "doctor": "say which sandbox this machine gives",
+    "schema": "print the JSON Schema of the configuration",
+}
+"""Each command, and what it does."""
 
 _EXAMPLES = """\
 examples:
-  edgefn demo                                   a demo origin, a location and functions on all four hooks
-  edgefn serve config/edgefn.yaml               run a location in the foreground
-  edgefn check config/edgefn.yaml               say what is wrong with a configuration, without starting it
+  edgefn demo                          an origin, a location and functions on all four hooks
+  edgefn serve config/edgefn.yaml      run a location in the foreground
+  edgefn check config/edgefn.yaml      say what is wrong with a configuration, without starting it
   edgefn invoke my-function --runtime nodejs20.x --handler index.handler --sample viewer-request
+
+`edgefn COMMAND --help` has more examples.
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+class Command(Protocol):
+    """What the module of a command has: its examples, its arguments, and what it does (returns the exit status)."""
+
+    EXAMPLES: str
+    add: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only now: that takes as long as all the rest of the help."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            found = version("edgefn")
+        except PackageNotFoundError:
+            found = "(from a checkout)"
+        print(f"edgefn {found}")
+        parser.exit()
+
+
+def command_module(name: str) -> Command:
+    """Return the module of a command."""
+    return cast("Command", importlib.import_module(f"edgefn.cli.{name}"))
+
+
+def parser_for(arguments: list[str]) -> argparse.ArgumentParser:
+    """Return the parser for `arguments`. Only the command that they name is loaded, so that help comes at once."""
     root = argparse.ArgumentParser(
         prog="edgefn",
         description="Lambda@Edge that you can host yourself.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    root.add_argument("--version", action="version", version=f"edgefn {_version()}")
+    root.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add(commands)
+    asked = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        parser = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == asked:
+            _fill(parser, command_module(name))
     return root
 
 
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("edgefn")
-    except PackageNotFoundError:
-        return "(from a checkout)"
+def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
+    parser.epilog = command.EXAMPLES
+    parser.set_defaults(run=command.run)
+    command.add(parser)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status: 0 done, 1 failed, 2 unusable arguments or configuration."""
-    given = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        status = given.run(given)
+        parsed = parser_for(given).parse_args(given)
+        status = int(parsed.run(parsed))
+        sys.stdout.flush()
     except SettingsError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
@@ -53,8 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
+        # The reader of our output is gone; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    return int(status)
+    return status
 
 
 if __name__ == "__main__":

@@ -21,3 +21,8 @@ def read_settings(path: str) -> Settings:
     if missing:
         raise SettingsError(tuple(f"{path}: {problem}" for problem in missing))
     return settings
+
+
+def counted(count: int, noun: str) -> str:
+    """Return "1 route", "2 routes"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

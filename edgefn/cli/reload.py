@@ -4,11 +4,10 @@ import argparse
 import asyncio
 import sys
 
-from edgefn.cli.commands import Commands, add_command
 from edgefn.cli.reading import read_settings
 from edgefn.control.client import ControlClient, ControlError
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   edgefn reload config/edgefn.yaml
 
@@ -16,9 +15,8 @@ The location that was started with this file reads it again. A configuration wit
 """
 
 
-def add(commands: Commands) -> None:
-    """Add the command to the parser."""
-    parser = add_command(commands, "reload", "swap the configuration of a running location", _EXAMPLES, run)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("config", metavar="CONFIG", help="the configuration file that `edgefn serve` was given")
 
 

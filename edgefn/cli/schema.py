@@ -2,20 +2,20 @@
 
 import argparse
 
-from edgefn.cli.commands import Commands, add_command
 from edgefn.configuration.loader import schema
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   edgefn schema > edgefn.schema.json
-  # then, as the first line of a configuration:
+
+Then, as the first line of a configuration, for editors that speak yaml-language-server:
   # yaml-language-server: $schema=edgefn.schema.json
 """
 
 
-def add(commands: Commands) -> None:
-    """Add the command to the parser."""
-    add_command(commands, "schema", "print the JSON Schema of the configuration", _EXAMPLES, run)
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command: none."""
+    del parser
 
 
 def run(given: argparse.Namespace) -> int:

@@ -2,29 +2,31 @@
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import uvloop
 
-from edgefn.cli.commands import Commands, add_command
 from edgefn.cli.reading import read_settings
 from edgefn.model.settings import Settings
 from edgefn.node.location import Location
 
-_EXAMPLES = """\
+EXAMPLES = """\
 examples:
   edgefn serve config/edgefn.yaml
 
-It prints one `ready` line once it listens. SIGTERM and Ctrl-C let running requests end (drain_timeout), SIGHUP and
-`edgefn reload CONFIG` swap the configuration with no failed request.
+It prints one `ready` line once it listens. SIGTERM and Ctrl-C let running requests end (drain_timeout), a second
+Ctrl-C does not wait for them. SIGHUP and `edgefn reload CONFIG` swap the configuration with no failed request.
 """
 
+Announce = Callable[[list[str]], None]
+"""Takes the URLs that viewers can use."""
 
-def add(commands: Commands) -> None:
-    """Add the command to the parser."""
-    parser = add_command(commands, "serve", "run a location in the foreground", _EXAMPLES, run)
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
     parser.add_argument("config", metavar="CONFIG", help="the configuration file (YAML)")
 
 
@@ -35,24 +37,45 @@ def run(given: argparse.Namespace) -> int:
     def announce(addresses: list[str]) -> None:
         print(f"ready: {settings.location} listens on {' '.join(addresses)}", flush=True)
 
-    serving = run_location(settings, reread=lambda: read_settings(given.config), announce=announce)
-    return uvloop.run(serving)
+    return run_until_stopped(run_location(settings, reread=lambda: read_settings(given.config), announce=announce))
 
 
-async def run_location(
-    settings: Settings, *, reread: Callable[[], Settings], announce: Callable[[list[str]], None]
-) -> int:
-    """Run a location until SIGTERM or SIGINT; return the exit status. Raises `SettingsError`, `OSError`."""
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
+def run_until_stopped(work: Coroutine[object, object, int]) -> int:
+    """Run `work`; return its exit status, or 130 when somebody did not want to wait for its end."""
+    logging.basicConfig(format="edgefn: %(message)s")
+    try:
+        return uvloop.run(work)
+    except asyncio.CancelledError:
+        return 130
+
+
+async def run_location(settings: Settings, *, reread: Callable[[], Settings], announce: Announce) -> int:
+    """Run a location until SIGTERM or SIGINT; return the exit status. Raises `SettingsError`."""
+    stopping = _stopping_on_signals()
     async with Location(settings, reread=reread, report=_report) as location:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, location.reload_soon)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, location.reload_soon)
         announce(location.addresses)
         await stopping.wait()
-        _report("stopping: running requests may end")
+        _report(f"stopping; running requests have {settings.drain_timeout:g} s (Ctrl-C again: stop at once)")
     return 0
+
+
+def _stopping_on_signals() -> asyncio.Event:
+    """Return what a signal to stop sets. A second SIGINT cancels the task that called this."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    stopping = asyncio.Event()
+
+    def interrupt() -> None:
+        if stopping.is_set() and task is not None:
+            task.cancel()
+        stopping.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    loop.add_signal_handler(signal.SIGINT, interrupt)
+    # A reload that is asked for before there is anything to reload must not end the process.
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    return stopping
 
 
 def _report(line: str) -> None:

@@ -1,5 +1,6 @@
 """The token that opens the control API: made once per data directory, readable to its owner only."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -18,11 +19,16 @@ def read_token(data_dir: str) -> str:
 
 def ensure_token(data_dir: str, fresh: str) -> str:
     """Return the token, writing `fresh` as the new one when there is none yet. Raises `OSError`."""
-    Path(data_dir).mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(token_path(data_dir), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return read_token(data_dir)
+    directory = Path(data_dir)
+    directory.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        # An empty one is what a full disk left behind, and would let in whoever sends no token.
+        if token := read_token(data_dir):
+            return token
+    unfinished = token_path(data_dir).with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(fresh + "\n")
+    unfinished.rename(token_path(data_dir))
     return fresh

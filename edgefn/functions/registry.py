@@ -12,6 +12,7 @@ from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings
 from edgefn.sandbox.base import Code, Log, Sandbox
+from edgefn.sandbox.process.host import OpenError
 
 _VERSION = "1"
 _REPLICA = "us-east-1."
@@ -21,7 +22,7 @@ class Host(Protocol):
     """Opens sandboxes for code."""
 
     async def open(self, code: Code, *, concurrency: int, provisioned: int, idle_timeout: float, log: Log) -> Sandbox:
-        """Return the sandboxes of `code`, the provisioned ones started."""
+        """Return the sandboxes of `code`, the provisioned ones started. Raises `OpenError`."""
 
 
 def code_of(function: FunctionSettings, root: Path) -> Code:
@@ -71,6 +72,8 @@ class Registry:
                 opened[name] = await self._open(settings)
             except BundleError as error:
                 problems.append(f"functions.{name}.path: {error}")
+            except OpenError as error:
+                problems.append(f"functions.{name}: can't be started: {error}")
         kept = {id(entry.runner) for entry in self._opened.values()}
         if problems:
             for entry in opened.values():

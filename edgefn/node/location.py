@@ -25,7 +25,7 @@ from edgefn.node.parts import Lasting, site_of
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.site import Site
 from edgefn.stores.memory import MemoryStore
-from edgefn.wire.listening import Listening
+from edgefn.wire.listening import Listening, unavailable
 from edgefn.wire.pool import Pool
 
 _log = logging.getLogger("edgefn")
@@ -44,7 +44,7 @@ class Location:
     """Runs one location while its `async with` block does.
 
     `reread` returns the settings anew for a reload, `report` takes lines for the operator. Entering raises
-    `SettingsError` and `OSError` (an address that is taken).
+    `SettingsError`, also for an address that is taken. Leaving drains; when that is cancelled, requests end at once.
     """
 
     def __init__(self, settings: Settings, *, reread: Callable[[], Settings], report: Callable[[str], None]) -> None:
@@ -73,10 +73,13 @@ class Location:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await self._listening.drain(self._running.settings.drain_timeout)
-        await self._stack.aclose()
+        try:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._listening.drain(self._running.settings.drain_timeout)
+        finally:
+            await self._stack.aclose()
 
     async def _start(self) -> None:
         settings = self._settings
@@ -119,9 +122,17 @@ class Location:
         self._function_log.write(f"{name}: {line}")
 
     async def _start_admin(self, address: tuple[str, int], data_dir: str) -> None:
-        admin = Admin(Operations(self._health, self.reload), ensure_token(data_dir, world.token()))
+        try:
+            token = ensure_token(data_dir, world.token())
+        except OSError as error:
+            why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"
+            raise SettingsError((why,)) from error
+        admin = Admin(Operations(self._health, self.reload), token)
         self._stack.push_async_callback(admin.close)
-        await admin.start(*address)
+        try:
+            await admin.start(*address)
+        except OSError as error:
+            raise SettingsError((f"admin: {unavailable(*address, error)}",)) from error
 
     def _health(self) -> dict[str, object]:
         settings = self._running.settings
@@ -148,14 +159,17 @@ class Location:
         """
         async with self._reloading:
             settings = self._reread()
-            _refuse_changes_that_need_a_restart(self._running.settings, settings)
             before = self._running
-            registry = before.registry or await self._open_registry(settings)
-            runners, retired = await _runners(registry, settings)
-            site = site_of(settings, runners, self._lasting, open_database(settings.geo_database))
+            _refuse_changes_that_need_a_restart(before.settings, settings)
+            locate = open_database(settings.geo_database)
             self._listening.reload_certificates()
+            if before.registry is None:
+                before.registry = await self._open_registry(settings)
+            # The last step that can fail: with it the functions of before may be on their way out.
+            runners, retired = await _runners(before.registry, settings)
+            site = site_of(settings, runners, self._lasting, locate)
             self._listening.swap(site, settings.viewer)
-            self._running = Running(settings, site, registry)
+            self._running = Running(settings, site, before.registry)
             self._retire(before.site, retired, settings.drain_timeout)
             return f"reloaded: {len(settings.routes)} routes, {len(settings.functions)} functions"
 

@@ -44,8 +44,7 @@ class Cache:
         """Return the answer that lies fresh in memory, without waiting; None when there is none."""
         if bypass(request, self._policy) is not None:
             return None
-        asked = self._normalised(request)
-        return self._stored(asked, self._key(asked), _FRESH)
+        return self._stored(request, self._key(request), _FRESH)
 
     async def serve(self, request: Request, fetch: Fetch) -> Response:
         """Return the response to `request`, calling `fetch` at most once and only when it must.
@@ -55,21 +54,13 @@ class Cache:
         why = bypass(request, self._policy)
         if why is not None:
             return await self._bypassed(request, fetch, why)
-        asked = self._normalised(request)
-        key = self._key(asked)
-        hit = self._stored(asked, key, _FRESH)
+        key = self._key(request)
+        hit = self._stored(request, key, _FRESH)
         if hit is not None:
             return hit
-        if not may_collapse(asked):
-            return await self._fetched(asked, key, fetch, self._flights.alone(key))
-        return await self._collapsed(asked, key, fetch)
-
-    def _normalised(self, request: Request) -> Request:
-        """Return `request` with the Accept-Encoding that this route tells apart: for the key, and for the origin."""
-        if not self._policy.encodings:
-            return request
-        coding = normalised(request.headers.joined("accept-encoding"), self._policy.encodings)
-        return replace(request, headers=request.headers.replacing("Accept-Encoding", coding))
+        if not may_collapse(request):
+            return await self._fetched(request, key, fetch, self._flights.alone(key))
+        return await self._collapsed(request, key, fetch)
 
     def _stored(self, request: Request, key: str, why: str) -> Response | None:
         stored = chosen(self._store.get(key), request)
@@ -128,14 +119,14 @@ class Cache:
         requested_at = self._now()
         lookup = self._missed(request, key)
         with duty:
-            response = await fetch(request)
+            response = await fetch(_normalised(request, self._policy))
             request.trail.result = _fetched_result(response)
             times = Times(requested_at, self._now())
             verdict = may_store(request, response, self._policy, times)
             match verdict:
                 case MayStore():
                     _note(request.trail, lookup, Reason.INCOMPLETE)  # until its body is here
-                    keep = partial(self._keep, key, _blank(request, response, verdict, times), duty, request.trail)
+                    keep = partial(self._keep, key, self._blank(request, response, verdict, times), duty, request.trail)
                     return self._storing(request.trail, response, duty, keep)
                 case Refuse(reason):
                     _note(request.trail, lookup, reason)
@@ -161,6 +152,24 @@ class Cache:
         trail.cache_reason = _STORED
         duty.landed()
 
+    def _blank(self, request: Request, response: Response, verdict: MayStore, times: Times) -> Stored:
+        """Return what is stored of `response`, without its body."""
+        names = nominated(response.headers) or ()
+        if self._policy.encodings:
+            names = tuple(name for name in names if name != "accept-encoding")  # its normalised value is in the key
+        return Stored(
+            status=response.status,
+            reason=response.reason,
+            headers=stored_headers(response.headers, times.received_at),
+            body=b"",
+            requested_at=times.requested_at,
+            received_at=times.received_at,
+            lifetime=verdict.lifetime,
+            initial_age=verdict.initial_age,
+            vary=selected(names, request.headers),
+            from_origin_error=response.from_origin_error,
+        )
+
 
 def _note(trail: Trail, lookup: Lookup, reason: str) -> None:
     trail.cache = lookup
@@ -175,17 +184,9 @@ def _fetched_result(response: Response) -> Result:
     return Result.ERROR if response.from_origin_error else Result.MISS
 
 
-def _blank(request: Request, response: Response, verdict: MayStore, times: Times) -> Stored:
-    """Return what is stored of `response`, without its body."""
-    return Stored(
-        status=response.status,
-        reason=response.reason,
-        headers=stored_headers(response.headers, times.received_at),
-        body=b"",
-        requested_at=times.requested_at,
-        received_at=times.received_at,
-        lifetime=verdict.lifetime,
-        initial_age=verdict.initial_age,
-        vary=selected(nominated(response.headers) or (), request.headers),
-        from_origin_error=response.from_origin_error,
-    )
+def _normalised(request: Request, policy: CachePolicy) -> Request:
+    """Return `request` with the Accept-Encoding that the route tells apart, so that no other one is answered."""
+    if not policy.encodings:
+        return request
+    coding = normalised(request.headers.joined("accept-encoding"), policy.encodings)
+    return replace(request, headers=request.headers.replacing("Accept-Encoding", coding))

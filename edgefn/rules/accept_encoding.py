@@ -1,11 +1,13 @@
 """Accept-Encoding reduced to what a route's cache tells apart (AWS: EnableAcceptEncodingGzip and -Brotli)."""
 
 import re
+from functools import lru_cache
 
 _MEMBER = re.compile(r"[ \t]*([^;, \t]+)[ \t]*(?:;[ \t]*q=([01](?:\.\d{0,3})?)[ \t]*)?", re.ASCII | re.IGNORECASE)
 IDENTITY = "identity"
 
 
+@lru_cache(256)
 def normalised(offered: str | None, enabled: tuple[str, ...]) -> str:
     """Return the codings that are both offered and enabled, as `br,gzip`; `identity` when there are none.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from edgefn.model.message import Request
 from edgefn.model.settings import CachePolicy, Selecting
+from edgefn.rules.accept_encoding import normalised
 from edgefn.rules.selecting import selected_cookies, selected_query
 
 EXTENSION = "\r"
@@ -50,10 +51,12 @@ def _policy_key(request: Request, policy: CachePolicy) -> str:
 
 
 def _header_lines(request: Request, policy: CachePolicy) -> list[str]:
-    """Return `name:value` of each header in the key that the request has."""
-    names = (*policy.headers, "accept-encoding") if policy.encodings else policy.headers
-    values = ((name, request.headers.joined(name)) for name in names)
-    return [f"{name}:{value}" for name, value in values if value is not None]
+    """Return `name:value` of each header in the key that the request has, and the coding that its response may have."""
+    values = ((name, request.headers.joined(name)) for name in policy.headers)
+    lines = [f"{name}:{value}" for name, value in values if value is not None]
+    if policy.encodings:
+        lines.append(f"accept-encoding={normalised(request.headers.joined('accept-encoding'), policy.encodings)}")
+    return lines
 
 
 def _cookie_lines(request: Request, policy: CachePolicy) -> list[str]:

@@ -59,7 +59,6 @@ class MemoryStore:
         others = (variant for variant in self.get(key) if variant.vary != stored.vary)
         entry = _Entry(key, self._bounded(key, [stored, *others]))
         if entry.variants:
-            self._entries.pop(key, None)
             self._entries[key] = entry
 
     def _bounded(self, key: str, variants: list[Stored]) -> tuple[Stored, ...]:

@@ -1,9 +1,10 @@
 """New connections to origins: name, address, TLS, and what each failure is called."""
 
 import asyncio
+import ipaddress
 import ssl
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 from edgefn.model.errors import OriginError, OriginFailure
 from edgefn.model.origin import Origin
@@ -11,6 +12,8 @@ from edgefn.wire.origin_tls import TlsContexts, TlsSettings
 from edgefn.wire.resolving import Resolver
 
 _Connection = TypeVar("_Connection", bound=asyncio.Protocol)
+_AWS_METADATA = ipaddress.ip_network("fd00:ec2::/32")
+_Means: TypeAlias = tuple[ssl.SSLContext | None, Callable[[], _Connection]]
 
 
 class OriginKey(NamedTuple):
@@ -38,6 +41,14 @@ def origin_failed(failure: OriginFailure, origin: Origin, why: str) -> OriginErr
     return OriginError(failure, f"origin {origin.id} at {connect_address(origin)}: {why}")
 
 
+def is_off_limits(address: str) -> bool:
+    """Return whether an IP address is none that a function may choose: the metadata services of clouds, mostly."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in _AWS_METADATA
+
+
 class Connector:
     """Opens connections for one worker."""
 
@@ -55,9 +66,9 @@ class Connector:
         context = self._context(origin)
         try:
             async with asyncio.timeout(origin.connect_timeout):
-                host, port = await self._resolve(origin)
-                first = attempt % len(host)
-                return await self._reach(origin, (*host[first:], *host[:first]), port, (context, protocol))
+                hosts, port = await self._resolve(origin)
+                first = attempt % len(hosts)
+                return await self._reach(origin, (*hosts[first:], *hosts[:first]), port, (context, protocol))
         except ssl.SSLError as error:
             raise origin_failed(OriginFailure.TLS, origin, f"TLS failed: {error}") from error
         except TimeoutError as error:
@@ -79,26 +90,33 @@ class Connector:
     async def _resolve(self, origin: Origin) -> tuple[tuple[str, ...], int]:
         host, _, port = connect_address(origin).rpartition(":")
         try:
-            return await self._resolver.addresses(host.strip("[]")), int(port)
+            addresses, number = await self._resolver.addresses(host.strip("[]")), int(port)
         except (OSError, ValueError) as error:
             raise origin_failed(OriginFailure.DNS, origin, f"the name has no address: {error}") from error
+        if not origin.id and origin.address is None:
+            addresses = tuple(address for address in addresses if not is_off_limits(address))
+            if not addresses:
+                raise origin_failed(OriginFailure.REFUSED, origin, "a function may not choose this address")
+        return addresses, number
 
     async def _reach(
         self,
         origin: Origin,
         hosts: tuple[str, ...],
         port: int,
-        means: tuple[ssl.SSLContext | None, Callable[[], _Connection]],
+        means: "_Means[_Connection]",
     ) -> _Connection:
-        context, protocol = means
-        name = None if context is None else origin.domain
+        name = None if means[0] is None else origin.domain
         for host in hosts[:-1]:
             try:
-                _, connection = await self._loop.create_connection(
-                    protocol, host, port, ssl=context, server_hostname=name
-                )
-            except ConnectionError:
-                continue
-            return connection
-        _, connection = await self._loop.create_connection(protocol, hosts[-1], port, ssl=context, server_hostname=name)
+                return await self._reach_one(host, port, means, name)
+            except ssl.SSLError:
+                raise
+            except OSError:
+                continue  # refused, or no way there: another address may do
+        return await self._reach_one(hosts[-1], port, means, name)
+
+    async def _reach_one(self, host: str, port: int, means: "_Means[_Connection]", name: str | None) -> _Connection:
+        context, protocol = means
+        _, connection = await self._loop.create_connection(protocol, host, port, ssl=context, server_hostname=name)
         return connection

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Protocol
 
+from edgefn.model.message import Viewer
 from edgefn.model.settings import ViewerLimits
 from edgefn.wire.application import Application
 
@@ -85,3 +86,12 @@ class Connections:
         if not task.cancelled() and (error := task.exception()) is not None:
             loop = task.get_loop()
             loop.call_exception_handler({"message": "answering a viewer failed", "exception": error, "task": task})
+
+
+def viewer_of(transport: asyncio.Transport) -> Viewer:
+    """Return who is at the other end; over a Unix socket an address of "" and 0."""
+    peer: object = transport.get_extra_info("peername")
+    ip, port = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else ("", 0)
+    cipher: object = transport.get_extra_info("cipher")
+    tls = (str(cipher[1]), str(cipher[0])) if isinstance(cipher, tuple) else None
+    return Viewer(ip, port, tls)

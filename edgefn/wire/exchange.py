@@ -73,20 +73,25 @@ class Exchange:
     def send_now(self, response: Response) -> bool:
         """Send a small answer that is all here. False: it needs waiting, and nothing was sent or taken.
 
-        Raises `UnsendableAnswerError`.
+        Raises `UnsendableAnswerError`, and the body is closed then.
         """
-        length = response.body.length
+        body = response.body
+        length = body.length
         if length is None or length > AT_ONCE or response.status < 200:
             return False
         framing = framing_of(self.method, self.version, response.status, length)
-        head = self._begin(response, framing, length)
+        data = b"" if framing is Framing.NONE else body.buffered()
+        if data is None:
+            return False
+        try:
+            head = self._begin(response, framing, length)
+            if framing is Framing.LENGTH and len(data) != length:
+                raise UnsendableAnswerError("the answer's body is not as long as it announced")
+        except UnsendableAnswerError:
+            body.close()
+            raise
         if framing is Framing.NONE:
-            response.body.close()
-            self._outgoing.write(head)
-            return True
-        data = response.body.buffered()
-        if data is None or len(data) != length:
-            raise UnsendableAnswerError("the answer's body is not the one it announced")
+            body.close()
         self._write_whole(head, data)
         return True
 

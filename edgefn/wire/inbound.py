@@ -10,14 +10,14 @@ from enum import Enum, auto
 from typing import cast
 
 from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
-from edgefn.model.message import Body, BytesBody, Duplex, Request, Response, Viewer, no_body
+from edgefn.model.message import Body, BytesBody, Duplex, Request, Response, no_body
 from edgefn.model.settings import ViewerLimits
 from edgefn.wire.answer_head import UnsendableAnswerError
 from edgefn.wire.application import Application
-from edgefn.wire.connections import Connections
+from edgefn.wire.connections import Connections, viewer_of
 from edgefn.wire.deadline import Deadline
 from edgefn.wire.exchange import Exchange
-from edgefn.wire.incoming_body import IncomingBody
+from edgefn.wire.incoming_body import IncomingBody, too_slow
 from edgefn.wire.outgoing import Outgoing
 from edgefn.wire.stream import StreamBody, Tap
 from edgefn.wire.upgraded import pump, viewer_bytes
@@ -66,7 +66,7 @@ class Inbound(asyncio.Protocol):
         """Start to wait for the first request."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's do not inherit from asyncio's
         self._outgoing = Outgoing(self._transport, self._loop, self._limits.stall_timeout)
-        self._viewer = _viewer(self._transport)
+        self._viewer = viewer_of(self._transport)
         self._connections.add(self)
         excess = len(self._connections) - self._limits.connections
         if excess > _TURNED_AWAY:
@@ -265,8 +265,8 @@ class Inbound(asyncio.Protocol):
         if length is not None and len(self._buffer) >= length:
             data, self._buffer = self._buffer[:length], self._buffer[length:]
             return BytesBody(data)
-        tap = Tap(self._hold, self._release, self._stop_feeding, exchange.proceed)
-        stream = StreamBody(length, tap, self._limits.stall_timeout, _too_slow)
+        tap = Tap(self._hold, self._release, self._release, exchange.proceed)
+        stream = StreamBody(length, tap, self._limits.stall_timeout, too_slow)
         exchange.expecting = head.expects_continue
         self._incoming = IncomingBody(length, self._limits.body_size, stream)
         if self._buffer:  # at once, for a whole body may be here, so that nobody has to wait for it
@@ -317,7 +317,7 @@ class Inbound(asyncio.Protocol):
         except UnsendableAnswerError:
             far.close()
             raise
-        self._tunnel = viewer_bytes(Tap(self._hold, self._release, self._stop_feeding))
+        self._tunnel = viewer_bytes(Tap(self._hold, self._release, self._release))
         self._tunnel.feed(self._buffer)
         self._buffer = b""
         self._steer()
@@ -356,11 +356,8 @@ class Inbound(asyncio.Protocol):
             complete = exchange.send_now(response)
         except UnsendableAnswerError:
             complete = False
-        if complete:
-            self._linger()
-        else:
-            self.abort()
         exchange.tell(complete=complete)
+        self._linger() if complete else self.abort()
 
     # Waiting and ending
 
@@ -397,22 +394,6 @@ class Inbound(asyncio.Protocol):
         self._held = True
         self._settle()
 
-    def _release(self) -> None:
+    def _release(self, _complete: bool = False) -> None:  # noqa: FBT001  # also the body's word that it closed
         self._held = False
         self._settle()
-
-    def _stop_feeding(self, complete: bool) -> None:  # noqa: FBT001  # the body's promise to its connection
-        if not complete:
-            self._settle()
-
-
-def _too_slow() -> BadRequestError:
-    return BadRequestError(408, "the request's body came too slowly")
-
-
-def _viewer(transport: asyncio.Transport) -> Viewer:
-    peer: object = transport.get_extra_info("peername")
-    ip, port = (str(peer[0]), int(peer[1])) if isinstance(peer, tuple) else ("", 0)
-    cipher: object = transport.get_extra_info("cipher")
-    tls = (str(cipher[1]), str(cipher[0])) if isinstance(cipher, tuple) else None
-    return Viewer(ip, port, tls)

@@ -75,3 +75,8 @@ class IncomingBody:
             self.stream.finish(read_trailers(dechunker.trailers))
             self.done = True
         return dechunker.rest
+
+
+def too_slow() -> BadRequestError:
+    """Return the error for a viewer that stopped in the middle of its body."""
+    return BadRequestError(408, "the request's body came too slowly")

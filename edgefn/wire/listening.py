@@ -1,6 +1,7 @@
 """The sockets that viewers come to."""
 
 import asyncio
+import errno
 
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Listen, ViewerLimits
@@ -10,6 +11,17 @@ from edgefn.wire.inbound import Inbound
 from edgefn.wire.tls import Certificates
 
 _BACKLOG = 1_024
+
+_REASONS = {
+    errno.EADDRINUSE: "it is in use; stop what listens there, or choose another port",
+    errno.EADDRNOTAVAIL: "it is no address of this machine; write one that is, or 0.0.0.0 for all",
+    errno.EACCES: "it is below 1024 and needs root's rights; choose a higher port, or grant CAP_NET_BIND_SERVICE",
+}
+
+
+def unavailable(host: str, port: int, error: OSError) -> str:
+    """Return why `host:port` can't be listened on, and what to do."""
+    return f"{host}:{port} can't be had: {_REASONS.get(error.errno or 0, error.strerror)}"
 
 
 class Listening:
@@ -79,7 +91,7 @@ class Listening:
                 reuse_port=reuse_port,
             )
         except OSError as error:
-            raise SettingsError((f"listen: {address.host}:{address.port} can't be had: {error.strerror}",)) from error
+            raise SettingsError((f"listen: {unavailable(address.host, address.port, error)}",)) from error
         self._servers.append(server)
         if certificates is not None:
             self._certificates.append(certificates)

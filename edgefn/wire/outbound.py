@@ -79,9 +79,11 @@ class OriginConnection(asyncio.Protocol):
         return answer
 
     def abandon(self, answer: "asyncio.Future[Response]") -> None:
-        """Drop the connection if it is still busy with `answer`, which nobody awaits any more."""
+        """Drop the connection if it is still busy with `answer`; nobody awaits that any more."""
         if answer is self._answer:
             self.drop()
+        elif answer.done() and not answer.cancelled():
+            answer.exception()  # seen, though by nobody
 
     def drop(self) -> None:
         """Close at once; whoever waits for a response gets an error."""
@@ -118,6 +120,8 @@ class OriginConnection(asyncio.Protocol):
             self._reader.feed(data)
         except BrokenResponseError as broken:
             self._fail(self._error(broken.failure, broken.why))
+        except EdgeError as error:  # from passing an interim response on
+            self._fail(error)
 
     def eof_received(self) -> None:
         """Take the end of the connection, which may be the end of the body."""
@@ -186,7 +190,7 @@ class OriginConnection(asyncio.Protocol):
         _, status, reason, headers = head
         if "transfer-encoding" in headers:
             headers = headers.without("transfer-encoding")
-        response = Response(status, reason, headers, body, status >= 400)
+        response = Response(status, reason, headers, body, status >= 400, status)
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(response)
 

@@ -71,7 +71,7 @@ def read_viewer_head(block: bytes, limits: ViewerLimits) -> ViewerHead:
     if authority is not None:
         headers = headers.replacing("host", authority)
     if _TELLING.isdisjoint(headers.names()):
-        return ViewerHead(method, path, query, headers, version, 0, version == "1.1", False)  # noqa: FBT003
+        return ViewerHead(method, path, query, headers, version, 0, version == "1.1", False)
     length = _body_length(headers, version, limits)
     keep_alive = _keeps_alive(headers, version)
     return ViewerHead(method, path, query, headers, version, length, keep_alive, _expects_continue(headers, version))

@@ -110,6 +110,17 @@ class Conversation:
         except ConnectionError:
             return
 
+    async def hold(self, event: asyncio.Event) -> bool:
+        """Wait for the event; return False if the other side hangs up before."""
+        stalling, waiting = asyncio.create_task(self.stall()), asyncio.create_task(event.wait())
+        try:
+            await asyncio.wait({stalling, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.done()
+        finally:
+            stalling.cancel()
+            waiting.cancel()
+            await asyncio.wait({stalling, waiting})
+
 
 class ScriptedOrigin:
     """Listens on a loopback port. `requests` has every request read by `Conversation.request`, in order."""

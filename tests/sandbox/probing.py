@@ -1,6 +1,7 @@
 """Sandboxes that run whatever code a test sends them, to see from inside what an attacker would see."""
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
@@ -41,7 +42,7 @@ class Probe:
         line, _, self._received = self._received.partition(b"\n")
         reply = json.loads(line)
         assert "error" not in reply, reply["error"]
-        return reply["result"]
+        return reply.get("result")
 
     async def ask(self, code: str) -> object:
         await self.send(code)
@@ -68,6 +69,7 @@ class Laboratory:
     def __init__(self, launcher: ProcessLauncher) -> None:
         self.launcher = launcher
         self._probes: list[Probe] = []
+        self._numbers = itertools.count()
 
     async def start(
         self,
@@ -77,7 +79,7 @@ class Laboratory:
         network: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
     ) -> Probe:
-        slot = os.path.join(self.launcher.slots, str(len(self._probes)))
+        slot = os.path.join(self.launcher.slots, str(next(self._numbers)))
         os.mkdir(slot)
         os.chmod(slot, 0o755)
         process = await self.launcher.start(Start(language, slot, memory, environment or {}, network))

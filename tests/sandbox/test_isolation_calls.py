@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from edgefn.sandbox.process.launch import Language
-from edgefn.sandbox.process.syscalls import MACHINES, forbidden, unaccounted
+from edgefn.sandbox.process.syscalls import MACHINES, forbidden, judged, unaccounted
 from edgefn.sandbox.process.tiers import Tier
 from tests.sandbox.probing import Laboratory, Probe, laboratory
 
@@ -72,7 +72,8 @@ result = [get(""), get("/dev/zero")]
 
 async def test_no_new_namespace_by_any_door(probe: Probe) -> None:
     code = f"""
-clone, unshare, setns, clone3 = {(56 if MACHINE.x32 else 220)}, {forbidden(MACHINE)["unshare"]}, {forbidden(MACHINE)["setns"]}, 435
+clone, clone3 = {judged(MACHINE)["clone"]}, 435
+unshare, setns = {forbidden(MACHINE)["unshare"]}, {forbidden(MACHINE)["setns"]}
 result = [call(unshare, flag) for flag in (0x10000000, 0x40000000, 0x20000, 0x20000000)]
 result += [call(clone, flag | 17, 0, 0, 0, 0) for flag in (0x10000000, 0x40000000, 0x20000)]
 result += [call(clone3, 0, 0), call(setns, 0, 0)]

@@ -82,7 +82,9 @@ async def test_a_bomb_of_processes_hits_its_own_limit_only(lab: Laboratory, lang
     count, reason = found
     assert reason == "EAGAIN"
     assert count < 1024
-    assert await neighbour.ask("import os\npid = os.fork()\nif not pid: os._exit(0)\nresult = os.waitpid(pid, 0)[1]") == 0
+    assert (
+        await neighbour.ask("import os\npid = os.fork()\nif not pid: os._exit(0)\nresult = os.waitpid(pid, 0)[1]") == 0
+    )
     await ends_at_once(bomber)
 
 
@@ -102,7 +104,13 @@ except MemoryError:
     assert 64 < megabytes <= 192
 
 
-@pytest.mark.parametrize("code", ["const b = []; for (;;) b.push(Buffer.alloc(1 << 20, 1));", "const b = []; for (;;) b.push(new Array(1e5).fill(0.5));"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "const b = []; for (;;) b.push(Buffer.alloc(1 << 20, 1));",
+        "const b = []; for (;;) b.push(new Array(1e5).fill(0.5));",
+    ],
+)
 async def test_node_ends_when_it_takes_too_much(lab: Laboratory, code: str) -> None:
     probe = await lab.start(Language.NODE, memory=128)
     await probe.send(code)

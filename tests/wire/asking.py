@@ -99,6 +99,11 @@ class Asker:
         origins = self.pool.statistics().origins
         return sum(each.active for each in origins), sum(each.idle for each in origins)
 
+    @property
+    def waiting(self) -> int:
+        """Return how many requests wait for a connection."""
+        return sum(each.waiting for each in self.pool.statistics().origins)
+
 
 @asynccontextmanager
 async def asker(scripted: ScriptedOrigin, limits: PoolLimits | None = None, **settings: object) -> AsyncIterator[Asker]:

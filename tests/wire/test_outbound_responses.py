@@ -1,10 +1,11 @@
 """What comes back from an origin, over real sockets."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from edgefn.model.errors import OriginError, OriginFailure
+from edgefn.model.errors import OriginError, OriginFailure, ViewerGoneError
 from edgefn.model.headers import Headers
 from edgefn.wire.berth import PoolLimits
 from tests.fakes.scripted_origin import Conversation, ScriptedOrigin, answering, answering_in_pieces, ok
@@ -53,12 +54,21 @@ async def test_interim_responses_arrive_before_the_final_one_but_100_stays_here(
         go_on.set()
 
     async with ScriptedOrigin(script) as origin, asker(origin) as app:
-        request = asking()
-        object.__setattr__(request, "interim", interim)
-        response = await app.send(request)
+        response = await app.send(replace(asking(), interim=interim))
         assert response.status == 200
         assert seen == [(103, Headers([("Link", "</a.css>")])), (102, Headers())]
         assert "link" not in response.headers
+
+
+async def test_an_interim_response_that_finds_no_viewer_ends_the_exchange() -> None:
+    def gone(status: int, headers: Headers) -> None:
+        raise ViewerGoneError("the viewer hung up")
+
+    hints = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+    async with ScriptedOrigin(answering(hints)) as origin, asker(origin) as app:
+        with pytest.raises(ViewerGoneError):
+            await app.send(replace(asking(), interim=gone))
+        assert app.connections == (0, 0)
 
 
 @pytest.mark.parametrize(

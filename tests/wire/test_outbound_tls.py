@@ -56,47 +56,57 @@ async def test_a_certificate_of_the_given_authority_is_accepted_for_its_name(cer
     names: list[str | None] = []
     context = serving(certificate)
     context.sni_callback = lambda _connection, name, _context: names.append(name)
-    async with ScriptedOrigin(answering(ok()), tls=context) as origin:
-        async with asker(origin, **SECURE, address=origin.address, tls_ca=str(certificate)) as app:
-            assert await app.get() == await app.get() == b"hello"
+    async with (
+        ScriptedOrigin(answering(ok()), tls=context) as origin,
+        asker(origin, **SECURE, address=origin.address, tls_ca=str(certificate)) as app,
+    ):
+        assert await app.get() == await app.get() == b"hello"
     assert names == ["app.example"]
     assert origin.connections == 1
     assert origin.requests[0].header("host") == "app.example"
 
 
 async def test_an_unknown_authority_is_refused_and_not_tried_again(certificate: Path) -> None:
-    async with ScriptedOrigin(answering(ok()), tls=serving(certificate)) as origin:
-        async with asker(origin, **SECURE, address=origin.address) as app:
-            failure, why = await app.failure()
-            assert failure is OriginFailure.TLS
-            assert "certificate verify failed" in why
-            assert app.outcomes == ["OriginTlsError"]
-            assert app.connections == (0, 0)
+    async with (
+        ScriptedOrigin(answering(ok()), tls=serving(certificate)) as origin,
+        asker(origin, **SECURE, address=origin.address) as app,
+    ):
+        failure, why = await app.failure()
+        assert failure is OriginFailure.TLS
+        assert "certificate verify failed" in why
+        assert app.outcomes == ["OriginTlsError"]
+        assert app.connections == (0, 0)
     assert origin.requests == []
 
 
 async def test_a_certificate_for_another_name_is_refused(certificate: Path) -> None:
     settings = {**SECURE, "domain": "other.example"}
-    async with ScriptedOrigin(answering(ok()), tls=serving(certificate)) as origin:
-        async with asker(origin, **settings, address=origin.address, tls_ca=str(certificate)) as app:
-            failure, why = await app.failure()
-            assert failure is OriginFailure.TLS
-            assert "other.example" in why
+    async with (
+        ScriptedOrigin(answering(ok()), tls=serving(certificate)) as origin,
+        asker(origin, **settings, address=origin.address, tls_ca=str(certificate)) as app,
+    ):
+        failure, why = await app.failure()
+        assert failure is OriginFailure.TLS
+        assert "other.example" in why
 
 
 async def test_verification_can_be_turned_off(certificate: Path) -> None:
-    async with ScriptedOrigin(answering(ok()), tls=serving(certificate)) as origin:
-        async with asker(origin, protocol="https", tls_verify=False) as app:
-            assert await app.get() == b"hello"
+    async with (
+        ScriptedOrigin(answering(ok()), tls=serving(certificate)) as origin,
+        asker(origin, protocol="https", tls_verify=False) as app,
+    ):
+        assert await app.get() == b"hello"
 
 
 async def test_other_tls_settings_are_other_connections(certificate: Path) -> None:
-    async with ScriptedOrigin(answering(ok()), tls=serving(certificate)) as origin:
-        async with asker(origin, **SECURE, address=origin.address, tls_ca=str(certificate)) as app:
-            await app.get(tls_verify=False)
-            await app.get()
-            await app.get(tls_verify=False)
-            assert app.connections == (0, 2)
+    async with (
+        ScriptedOrigin(answering(ok()), tls=serving(certificate)) as origin,
+        asker(origin, **SECURE, address=origin.address, tls_ca=str(certificate)) as app,
+    ):
+        await app.get(tls_verify=False)
+        await app.get()
+        await app.get(tls_verify=False)
+        assert app.connections == (0, 2)
 
 
 async def test_an_origin_without_tls_is_a_tls_failure() -> None:
@@ -111,26 +121,32 @@ async def test_an_origin_without_tls_is_a_tls_failure() -> None:
 async def test_a_version_that_the_origin_does_not_speak_is_a_tls_failure(certificate: Path) -> None:
     context = serving(certificate)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    async with ScriptedOrigin(answering(ok()), tls=context) as origin:
-        async with asker(origin, protocol="https", tls_verify=False) as app:
-            assert (await app.failure(ssl_protocols=("TLSv1", "TLSv1.1")))[0] is OriginFailure.TLS
-            assert await app.get(ssl_protocols=("TLSv1.2",)) == b"hello"
+    async with (
+        ScriptedOrigin(answering(ok()), tls=context) as origin,
+        asker(origin, protocol="https", tls_verify=False) as app,
+    ):
+        assert (await app.failure(ssl_protocols=("TLSv1", "TLSv1.1")))[0] is OriginFailure.TLS
+        assert await app.get(ssl_protocols=("TLSv1.2",)) == b"hello"
 
 
 async def test_a_missing_authority_file_is_named(tmp_path: Path) -> None:
-    async with ScriptedOrigin(answering(ok())) as origin:
-        async with asker(origin, protocol="https", tls_ca=str(tmp_path / "none.pem")) as app:
-            failure, why = await app.failure()
-            assert failure is OriginFailure.TLS
-            assert "none.pem" in why
+    async with (
+        ScriptedOrigin(answering(ok())) as origin,
+        asker(origin, protocol="https", tls_ca=str(tmp_path / "none.pem")) as app,
+    ):
+        failure, why = await app.failure()
+        assert failure is OriginFailure.TLS
+        assert "none.pem" in why
 
 
 async def test_a_large_body_comes_through_tls_whole(certificate: Path) -> None:
     big = bytes(range(256)) * 8_000
-    async with ScriptedOrigin(answering(ok(big)), tls=serving(certificate)) as origin:
-        async with asker(origin, protocol="https", tls_verify=False) as app:
-            assert await content(await app.send()) == big
-            assert app.connections == (0, 1)
+    async with (
+        ScriptedOrigin(answering(ok(big)), tls=serving(certificate)) as origin,
+        asker(origin, protocol="https", tls_verify=False) as app,
+    ):
+        assert await content(await app.send()) == big
+        assert app.connections == (0, 1)
 
 
 @pytest.mark.parametrize(

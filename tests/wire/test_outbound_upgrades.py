@@ -101,6 +101,12 @@ async def test_a_slow_reader_holds_the_far_side_back() -> None:
         assert got == 500 * 65_536
 
 
+async def flood(tunnel: Duplex, seconds: float) -> None:
+    async with asyncio.timeout(seconds):
+        while True:
+            await tunnel.write(b"x" * 65_536)
+
+
 async def test_a_slow_far_side_holds_the_writer_back() -> None:
     go_on = asyncio.Event()
     got = 0
@@ -118,9 +124,7 @@ async def test_a_slow_far_side_holds_the_writer_back() -> None:
     async with ScriptedOrigin(script) as origin, asker(origin) as app:
         tunnel = await switched(app)
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                while True:
-                    await tunnel.write(b"x" * 65_536)
+            await flood(tunnel, 0.3)
         go_on.set()
         await tunnel.write(b"the end")
         tunnel.end()

@@ -16,6 +16,9 @@ _DIRECTORY = 0o755
 _FILE = 0o644
 _PROGRAM = 0o755
 
+_PREPARE_DELAY = 0.05
+"""Seconds before the next tree is made: the event for which the last one was needed comes first."""
+
 
 class Bundle:
     """The files of one version. Directories are made below `home`, under names that start with `name`."""
@@ -41,7 +44,7 @@ class Bundle:
             os.rename(os.path.join(tree, name), os.path.join(slot, name))
         os.rmdir(tree)
         if not self._spare:
-            self._tasks.start(self._prepare())
+            self._tasks.start(self._prepare_later())
 
     async def close(self) -> None:
         """Remove everything but what moved into slots."""
@@ -49,6 +52,11 @@ class Bundle:
         for tree in (self._master, *self._spare):
             await asyncio.to_thread(shutil.rmtree, tree, ignore_errors=True)
         self._spare.clear()
+
+    async def _prepare_later(self) -> None:
+        await asyncio.sleep(_PREPARE_DELAY)
+        if not self._spare and not self._closed:
+            await self._prepare()
 
     async def _prepare(self) -> None:
         try:

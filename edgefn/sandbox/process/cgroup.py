@@ -142,8 +142,8 @@ class Delegated:
         for pid in ours:
             _put(os.path.join(leaf, "cgroup.procs"), str(pid))
         available = _get(os.path.join(self._root, "cgroup.controllers")).split()
-        for controller in sorted((NEEDED | _WISHED) & set(available)):
-            _put(os.path.join(self._root, "cgroup.subtree_control"), f"+{controller}")
+        handed = [f"+{controller}" for controller in sorted((NEEDED | _WISHED) & set(available))]
+        _put(os.path.join(self._root, "cgroup.subtree_control"), " ".join(handed))
         self._sweep()
 
     def _sweep(self) -> None:

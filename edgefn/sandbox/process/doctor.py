@@ -103,8 +103,13 @@ def _namespaces(facts: Facts) -> Check:
 
 def as_text(report: Report) -> str:
     """Return the report for a terminal."""
-    lines = [f"{'ok  ' if each.ok else 'NO  '}{each.name:<12}{each.found}" for each in report.checks]
-    lines += [f"    -> {each.name}: {each.cure}" for each in report.checks if each.cure]
+    lacking = "weak" if report.ok else "NO"
+    lines = []
+    for each in report.checks:
+        lines.append(f"{'ok' if each.ok else lacking:<6}{each.name:<12}{each.found}")
+        if each.cure:
+            lines.append(f"{'':18}-> {each.cure}")
+    lines.append("")
     match report.verdict:
         case Granted(tier, warning):
             lines.append(f"Functions run in the tier {tier.value!r}.")

@@ -13,6 +13,9 @@ from edgefn.sandbox.process.launch import Language, Launcher, LaunchError, Start
 from edgefn.sandbox.process.tasks import Tasks
 from edgefn.sandbox.process.worker import Worker, make_slot
 
+_REFILL_DELAY = 0.05
+"""Seconds before a new worker starts in the place of a taken one: the event that took it comes first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -96,11 +99,15 @@ class Parking:
             worker = workers.pop()
             if worker.is_alive:
                 worker.on_gone = None
-                self._tasks.start(self.fill(profile))
+                self._tasks.start(self._refill(profile))
                 return worker
         worker = await self._start(profile)
-        self._tasks.start(self.fill(profile))
+        self._tasks.start(self._refill(profile))
         return worker
+
+    async def _refill(self, profile: Profile) -> None:
+        await asyncio.sleep(_REFILL_DELAY)
+        await self.fill(profile)
 
     def _forget(self, profile: Profile, worker: Worker) -> None:
         workers = self._parked.get(profile, [])

@@ -75,6 +75,9 @@ class Reaper:
         Its parent may have left it to us, as the subreaper, to be waited for.
         """
         await self._gone.wait()
+        self._bury()
+
+    def _bury(self) -> None:
         with suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, self._handle, os.WEXITED | os.WNOHANG)
         os.close(self._handle)

@@ -445,5 +445,9 @@ function next() {
 delete process.env.EDGEFN_FD;
 delete process.env.EDGEFN_TASK;
 for (const name of ['http', 'https', 'crypto', 'zlib', 'querystring']) require(name);
-send('{"ready":true}', NOTHING);
-next();
+usage();
+later(() => {
+  // Inside the event loop: what Node.js does once behind a main script is done while nobody waits.
+  send('{"ready":true}', NOTHING);
+  next();
+});

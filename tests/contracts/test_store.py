@@ -1,0 +1,99 @@
+"""What every store of cached responses promises."""
+
+from collections.abc import Callable
+
+import pytest
+
+from edgefn.model.headers import Headers
+from edgefn.stores.base import Store, Stored
+from edgefn.stores.memory import MemoryStore
+
+CAPACITY = 2**20
+MAKERS: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(CAPACITY)}
+
+
+@pytest.fixture(params=MAKERS)
+def store(request: pytest.FixtureRequest) -> Store:
+    return MAKERS[request.param]()
+
+
+def stored(body: bytes = b"hello", vary: tuple[tuple[str, str | None], ...] = (), received_at: float = 1.0) -> Stored:
+    return Stored(
+        200, "OK", Headers([("X", "\xff"), ("x", "2")]), body, received_at, received_at, 60.0, 0.0, vary, True
+    )
+
+
+def test_nothing_is_there_before_it_is_put(store: Store) -> None:
+    assert list(store.get("a")) == []
+
+
+def test_what_was_put_comes_back_as_it_was(store: Store) -> None:
+    store.put("a", stored())
+    assert list(store.get("a")) == [stored()]
+    assert list(store.get("b")) == []
+
+
+def test_variants_come_newest_first(store: Store) -> None:
+    variants = [stored(vary=(("lang", language),)) for language in ("fr", "de", None)]
+    for variant in variants:
+        store.put("a", variant)
+    assert list(store.get("a")) == variants[::-1]
+
+
+def test_a_variant_takes_the_place_of_its_like(store: Store) -> None:
+    store.put("a", stored(b"old", (("lang", "fr"),)))
+    store.put("a", stored(b"other", (("lang", None),)))
+    store.put("a", stored(b"new", (("lang", "fr"),)))
+    assert [variant.body for variant in store.get("a")] == [b"new", b"other"]
+
+
+def test_the_variants_of_a_key_have_a_bound_and_the_oldest_go(store: Store) -> None:
+    for number in range(1000):
+        store.put("a", stored(b"x", (("n", str(number)),)))
+    kept = [variant.vary[0][1] for variant in store.get("a")]
+    assert kept == [str(999 - index) for index in range(len(kept))]
+    assert 8 <= len(kept) <= 100
+
+
+def test_removing_drops_all_variants_and_may_be_repeated(store: Store) -> None:
+    store.put("a", stored(vary=(("lang", "fr"),)))
+    store.put("a", stored())
+    store.remove("a")
+    store.remove("a")
+    assert list(store.get("a")) == []
+
+
+def test_removing_drops_the_keys_that_extend_it_and_no_others(store: Store) -> None:
+    for key in ("a", "a\rx", "a\ry", "ab", "ab\rx", "b"):
+        store.put(key, stored())
+    store.remove("a")
+    left = [key for key in ("a", "a\rx", "a\ry", "ab", "ab\rx", "b") if store.get(key)]
+    assert left == ["ab", "ab\rx", "b"]
+
+
+def test_an_extended_key_goes_alone(store: Store) -> None:
+    store.put("a", stored())
+    store.put("a\rx", stored())
+    store.put("a\ry", stored())
+    store.remove("a\rx")
+    assert [bool(store.get(key)) for key in ("a", "a\rx", "a\ry")] == [True, False, True]
+
+
+def test_the_largest_fits_and_one_byte_more_changes_nothing(store: Store) -> None:
+    largest = stored(b"x" * store.largest)
+    store.put("a", largest)
+    store.put("a", stored(b"x" * (store.largest + 1)))
+    assert list(store.get("a")) == [largest]
+
+
+def test_an_empty_body_is_a_body(store: Store) -> None:
+    store.put("a", stored(b""))
+    assert list(store.get("a")) == [stored(b"")]
+
+
+def test_it_never_holds_more_than_it_may(store: Store) -> None:
+    for number in range(100):
+        store.put(str(number), stored(bytes(store.largest)))
+    held = sum(len(variant.body) for number in range(100) for variant in store.get(str(number)))
+    assert 0 < held <= CAPACITY
+    assert list(store.get("99"))

@@ -1,0 +1,123 @@
+"""What a viewer changes at the origin is not served from memory any more (RFC 9111 section 4.4)."""
+
+import asyncio
+
+import pytest
+
+from edgefn.model.message import Request
+from edgefn.model.settings import ALL, CachePolicy
+from edgefn.model.trail import Result
+from tests.proxy.cache_stage import FRESH, ArrivingBody, Stage, asking, saying, settled
+
+
+def answering(status: int) -> Stage:
+    stage = Stage()
+    stage.origin.says = lambda request: saying("ok", FRESH, status=status if request.method != "GET" else 200)
+    return stage
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "FROBNICATE"])
+@pytest.mark.parametrize("status", [200, 204, 303])
+async def test_after_success_nothing_of_the_target_is_left(method: str, status: int) -> None:
+    stage = answering(status)
+    await stage.get()
+    told = await stage.get(asking(method=method, body=saying("x").body))
+    assert (told.status, told.result, told.cache, told.reason) == (status, Result.MISS, "method", "method")
+    assert (await stage.get()).result is Result.MISS
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+async def test_after_failure_everything_is(status: int) -> None:
+    stage = answering(status)
+    await stage.get()
+    await stage.get(asking(method="POST"))
+    assert (await stage.get()).result is Result.HIT
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "HEAD"])
+async def test_safe_methods_change_nothing(method: str) -> None:
+    stage = answering(200)
+    await stage.get()
+    await stage.get(asking(method=method))
+    assert (await stage.get()).result is Result.HIT
+
+
+async def test_the_answer_to_another_method_never_comes_from_memory() -> None:
+    stage = answering(200)
+    await stage.get()
+    assert stage.cache.serve_now(asking(method="POST")) is None
+    await stage.get(asking(method="POST"))
+    await stage.get(asking(method="POST"))
+    assert [request.method for request in stage.origin.asked] == ["GET", "POST", "POST"]
+
+
+async def test_other_uris_stay() -> None:
+    stage = answering(200)
+    await stage.get(asking("/a?x"))
+    await stage.get(asking("/a", method="POST"))
+    assert (await stage.get(asking("/a?x"))).result is Result.HIT
+
+
+async def test_all_variants_go_also_those_with_another_key() -> None:
+    stage = Stage(CachePolicy(headers=("x-country",), cookies=ALL))
+    stage.origin.says = lambda request: saying("ok", FRESH, ("Vary", "Lang"))
+    everybody = [
+        asking("/a", ("X-Country", "FR"), ("Lang", "fr")), asking("/a", ("X-Country", "FR"), ("Lang", "de")),
+        asking("/a", ("Cookie", "a=1")), asking("/a"),
+    ]  # fmt: skip
+    for request in everybody:
+        await stage.get(request)
+        assert (await stage.get(request)).result is Result.HIT
+    await stage.get(asking("/a", ("Cookie", "b=2"), method="POST"))
+    assert {(await stage.get(request)).result for request in everybody} == {Result.MISS}
+
+
+async def test_a_get_begun_before_is_not_stored_after() -> None:
+    stage = Stage()
+    stage.origin.closed = True
+    async with asyncio.TaskGroup() as group:
+        (reader,) = await stage.get_all(group, [asking()])
+        writer = group.create_task(stage.get(asking(method="POST")))
+        await settled()
+        stage.origin.says = lambda request: saying("after", FRESH)
+        old = stage.origin._waiting.pop(0)
+        stage.origin.answers_next()  # the POST
+        await writer
+        stage.origin.says = lambda request: saying("before", FRESH)
+        old.set_result(None)
+        stage.origin.closed = False
+    assert (reader.result().text, reader.result().reason) == ("before", "invalidated-meanwhile")
+    assert len(stage.store) == 0
+
+
+async def test_a_body_that_was_on_its_way_is_not_stored_after() -> None:
+    body = ArrivingBody()
+    stage = Stage()
+    stage.origin.says = lambda request: saying(body if request.method == "GET" else "ok", FRESH)
+    async with asyncio.TaskGroup() as group:
+        (reader,) = await stage.get_all(group, [asking()])
+        body.arrives(b"ol")
+        await settled()
+        await stage.get(asking(method="POST"))
+        body.arrives(b"d", b"")
+    assert (reader.result().text, len(stage.store), len(stage.flights)) == ("old", 0, 0)
+
+
+async def test_who_waited_for_the_old_one_gets_a_new_one() -> None:
+    body = ArrivingBody()
+    stage = Stage()
+
+    def says(request: Request) -> object:
+        gets = sum(asked.method == "GET" for asked in stage.origin.asked)
+        return saying("new" if gets > 1 else body, FRESH) if request.method == "GET" else saying("ok")
+
+    stage.origin.says = says
+    async with asyncio.TaskGroup() as group:
+        first, *others = await stage.get_all(group, [asking() for _ in range(3)])
+        body.arrives(b"ol")
+        await stage.get(asking(method="POST"))
+        await settled()
+        assert [viewer.result().text for viewer in others] == ["new", "new"]
+        body.arrives(b"d", b"")
+    assert first.result().text == "old"
+    assert ((await stage.get()).text, len(stage.flights)) == ("new", 0)

@@ -1,0 +1,286 @@
+"""Starting, freezing, measuring and ending sandboxes."""
+
+import asyncio
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from edgefn.model.settings import SandboxMode
+from edgefn.sandbox.process.ground import LauncherConfig
+from edgefn.sandbox.process.launch import Footprint, Language, LaunchError, Start
+from edgefn.sandbox.process.launcher import ProcessLauncher
+from edgefn.sandbox.process.tiers import Tier
+from tests.sandbox.probing import PATIENCE, PROBES, Laboratory, laboratory, namespace_of, processes_in
+
+HELLO = {Language.PYTHON: "result = 'hello'", Language.NODE: "return 'hello';"}
+EXIT = {Language.PYTHON: "import os\nos._exit(%d)", Language.NODE: "process.exit(%d);"}
+
+
+@pytest.fixture(params=list(Language))
+def language(request: pytest.FixtureRequest) -> Language:
+    return request.param
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[Laboratory]:
+    async with laboratory() as made:
+        yield made
+
+
+async def test_a_worker_answers_over_its_control_socket(lab: Laboratory, language: Language) -> None:
+    probe = await lab.start(language)
+    assert await probe.ask(HELLO[language]) == "hello"
+
+
+def write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+async def test_its_task_directory_is_the_slot_and_stays_live(lab: Laboratory) -> None:
+    """A bundle is renamed into the slot of a running worker."""
+    probe = await lab.start()
+    bundle = os.path.join(lab.launcher.slots, "bundle")
+    os.mkdir(bundle)
+    write(os.path.join(bundle, "index.py"), "answer = 42")
+    os.chmod(bundle, 0o755)
+    os.rename(bundle, os.path.join(probe.slot, "code"))
+    code = "import sys\nsys.path.insert(0, '/var/task/code')\nimport index\nresult = index.answer"
+    assert await probe.ask(code) == 42
+
+
+@pytest.mark.parametrize("status", [0, 3, 127])
+async def test_its_exit_status_is_told(lab: Laboratory, language: Language, status: int) -> None:
+    probe = await lab.start(language)
+    await probe.send(EXIT[language] % status)
+    assert await asyncio.wait_for(probe.process.gone(), PATIENCE) == status
+    assert await probe.process.gone() == status
+    assert probe.process.footprint() == Footprint(0.0, 0)
+
+
+async def test_a_signal_is_told_as_a_negative_status(lab: Laboratory) -> None:
+    probe = await lab.start()
+    await probe.send("import os, signal\nos.kill(os.getpid(), signal.SIGABRT)")
+    assert await asyncio.wait_for(probe.process.gone(), PATIENCE) == -signal.SIGABRT
+
+
+async def test_killing_twice_and_after_the_end_is_harmless(lab: Laboratory) -> None:
+    probe = await lab.start()
+    probe.process.kill()
+    probe.process.kill()
+    assert await probe.process.gone() == -signal.SIGKILL
+    probe.process.kill()
+    probe.process.freeze()
+    probe.process.thaw()
+    assert probe.process.footprint() == Footprint(0.0, 0)
+
+
+async def test_output_and_errors_come_through_one_pipe(lab: Laboratory, language: Language) -> None:
+    probe = await lab.start(language)
+    say = {
+        Language.PYTHON: "import os\nos.write(1, b'out ')\nos.write(2, b'err')",
+        Language.NODE: "const fs = require('fs'); fs.writeSync(1, 'out '); fs.writeSync(2, 'err');",
+    }
+    await probe.ask(say[language])
+    assert probe.printed() == "out err"
+
+
+BUSY = """
+import os, threading
+def spin():
+    while True:
+        pass
+threading.Thread(target=spin, daemon=True).start()
+if os.fork() == 0:
+    os.setsid()
+    while True:
+        pass
+"""
+
+
+def states(namespace: int, reaper: int) -> set[str]:
+    """Return the states of all threads of all processes inside, without the reaper."""
+    found = set()
+    for pid in processes_in(namespace):
+        if pid == reaper:
+            continue
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            stat = Path(f"/proc/{pid}/task/{thread}/stat").read_text()
+            found.add(stat.rpartition(")")[2].split()[0])
+    return found
+
+
+async def test_a_frozen_sandbox_does_not_run_and_goes_on_when_thawed(lab: Laboratory) -> None:
+    probe = await lab.start()
+    await probe.ask(BUSY)
+    namespace = namespace_of(probe)
+    assert "R" in states(namespace, probe.reaper())
+    probe.process.freeze()
+    assert await settled(namespace, probe.reaper())
+    probe.process.freeze()
+    probe.process.thaw()
+    assert await probe.ask("result = 'awake'") == "awake"
+    probe.process.thaw()
+
+
+async def settled(namespace: int, reaper: int) -> bool:
+    """Wait until every thread has stopped: the signal is sent, a thread takes it when it is next on a processor."""
+    async with asyncio.timeout(PATIENCE):
+        while states(namespace, reaper) != {"T"}:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)  # the kernel tells nobody
+    return True
+
+
+async def test_a_frozen_sandbox_dies_at_once(lab: Laboratory) -> None:
+    probe = await lab.start()
+    await probe.ask(BUSY)
+    namespace = namespace_of(probe)
+    probe.process.freeze()
+    assert await probe.end() == -signal.SIGKILL
+    assert processes_in(namespace) == []
+
+
+async def test_freezing_a_sandbox_that_is_being_made_never_touches_the_host(lab: Laboratory) -> None:
+    """Right after the start its /proc may still be ours; then nothing is stopped."""
+    for _ in range(10):
+        probe = await lab.start()
+        probe.process.freeze()
+        probe.process.thaw()
+        assert await probe.ask("result = 'well'") == "well"
+
+
+async def test_its_footprint_grows_with_what_it_takes(lab: Laboratory) -> None:
+    probe = await lab.start()
+    await probe.ask("result = 0")
+    before = probe.process.footprint()
+    work = (
+        "import time\nheld = b'x' * (48 << 20)\nend = time.process_time() + 0.1\nwhile time.process_time() < end: pass"
+    )
+    await probe.ask(work)
+    after = probe.process.footprint()
+    assert after.cpu >= before.cpu + 0.08
+    assert after.memory >= before.memory + (40 << 20)
+
+
+async def test_the_first_to_die_when_memory_is_short(lab: Laboratory) -> None:
+    probe = await lab.start()
+    assert await probe.ask("result = open('/proc/self/oom_score_adj').read().strip()") == "1000"
+    assert await probe.ask("import os\nresult = os.getpriority(os.PRIO_PROCESS, 0)") == 5
+
+
+async def test_no_descriptor_and_no_process_is_left_when_all_is_closed() -> None:
+    open_before = len(os.listdir("/proc/self/fd"))
+    async with laboratory() as lab:
+        probes = [await lab.start(each) for each in (*Language, *Language)]
+        namespaces = [namespace_of(probe) for probe in probes]
+        await probes[0].ask(HELLO[Language.NODE])
+        probes[1].process.freeze()
+        directory = os.path.dirname(lab.launcher.slots)
+    assert [processes_in(namespace) for namespace in namespaces] == [[]] * 4
+    assert len(os.listdir("/proc/self/fd")) == open_before
+    assert os.path.basename(directory) not in os.listdir(os.path.dirname(directory))
+
+
+async def test_a_start_that_fails_says_why_and_leaves_nothing(lab: Laboratory) -> None:
+    open_before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(LaunchError, match=r"NUL"):
+        await lab.launcher.start(Start(Language.PYTHON, lab.launcher.slots, 128, {"NAME": "a\0--bind"}))
+    with pytest.raises(LaunchError, match=r"network.*host:port"):
+        await lab.launcher.start(Start(Language.PYTHON, lab.launcher.slots, 128, {}, ("example.com",)))
+    assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+async def test_a_slot_that_is_not_there_ends_the_worker_with_a_complaint(lab: Laboratory) -> None:
+    process = await lab.launcher.start(Start(Language.PYTHON, lab.launcher.slots + "/none", 128, {}))
+    assert await asyncio.wait_for(process.gone(), PATIENCE) == 1
+    assert b"bwrap: " in os.read(process.output, 1000)
+    process.control.close()
+    os.close(process.output)
+
+
+async def test_cancelling_a_start_leaves_nothing(lab: Laboratory) -> None:
+    open_before = len(os.listdir("/proc/self/fd"))
+    slot = os.path.join(lab.launcher.slots, "cancelled")
+    os.mkdir(slot)
+    starting = asyncio.create_task(lab.launcher.start(Start(Language.PYTHON, slot, 128, {})))
+    await asyncio.sleep(0)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+async def test_many_start_at_once(lab: Laboratory) -> None:
+    probes = await asyncio.gather(*(lab.start(each) for each in (*Language,) * 6))
+    codes = [HELLO[each] for each in (*Language,) * 6]
+    assert await asyncio.gather(*(probe.ask(code) for probe, code in zip(probes, codes, strict=True))) == ["hello"] * 12
+
+
+async def test_the_walls_are_namespaces(lab: Laboratory) -> None:
+    assert lab.launcher.tier in (Tier.FULL, Tier.NO_CGROUP)
+    assert not lab.launcher.loopback_only
+
+
+async def test_a_language_without_an_interpreter_is_a_clear_error() -> None:
+    directory = tempfile.mkdtemp(prefix="edgefn-test-")
+    config = LauncherConfig(
+        directory, bootstrap=PROBES, programs={Language.NODE: "/bin/true", Language.PYTHON: "/bin/true"}
+    )
+    launcher = ProcessLauncher(config)
+    try:
+        with pytest.raises(LaunchError, match=r"/bin/true --version printed no version"):
+            await launcher.start(Start(Language.NODE, launcher.slots, 128, {}))
+        with pytest.raises(LaunchError, match=r"No Python that the user .*/bin/true: does not"):
+            await launcher.start(Start(Language.PYTHON, launcher.slots, 128, {}))
+    finally:
+        await launcher.close()
+        shutil.rmtree(directory)
+
+
+def test_a_user_who_does_not_exist_is_refused() -> None:
+    directory = tempfile.mkdtemp(prefix="edgefn-test-")
+    try:
+        with pytest.raises(LaunchError, match=r"edgefn-nobody-at-all"):
+            ProcessLauncher(LauncherConfig(directory, user="edgefn-nobody-at-all", bootstrap=PROBES))
+    finally:
+        shutil.rmtree(directory)
+
+
+def test_a_machine_without_bubblewrap_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tempfile.mkdtemp(prefix="edgefn-test-")
+    tools = os.path.join(directory, "tools")
+    os.mkdir(tools)
+    for name in ("prlimit", "setpriv"):
+        found = shutil.which(name)
+        assert found is not None
+        os.symlink(found, os.path.join(tools, name))
+    monkeypatch.setattr("edgefn.sandbox.process.runtimes.from_wheel", lambda *_: None)
+    try:
+        with pytest.raises(LaunchError, match=r"bubblewrap \(bwrap\) was not found. Cure: install bubblewrap"):
+            ProcessLauncher(LauncherConfig(directory, path=tools, bootstrap=PROBES))
+    finally:
+        shutil.rmtree(directory)
+
+
+async def test_without_walls_it_runs_as_somebody_else_and_on_loopback_only(language: Language) -> None:
+    async with laboratory(SandboxMode.NONE_I_KNOW) as lab:
+        assert lab.launcher.loopback_only
+        assert lab.launcher.tier is Tier.NONE
+        probe = await lab.start(language)
+        task = {
+            Language.PYTHON: "import os\nresult = os.environ['EDGEFN_TASK']",
+            Language.NODE: "return process.env.EDGEFN_TASK;",
+        }
+        assert await probe.ask(task[language]) == probe.slot
+        user = {Language.PYTHON: "import os\nresult = os.getuid()", Language.NODE: "return process.getuid();"}
+        assert await probe.ask(user[language]) != 0
+        probe.process.freeze()
+        probe.process.thaw()
+        assert await probe.ask(HELLO[language]) == "hello"
+        assert probe.process.footprint().memory > 1 << 20
+        assert await probe.end() == -signal.SIGKILL
