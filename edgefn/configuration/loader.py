@@ -11,8 +11,6 @@ from edgefn.configuration.reading import Reading, WrongError
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings, Settings
 
-_SOURCES = {"nodejs": (".js", ".mjs", ".cjs"), "python": (".py",)}
-
 
 def load(text: str, *, filename: str, base: str) -> Settings:
     """Return the settings in `text`; relative paths in it are seen from the directory `base`.
@@ -73,10 +71,13 @@ def _files(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _handler_files(function: FunctionSettings) -> list[str]:
-    """Return the files of a bundle in which the handler may be."""
-    module = function.handler.rpartition(".")[0]
-    endings = next((endings for kind, endings in _SOURCES.items() if function.runtime.startswith(kind)), ())
-    return [f"{module}{ending}" for ending in endings]
+    """Return the files of a bundle in which the handler may be: `a.b.c` is c of a/b in Python, b.c of a in Node.js."""
+    if function.runtime.startswith("python"):
+        module = function.handler.rpartition(".")[0].replace(".", "/")
+        return [f"{module}.py", f"{module}/__init__.py"]
+    folder, name = posixpath.split(function.handler)
+    module = posixpath.join(folder, name.partition(".")[0])
+    return [f"{module}{ending}" for ending in (".js", ".mjs", ".cjs")]
 
 
 def _has_handler(function: FunctionSettings, exists: Callable[[str], bool]) -> bool:

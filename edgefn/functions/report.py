@@ -2,6 +2,7 @@
 
 import math
 
+from edgefn.rules.log_line import one_line
 from edgefn.sandbox.base import Code, Failed, Outcome, OverLimit, Returned, TimedOut, Usage
 
 
@@ -16,8 +17,8 @@ def closing_lines(code: Code, invocation_id: str, outcome: Outcome, timestamp: s
         case Returned(usage=usage):
             return (_end(invocation_id), _report(code, invocation_id, usage, ""))
         case Failed(type=kind, message=message, trace=trace, usage=usage):
-            told = "\r".join((f"[ERROR] {kind}: {message}", *trace))
-            status = f"\tStatus: error\tError Type: {kind}"
+            told = "\r".join(one_line(line) for line in (f"[ERROR] {kind}: {message}", *trace))
+            status = f"\tStatus: error\tError Type: {one_line(kind)}"
             return (
                 f"{timestamp}\t{invocation_id}\t{told}",
                 _end(invocation_id),

@@ -46,8 +46,7 @@ class Headers:
 
     def without(self, *names: str) -> "Headers":
         """Return these fields less all lines of the lower-case `names`."""
-        index = self._by_name()
-        if not any(name in index for name in names):
+        if self._by_name().keys().isdisjoint(names):
             return self
         return Headers(line for line in self._lines if line[0].lower() not in names)
 

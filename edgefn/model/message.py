@@ -123,6 +123,22 @@ class Request:
         """Return path and query as they stand in a request line."""
         return self.path if self.query is None else f"{self.path}?{self.query}"
 
+    def bound_for(self, origin: Origin, headers: Headers, query: str | None) -> "Request":
+        """Return this request on its way to `origin`. As `dataclasses.replace`, at a third of the price."""
+        return Request(
+            self.method,
+            self.path,
+            query,
+            headers,
+            self.body,
+            self.viewer,
+            self.id,
+            self.trail,
+            self.version,
+            origin,
+            self.interim,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -138,3 +154,15 @@ class Response:
     from_origin_error: bool = False
     origin_status: int = 0
     tunnel: Duplex | None = None
+
+    def dressed(self, headers: Headers) -> "Response":
+        """Return this response with `headers`. As `dataclasses.replace`, at a third of the price."""
+        return Response(
+            self.status,
+            self.reason,
+            headers,
+            self.body,
+            self.from_origin_error,
+            self.origin_status,
+            self.tunnel,
+        )

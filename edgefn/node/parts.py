@@ -18,7 +18,7 @@ from edgefn.proxy.site import Lane, Site, Surroundings
 from edgefn.proxy.viewer_facts import ViewerFacts
 from edgefn.proxy.walk import Walk
 from edgefn.rules.event import EventConfig
-from edgefn.rules.forwarding import EdgeFacts
+from edgefn.rules.forwarding import EdgeFacts, Forwarder
 from edgefn.rules.quotas import quotas
 from edgefn.rules.response_headers import Dressing
 from edgefn.rules.viewer_headers import wanted
@@ -62,7 +62,8 @@ def _lane(
     hooks = _hooks(route, settings, runners)
     cache = Cache(lasting.store, route.cache, lasting.flights, world.wall)
     members, failover = _members(route, settings)
-    origins = Origins(route, members, failover, lasting.sender, EdgeFacts(lasting.pseudonym), settings.resolve)
+    forwarder = Forwarder(route, EdgeFacts(lasting.pseudonym))
+    origins = Origins(forwarder, members, failover, lasting.sender, settings.resolve)
     names = wanted(route)
     walk = Walk(hooks, ViewerFacts(names, locate), cache, origins)
     return Lane(route, walk, None if hooks.on_viewer_side or names else cache)

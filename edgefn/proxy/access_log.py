@@ -2,6 +2,7 @@
 
 from edgefn.model.message import Request, Response
 from edgefn.model.trail import Trail
+from edgefn.rules.log_line import one_line
 
 
 def access_line(
@@ -28,8 +29,4 @@ def access_line(
 
 def _shown(text: str) -> str:
     """Return `text` such that it stays one line and can't close its quotes."""
-    if text.isprintable() and '"' not in text:
-        return text
-    return "".join(
-        character if character.isprintable() and character != '"' else f"\\x{ord(character):02x}" for character in text
-    )
+    return one_line(text).replace('"', "\\x22")

@@ -7,9 +7,8 @@ from typing import Protocol
 from edgefn.model.errors import OriginError, OriginFailure
 from edgefn.model.message import Request, Response
 from edgefn.model.origin import Origin
-from edgefn.model.settings import RouteSettings
 from edgefn.model.trail import OriginAttempt
-from edgefn.rules.forwarding import EdgeFacts, finish, forwards_cookies, to_origin
+from edgefn.rules.forwarding import Forwarder, finish
 from edgefn.rules.response_headers import from_origin
 
 _MAY_FAIL_OVER = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -30,11 +29,10 @@ class Origins:
     `resolve` maps a domain to the "host:port" that stands for it.
     """
 
-    route: RouteSettings
+    forwarder: Forwarder
     members: tuple[Origin, ...]
     failover: frozenset[int]
     sender: Sender
-    facts: EdgeFacts
     resolve: Mapping[str, str]
 
     async def serve(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -60,7 +58,7 @@ class Origins:
         return response
 
     def _outgoing(self, request: Request, origin: Origin) -> Request:
-        return to_origin(request, self.route, origin, self.facts)
+        return self.forwarder.to_origin(request, origin)
 
     async def fetch(self, asked: Request) -> Response:
         """Return the answer of `asked.origin`, without what concerned its connection only. Raises `OriginError`."""
@@ -68,12 +66,8 @@ class Origins:
             raise OriginError(OriginFailure.REFUSED, "the request is bound to no origin")
         origin = self._resolved(asked.origin)
         answer = await self.sender.send(finish(asked, origin), origin, asked.trail.attempts.append)
-        return replace(
-            answer,
-            headers=from_origin(answer.headers, answer.status, cookies=forwards_cookies(self.route)),
-            from_origin_error=answer.status >= 400,
-            origin_status=answer.status,
-        )
+        cookies = self.forwarder.forwards_cookies
+        return answer.dressed(from_origin(answer.headers, answer.status, cookies=cookies))
 
     def _resolved(self, origin: Origin) -> Origin:
         if origin.address is None and origin.domain in self.resolve:

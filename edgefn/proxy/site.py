@@ -17,6 +17,7 @@ from edgefn.proxy.failures import Failure, failure
 from edgefn.proxy.walk import Walk
 from edgefn.rules.error_page import error_response
 from edgefn.rules.http_date import imf_fixdate
+from edgefn.rules.log_line import one_line
 from edgefn.rules.response_headers import Dressing, generated
 from edgefn.rules.routing import Allowed, Forbidden, Redirected, Routes, admission, with_default_root
 
@@ -167,11 +168,10 @@ class Site:
         trail.result = failed.result
         trail.detail = failed.detail
         response = error_response(failed.status, failed.sentence, request_id)
-        return replace(response, headers=self._dress(response.headers, Result.ERROR, request_id))
+        return response.dressed(self._dress(response.headers, Result.ERROR, request_id))
 
     def _dressed(self, request: Request, response: Response) -> Response:
-        headers = self._dress(response.headers, request.trail.result, request.id)
-        return replace(response, headers=headers)
+        return response.dressed(self._dress(response.headers, request.trail.result, request.id))
 
     def _dress(self, headers: Headers, result: Result, request_id: str) -> Headers:
         return self._dressing.to_viewer(headers, result, request_id, self._date_now())
@@ -211,4 +211,5 @@ def _for_page(headers: Headers) -> Headers:
 def _tell(request: Request, error: EdgeError) -> None:
     """Log what an operator must know of: all but what viewers do by themselves."""
     if not isinstance(error, ViewerGoneError | BadRequestError):
-        _log.error("%s %s %s: %s", request.id, request.method, request.path, failure(error).detail)
+        told = one_line(f"{request.method} {request.path}: {failure(error).detail}")
+        _log.error("%s %s", request.id, told)

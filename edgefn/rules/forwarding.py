@@ -1,7 +1,8 @@
 """What the origin gets of a viewer's request (AWS: request and response behavior; origin request policies)."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from edgefn.model.headers import Headers, Line
@@ -46,6 +47,7 @@ _FORWARDED_ANYWAY: Final = frozenset(
 )
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _WEBSOCKET_PREFIX: Final = "sec-websocket-"
+_REMEMBERED: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +57,129 @@ class EdgeFacts:
     pseudonym: str
 
 
-def to_origin(request: Request, route: RouteSettings, origin: Origin, facts: EdgeFacts) -> Request:
-    """Return the request that `origin` would get, as an origin-request function sees it.
+class _Fate(Enum):
+    """What becomes of a viewer's header line."""
 
-    The origin's custom headers are not yet in; see `finish`.
-    """
-    websocket = asks_for_websocket(request.method, request.headers)
-    headers = Headers(_forwarded(request, route, websocket=websocket))
-    if not _keeps_viewer_host(route) or "host" not in headers:
-        headers = headers.replacing("Host", origin.authority)
-    if not _is_forwarded("user-agent", request.method, route):
-        headers = headers.replacing("User-Agent", USER_AGENT)
-    if route.cache.encodings:
-        accepted = normalised(request.headers.joined("accept-encoding"), route.cache.encodings)
-        headers = headers.replacing("Accept-Encoding", accepted)
-    headers = _appending(headers, "X-Forwarded-For", request.viewer.ip)
-    headers = _appending(headers, "Via", f"{request.version} {facts.pseudonym} (CloudFront)")
-    headers = headers.adding(("X-Amz-Cf-Id", request.id), *(UPGRADE_TO_WEBSOCKET if websocket else ()))
-    return replace(request, headers=headers, query=forwarded_query(request.query, route), origin=origin)
+    KEPT = auto()
+    DROPPED = auto()
+    KEPT_IF_UNSAFE = auto()
+    KEPT_FOR_WEBSOCKET = auto()
+    HOST = auto()
+    COOKIE = auto()
+    USER_AGENT = auto()
+    ACCEPT_ENCODING = auto()
+    FORWARDED_FOR = auto()
+    VIA = auto()
+
+
+class Forwarder:
+    """Makes the outgoing requests of one route. What the route says of each header name is worked out once."""
+
+    def __init__(self, route: RouteSettings, facts: EdgeFacts) -> None:
+        self._route = route
+        self._pseudonym = facts.pseudonym
+        self._keeps_host = route.forwarding.viewer_host or "host" in route.cache.headers
+        self._query = union(route.forwarding.query, route.cache.query)
+        self._cookies = union(route.forwarding.cookies, route.cache.cookies)
+        self._added = {name.lower() for name in wanted(route)}
+        # What is in the cache key has told responses apart, so Connection can't talk the origin out of seeing it.
+        self._protected = self._added.union(route.cache.headers, ("host",))
+        self._fates: dict[str, _Fate] = {}
+
+    @property
+    def forwards_cookies(self) -> bool:
+        """Whether any cookie goes on; without, no Set-Cookie comes back (AWS: cache based on cookies)."""
+        return self._cookies != NONE
+
+    def to_origin(self, request: Request, origin: Origin) -> Request:
+        """Return the request that `origin` would get, as an origin-request function sees it.
+
+        The origin's custom headers are not yet in; see `finish`.
+        """
+        received = request.headers
+        websocket = asks_for_websocket(request.method, received) if "upgrade" in received else False
+        named = named_by_connection(received) - self._protected if "connection" in received else None
+        lines: list[Line] = []
+        rewritten: dict[_Fate, list[str]] = {}
+        for line in received:
+            fate = self._fates.get(line[0]) or self._learnt(line[0])
+            if named and line[0].lower() in named:
+                continue
+            if fate is _Fate.KEPT:
+                lines.append(line)
+            elif fate is _Fate.COOKIE:
+                lines += self._kept_cookies(line)
+            elif fate is _Fate.KEPT_IF_UNSAFE:
+                lines += () if request.method in _SAFE else (line,)
+            elif fate is _Fate.KEPT_FOR_WEBSOCKET:
+                lines += (line,) if websocket else ()
+            elif fate is not _Fate.DROPPED:
+                rewritten.setdefault(fate, []).append(line[1])
+        lines[:0] = (("Host", self._host(rewritten.get(_Fate.HOST), origin)),)
+        lines += self._marks(request, rewritten)
+        lines += UPGRADE_TO_WEBSOCKET if websocket else ()
+        query = selected_query(request.query, self._query)
+        return request.bound_for(origin, Headers(lines), query)
+
+    def _host(self, received: list[str] | None, origin: Origin) -> str:
+        return received[0] if received and self._keeps_host else origin.authority
+
+    def _marks(self, request: Request, rewritten: dict[_Fate, list[str]]) -> Iterator[Line]:
+        """Yield the lines that this location writes anew."""
+        route = self._route
+        if not self._forwards("user-agent"):
+            yield "User-Agent", USER_AGENT
+        if route.cache.encodings:
+            offered = rewritten.get(_Fate.ACCEPT_ENCODING)
+            yield "Accept-Encoding", normalised(", ".join(offered) if offered else None, route.cache.encodings)
+        via = f"{request.version} {self._pseudonym} (CloudFront)"
+        yield "X-Forwarded-For", ", ".join([*rewritten.get(_Fate.FORWARDED_FOR, ()), request.viewer.ip])
+        yield "Via", ", ".join([*rewritten.get(_Fate.VIA, ()), via])
+        yield "X-Amz-Cf-Id", request.id
+
+    def _kept_cookies(self, line: Line) -> tuple[Line, ...]:
+        """Return the Cookie line with the cookies that go on, if any."""
+        if self._cookies == ALL:
+            return (line,)
+        kept = selected_cookies(line[1:], self._cookies)
+        return ((line[0], "; ".join(kept)),) if kept else ()
+
+    def _learnt(self, received: str) -> _Fate:
+        """Return the fate of a header name as received; names are up to viewers, so only so many are remembered."""
+        fate = self._fate(received.lower())
+        if len(self._fates) < _REMEMBERED:
+            self._fates[received] = fate
+        return fate
+
+    def _fate(self, name: str) -> _Fate:
+        if name in _OWN_FATES:
+            return _OWN_FATES[name]
+        if name in _REMOVED or name.startswith(_REMOVED_PREFIXES):
+            return _Fate.DROPPED
+        if is_edge_header(name):
+            return _Fate.KEPT if name in self._added else _Fate.DROPPED
+        if name.startswith(_WEBSOCKET_PREFIX):
+            return _Fate.KEPT_FOR_WEBSOCKET
+        if name == "user-agent" and not self._forwards(name):
+            return _Fate.USER_AGENT
+        if name == "accept-encoding" and self._route.cache.encodings:
+            return _Fate.ACCEPT_ENCODING
+        if self._forwards(name):
+            return _Fate.KEPT
+        return _Fate.KEPT_IF_UNSAFE if name == "authorization" else _Fate.DROPPED
+
+    def _forwards(self, name: str) -> bool:
+        """Return whether the viewer's header `name` goes on (AWS: HTTP request headers and CloudFront behavior)."""
+        route = self._route
+        return name in route.cache.headers or name in _FORWARDED_ANYWAY or is_selected(name, route.forwarding.headers)
+
+
+_OWN_FATES: Final = {
+    "host": _Fate.HOST,
+    "cookie": _Fate.COOKIE,
+    "x-forwarded-for": _Fate.FORWARDED_FOR,
+    "via": _Fate.VIA,
+}
 
 
 def finish(request: Request, origin: Origin) -> Request:
@@ -81,20 +188,14 @@ def finish(request: Request, origin: Origin) -> Request:
     The origin's custom headers take the place of same-named ones; Host stays what the function made of it.
     """
     custom = origin.custom_headers
-    headers = request.headers.without(*custom.names()).adding(*custom)
+    headers = request.headers
+    if custom:
+        headers = headers.without(*custom.names()).adding(*custom)
     if "host" not in headers:
         headers = headers.replacing("Host", origin.authority)
-    return replace(request, headers=headers, origin=origin)
-
-
-def forwarded_query(query: str | None, route: RouteSettings) -> str | None:
-    """Return the parameters that go on, in their order; None when that leaves none."""
-    return selected_query(query, union(route.forwarding.query, route.cache.query))
-
-
-def forwards_cookies(route: RouteSettings) -> bool:
-    """Return whether any cookie goes on; without, no Set-Cookie comes back (AWS: cache based on cookies)."""
-    return union(route.forwarding.cookies, route.cache.cookies) != NONE
+    if headers is request.headers and origin is request.origin:
+        return request
+    return request.bound_for(origin, headers, request.query)
 
 
 def union(first: Selection, second: Selection) -> Selection:
@@ -117,51 +218,3 @@ def union(first: Selection, second: Selection) -> Selection:
 def _except(names: Iterable[str]) -> Selection:
     excepted = tuple(names)
     return Selection(Selecting.EXCEPT, excepted) if excepted else ALL
-
-
-def _keeps_viewer_host(route: RouteSettings) -> bool:
-    return route.forwarding.viewer_host or "host" in route.cache.headers
-
-
-def _forwarded(request: Request, route: RouteSettings, *, websocket: bool) -> Iterator[Line]:
-    """Yield the lines that go on as they are."""
-    added = {name.lower() for name in wanted(route)}
-    # What is in the cache key has told responses apart, so Connection can't talk the origin out of seeing it.
-    protected = added.union(route.cache.headers, ("host",))
-    gone = (_REMOVED | named_by_connection(request.headers).difference(protected)) - {"host"}
-    for line in request.headers:
-        name = line[0].lower()
-        if name in gone or name.startswith(_REMOVED_PREFIXES):
-            continue
-        if name == "cookie":
-            yield from _cookies(line, route)
-        elif is_edge_header(name):
-            if name in added:
-                yield line
-        elif name.startswith(_WEBSOCKET_PREFIX):
-            if websocket:
-                yield line
-        elif _is_forwarded(name, request.method, route):
-            yield line
-
-
-def _is_forwarded(name: str, method: str, route: RouteSettings) -> bool:
-    """Return whether the viewer's header `name` goes on (AWS: HTTP request headers and CloudFront behavior)."""
-    if name in route.cache.headers or name in _FORWARDED_ANYWAY or is_selected(name, route.forwarding.headers):
-        return True
-    return name == "authorization" and method not in _SAFE
-
-
-def _cookies(line: Line, route: RouteSettings) -> Iterator[Line]:
-    """Yield the Cookie line with the cookies that go on, if any."""
-    chosen = union(route.forwarding.cookies, route.cache.cookies)
-    if chosen == ALL:
-        yield line
-    elif kept := selected_cookies(line[1:], chosen):
-        yield line[0], "; ".join(kept)
-
-
-def _appending(headers: Headers, name: str, member: str) -> Headers:
-    """Return `headers` with `member` at the end of the list `name` (RFC 9110 section 5.3)."""
-    there = headers.joined(name.lower())
-    return headers.replacing(name, f"{there}, {member}" if there else member)

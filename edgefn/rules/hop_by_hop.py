@@ -1,6 +1,5 @@
 """Fields that concern one connection only, and never what lies behind it (RFC 9110 section 7.6.1)."""
 
-from collections.abc import Collection
 from typing import Final
 
 from edgefn.model.headers import Headers, Line
@@ -29,12 +28,6 @@ def named_by_connection(headers: Headers) -> frozenset[str]:
     if listed is None:
         return frozenset()
     return frozenset(option.strip().lower() for option in listed.split(","))
-
-
-def end_to_end(headers: Headers, protected: Collection[str] = ()) -> Headers:
-    """Return `headers` without those for this connection. Connection can't talk away the `protected` names."""
-    named = named_by_connection(headers).difference(protected)
-    return headers.without(*HOP_BY_HOP, *named)
 
 
 def asks_for_websocket(method: str, headers: Headers) -> bool:

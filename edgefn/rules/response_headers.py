@@ -4,10 +4,12 @@ from typing import Final
 
 from edgefn.model.headers import Headers, Line
 from edgefn.model.trail import Result
-from edgefn.rules.hop_by_hop import end_to_end
+from edgefn.rules.hop_by_hop import HOP_BY_HOP, named_by_connection
 
 _SWITCHING: Final = 101
 _OURS: Final = ("x-amz-cf-id", "x-amz-cf-pop", "x-cache")
+_GONE: Final = (*HOP_BY_HOP, *_OURS)
+_GONE_WITH_COOKIES: Final = (*_GONE, "set-cookie")
 _SERVER: Final[Line] = ("Server", "CloudFront")
 
 
@@ -17,9 +19,8 @@ def from_origin(headers: Headers, status: int = 200, *, cookies: bool = True) ->
     Without those of its connection (RFC 9110 section 7.6.1), but for the Upgrade of a 101; those that `Dressing`
     sets; and Set-Cookie unless `cookies` were forwarded.
     """
-    kept = end_to_end(headers).without(*_OURS)
-    if not cookies:
-        kept = kept.without("set-cookie")
+    gone = _GONE if cookies else _GONE_WITH_COOKIES
+    kept = headers.without(*gone, *named_by_connection(headers)) if "connection" in headers else headers.without(*gone)
     if status == _SWITCHING:
         kept = kept.adding(*(("Upgrade", protocol) for protocol in headers.get_all("upgrade")))
     return kept

@@ -37,7 +37,6 @@ class Reason(StrEnum):
     PRIVATE = "private"
     NO_CACHE = "no-cache"
     VARY_ANY = "vary-any"
-    TRAILERS = "trailers"
     NO_FRESHNESS = "no-explicit-freshness"
     STALE = "stale-on-arrival"
     TOO_LARGE = "too-large"
@@ -159,14 +158,9 @@ def _vary(facts: _Facts) -> Reason | None:
     return Reason.VARY_ANY if nominated(facts.response.headers) is None else None
 
 
-def _trailers(facts: _Facts) -> Reason | None:
-    """Announced ones would be lost to all but the first viewer; others are dropped (RFC 9110 section 6.5)."""
-    return Reason.TRAILERS if "trailer" in facts.response.headers else None
-
-
 _RULES: tuple[Callable[[_Facts], Reason | None], ...] = (
     _method, _status, _condition, _must_understand, _request_no_store,
-    _authorization, _no_store, _private, _no_cache, _vary, _trailers,
+    _authorization, _no_store, _private, _no_cache, _vary,
 )  # fmt: skip
 
 

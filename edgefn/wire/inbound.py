@@ -93,7 +93,6 @@ class Inbound(asyncio.Protocol):
             self._close()
         else:
             if self._incoming is not None:
-                self._incoming.broken = True
                 self._incoming.stream.fail(ViewerGoneError("the viewer ended before its request did"))
             self._settle()
         return self._viewer.tls is None

@@ -14,11 +14,10 @@ _TRAILERS_BOUND = 8_192
 class IncomingBody:
     """Feeds one `StreamBody`. `length` None: in chunks. `body_size` bounds the content.
 
-    `done` once the whole message has come in. `broken` once it never will: the body has failed by then, and the
-    connection can't be used for another request.
+    `done` once the whole message has come in.
     """
 
-    __slots__ = ("_body_size", "_dechunker", "_left", "_overhead", "_received", "broken", "discarded", "done", "stream")
+    __slots__ = ("_body_size", "_dechunker", "_left", "_overhead", "_received", "discarded", "done", "stream")
 
     def __init__(self, length: int | None, body_size: int, stream: StreamBody) -> None:
         self._body_size = body_size
@@ -28,7 +27,6 @@ class IncomingBody:
         self._overhead = 0
         self.stream = stream
         self.done = False
-        self.broken = False
         self.discarded = 0
 
     def feed(self, data: bytes) -> bytes:
@@ -38,15 +36,15 @@ class IncomingBody:
         try:
             return self._feed_known(data) if self._dechunker is None else self._feed_chunks(self._dechunker, data)
         except BrokenResponseError as error:
-            self.fail(BadRequestError(400, f"the request's body: {error.why}"))
+            self.stream.fail(BadRequestError(400, f"the request's body: {error.why}"))
         except BadRequestError as error:
-            self.fail(error)
+            self.stream.fail(error)
         return b""
 
-    def fail(self, error: BadRequestError) -> None:
-        """Give the message up."""
-        self.broken = True
-        self.stream.fail(error)
+    @property
+    def broken(self) -> bool:
+        """Return whether the rest will never come, so that the connection is of no more use."""
+        return self.stream.failed
 
     @property
     def hopeless(self) -> bool:

@@ -69,6 +69,11 @@ class StreamBody:
         return self._finished
 
     @property
+    def failed(self) -> bool:
+        """Return whether the rest of the message will never come."""
+        return self._error is not None
+
+    @property
     def closed(self) -> bool:
         """Return whether nobody reads any more."""
         return self._closed

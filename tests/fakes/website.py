@@ -52,6 +52,7 @@ class Website:
         while (seen := await conversation.request()) is not None:
             answer = self._pages.get(seen.target.partition("?")[0], page(200, seen.target.encode("latin-1")))
             if isinstance(answer, bytes):
-                await conversation.send(answer if seen.method != "HEAD" else answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+                head, end, content = answer.partition(b"\r\n\r\n")
+                await conversation.send(head + end + (b"" if seen.method == "HEAD" else content))
             else:
                 await answer(conversation, seen)

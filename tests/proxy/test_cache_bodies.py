@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from edgefn.model.errors import OriginError
+from edgefn.model.headers import Headers
+from edgefn.model.message import BytesBody
 from edgefn.model.trail import Result
 from tests.proxy.cache_stage import BROKEN, FRESH, ArrivingBody, Stage, asking, saying, settled
 
@@ -99,3 +101,12 @@ async def test_a_failed_fetch_leaves_nothing_behind() -> None:
         await stage.cache.serve(asking(), failing)
     assert len(stage.flights) == 0
     assert (await stage.get()).result is Result.MISS
+
+
+async def test_trailers_reach_the_viewer_who_fetched_and_are_not_stored() -> None:
+    stage = Stage()
+    stage.origin.says = lambda request: saying(BytesBody(b"hello", Headers([("Sum", "1")])), FRESH)
+    first = await stage.cache.serve(asking(), stage.origin)
+    second = await stage.cache.serve(asking(), stage.origin)
+    assert [list(response.body.trailers) for response in (first, second)] == [[("Sum", "1")], []]
+    assert second.body.buffered() == b"hello"

@@ -11,7 +11,7 @@ from edgefn.model.message import Request, Viewer, no_body
 from edgefn.model.origin import Origin
 from edgefn.model.settings import ALL, NONE, CachePolicy, Forwarding, RouteSettings, Selecting, Selection
 from edgefn.model.trail import Trail
-from edgefn.rules.forwarding import EdgeFacts, finish, forwarded_query, forwards_cookies, to_origin, union
+from edgefn.rules.forwarding import EdgeFacts, Forwarder, finish, union
 from edgefn.rules.policies import origin_request_policy
 from edgefn.rules.selecting import is_selected
 
@@ -45,15 +45,19 @@ def route(cache=None, **forwarding):
     return RouteSettings("*", "app", cache=cache or CachePolicy(), forwarding=Forwarding(**forwarding))
 
 
+def to_origin(asked, by):
+    return Forwarder(by, FACTS).to_origin(asked, ORIGIN)
+
+
 def sent(asked, by=None):
     """Return the lines that go out, without those that every request gets."""
-    headers = to_origin(asked, by or route(), ORIGIN, FACTS).headers
+    headers = to_origin(asked, by or route()).headers
     return list(headers.without("host", "via", "x-forwarded-for", "x-amz-cf-id"))
 
 
 def test_a_request_goes_on_with_the_marks_of_the_way_and_its_path_as_it_came():
     asked = request(("accept", "*/*"), ("X-Odd", "caf\xe9"), query="b=1&a=2")
-    out = to_origin(asked, route(), ORIGIN, FACTS)
+    out = to_origin(asked, route())
     assert out.target == "/a//b?b=1&a=2"
     assert out.origin is ORIGIN
     assert list(out.headers) == [
@@ -70,7 +74,7 @@ def test_the_marks_of_earlier_hops_stay_in_front():
     asked = request(
         ("X-Forwarded-For", "198.51.100.1"), ("x-forwarded-for", "198.51.100.2"), ("Via", "1.0 old"), version="1.0"
     )
-    headers = to_origin(asked, route(headers=NONE), ORIGIN, FACTS).headers
+    headers = to_origin(asked, route(headers=NONE)).headers
     assert headers.get_all("x-forwarded-for") == ("198.51.100.1, 198.51.100.2, 192.0.2.7",)
     assert headers.get_all("via") == (f"1.0 old, 1.0 {FACTS.pseudonym} (CloudFront)",)
 
@@ -112,7 +116,7 @@ def test_connection_can_not_talk_away_what_is_in_the_cache_key_nor_what_the_edge
     asked = request(
         ("Connection", "X-Lang, CloudFront-Viewer-Country, Host"), ("X-Lang", "de"), ("CloudFront-Viewer-Country", "FR")
     )
-    assert to_origin(asked, by, ORIGIN, FACTS).headers.get("host") == "www.example.com"
+    assert to_origin(asked, by).headers.get("host") == "www.example.com"
     assert sent(asked, by) == [("X-Lang", "de"), ("CloudFront-Viewer-Country", "FR")]
 
 
@@ -162,7 +166,7 @@ def test_headers_go_on_by_the_policy_the_key_and_by_nature(headers, cache, names
 )
 def test_credentials_go_on_with_reading_only_when_the_policy_says_so(method, headers, cache, goes_on):
     asked = request(("Authorization", "Bearer x"), method=method)
-    out = to_origin(asked, route(CachePolicy(headers=cache), headers=headers), ORIGIN, FACTS)
+    out = to_origin(asked, route(CachePolicy(headers=cache), headers=headers))
     assert ("authorization" in out.headers) is goes_on
 
 
@@ -181,7 +185,7 @@ def test_credentials_go_on_with_reading_only_when_the_policy_says_so(method, hea
 def test_cookies_go_on_by_name(forwarded, in_key, cookies):
     by = route(CachePolicy(cookies=in_key), cookies=forwarded)
     assert sent(request(("cookie", "a=1;b=2"), ("Cookie", "c=3")), by) == cookies
-    assert forwards_cookies(by) is bool(cookies)
+    assert Forwarder(by, FACTS).forwards_cookies is bool(cookies)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +201,8 @@ def test_cookies_go_on_by_name(forwarded, in_key, cookies):
     ],
 )
 def test_parameters_go_on_by_name_in_their_order(query, forwarded, in_key, expected):
-    assert forwarded_query(query, route(CachePolicy(query=in_key), query=forwarded)) == expected
+    by = route(CachePolicy(query=in_key), query=forwarded)
+    assert to_origin(request(query=query), by).query == expected
 
 
 NAMES = st.lists(st.sampled_from("abcd"), unique=True).map(tuple)
@@ -221,12 +226,12 @@ def test_a_union_selects_what_either_selects(first, second, name):
     ],
 )
 def test_host_is_the_origins_unless_the_viewers_is_wanted(by, host):
-    assert to_origin(request(), by, ORIGIN, FACTS).headers.get_all("host") == (host,)
+    assert to_origin(request(), by).headers.get_all("host") == (host,)
 
 
 def test_a_request_without_host_gets_the_origins():
     asked = replace(request(version="1.0"), headers=Headers())
-    assert to_origin(asked, route(viewer_host=True), ORIGIN, FACTS).headers.get("host") == "app.internal:9000"
+    assert to_origin(asked, route(viewer_host=True)).headers.get("host") == "app.internal:9000"
 
 
 @pytest.mark.parametrize(
@@ -259,7 +264,7 @@ def test_a_websocket_keeps_its_handshake():
 
 def test_custom_headers_take_the_place_of_the_viewers_and_of_the_functions():
     origin = replace(ORIGIN, custom_headers=Headers([("X-Secret", "s"), ("User-Agent", "edge")]))
-    asked = to_origin(request(("x-secret", "guess"), ("User-Agent", "Mozilla")), route(), ORIGIN, FACTS)
+    asked = to_origin(request(("x-secret", "guess"), ("User-Agent", "Mozilla")), route())
     out = finish(asked, origin)
     assert out.origin is origin
     assert out.headers.get_all("x-secret") == ("s",)
@@ -268,6 +273,6 @@ def test_custom_headers_take_the_place_of_the_viewers_and_of_the_functions():
 
 def test_host_stays_what_the_function_made_of_it_and_is_never_missing():
     moved = Origin("other", "other.example.com", 443, "https")
-    asked = to_origin(request(), route(), ORIGIN, FACTS)
+    asked = to_origin(request(), route())
     assert finish(asked, moved).headers.get("host") == "app.internal:9000"
     assert finish(replace(asked, headers=Headers()), moved).headers.get("host") == "other.example.com"

@@ -115,10 +115,6 @@ def test_what_no_request_can_match_is_not_stored() -> None:
     assert verdict(FRESH, ("Vary", "Accept")) == Store(60, 0)
 
 
-def test_announced_trailers_are_not_lost_to_later_viewers() -> None:
-    assert verdict(FRESH, ("Trailer", "Checksum")) == Refuse(Reason.TRAILERS)
-
-
 @pytest.mark.parametrize("status", [412, 416])
 def test_a_failed_condition_answers_only_who_set_it(status: int) -> None:
     for condition in ("Range", "If-Match", "If-Unmodified-Since", "If-None-Match"):

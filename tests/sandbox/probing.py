@@ -14,6 +14,7 @@ from edgefn.model.settings import SandboxMode
 from edgefn.sandbox.process.ground import LauncherConfig
 from edgefn.sandbox.process.launch import Language, Process, Start
 from edgefn.sandbox.process.launcher import ProcessLauncher
+from edgefn.sandbox.process.tiers import Tier
 
 PROBES = str(Path(__file__).parent / "probes")
 PATIENCE = 20.0
@@ -26,6 +27,20 @@ class Probe:
         self.process = process
         self.slot = slot
         self._received = b""
+        self._namespace: int | None = None
+
+    def hold(self) -> None:
+        """Keep the number of its pid namespace from being given to another sandbox."""
+        self._namespace = os.open(f"/proc/{self.reaper()}/ns/pid", os.O_RDONLY)
+
+    def release(self) -> None:
+        """See that no process of it is left, and let its namespace go."""
+        self.process.control.close()
+        os.close(self.process.output)
+        if self._namespace is not None:
+            left = processes_in(os.fstat(self._namespace).st_ino)
+            os.close(self._namespace)
+            assert left == []
 
     async def send(self, code: str) -> None:
         loop = asyncio.get_running_loop()
@@ -84,14 +99,15 @@ class Laboratory:
         os.chmod(slot, 0o755)
         process = await self.launcher.start(Start(language, slot, memory, environment or {}, network))
         probe = Probe(process, slot)
+        if self.launcher.tier is not Tier.NONE:
+            probe.hold()
         self._probes.append(probe)
         return probe
 
     async def close(self) -> None:
         for probe in self._probes:
             await probe.end()
-            probe.process.control.close()
-            os.close(probe.process.output)
+            probe.release()
         await self.launcher.close()
 
 

@@ -123,5 +123,5 @@ async def until(what: object, patience: float = 10.0) -> None:
     """Wait until the callable `what` says so; fails when it does not in `patience` seconds."""
     assert callable(what)
     async with asyncio.timeout(patience):
-        while not what():
+        while not what():  # noqa: ASYNC110  # what is awaited here has no event to wait for
             await asyncio.sleep(0.005)

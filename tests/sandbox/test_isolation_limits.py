@@ -319,6 +319,8 @@ async def main():
     os.mkdir(slot)
     os.chmod(slot, 0o755)
     process = await launcher.start(Start(Language.PYTHON, slot, 128, {{}}))
+    process.control.send(b'"result = 1"\\n')
+    await asyncio.get_running_loop().sock_recv(process.control, 100)
     process.control.send(b'"while True: pass"\\n')
     print(os.stat(f"/proc/{{process.reaper}}/ns/pid").st_ino, flush=True)
     await asyncio.sleep(60)

@@ -15,7 +15,7 @@ FORMS: list[tuple[str, Mapping[str, str], str, object]] = [
     ("function", {"index.py": "def handler(event, context): return event['x']"}, "index.handler", 5),
     ("nothing", {"index.py": "def handler(event, context): pass"}, "index.handler", None),
     ("lambda", {"index.py": "handler = lambda event, context: event['x']"}, "index.handler", 5),
-    ("package", {"app/main.py": "def run(event, context): return event['x']", "app/__init__.py": ""}, "app/main.run", 5),
+    ("package", {"app/main.py": "def run(event, c): return event['x']", "app/__init__.py": ""}, "app/main.run", 5),
     ("namespace", {"a/b/c.py": "def run(event, context): return event['x']"}, "a/b/c.run", 5),
     ("dotted", {"a/b.py": "def run(event, context): return event['x']"}, "a.b.run", 5),
     (
@@ -37,14 +37,16 @@ FORMS: list[tuple[str, Mapping[str, str], str, object]] = [
         {"d": 1.5},
     ),
     ("bytes", {"index.py": "def handler(e, c): return b'[1, 2]'"}, "index.handler", [1, 2]),
-    ("stdlib", {"index.py": "import sqlite3, ssl, zoneinfo, asyncio, hashlib, http.client, urllib.request\ndef handler(e, c): return 1"},
+    ("stdlib", {"index.py": "import sqlite3, ssl, zoneinfo, asyncio, urllib.request\nhandler = lambda e, c: 1"},
      "index.handler", 1),
     ("asyncio.run", {"index.py": "import asyncio\nasync def f(): return 2\ndef handler(e, c): return asyncio.run(f())"},
      "index.handler", 2),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("files", "handler", "expected"), [form[1:] for form in FORMS], ids=[form[0] for form in FORMS])
+@pytest.mark.parametrize(
+    ("files", "handler", "expected"), [form[1:] for form in FORMS], ids=[form[0] for form in FORMS]
+)
 async def test_a_form_returns(stage: Stage, files: Mapping[str, str], handler: str, expected: object) -> None:
     function = await stage.python(files, handler=handler)
     assert await function.result({"x": 5}) == expected
@@ -53,14 +55,38 @@ async def test_a_form_returns(stage: Stage, files: Mapping[str, str], handler: s
 
 
 BROKEN_INITS = [
-    ("no module", {"other.py": ""}, "index.handler", "Runtime.ImportModuleError", "Unable to import module 'index': No module"),
-    ("no dependency", {"index.py": "import boto3"}, "index.handler", "Runtime.ImportModuleError", "No module named 'boto3'"),
-    ("no function", {"index.py": ""}, "index.handler", "Runtime.HandlerNotFound", "Handler 'handler' missing on module 'index'"),
+    (
+        "no module",
+        {"other.py": ""},
+        "index.handler",
+        "Runtime.ImportModuleError",
+        "Unable to import module 'index': No module",
+    ),
+    (
+        "no dependency",
+        {"index.py": "import boto3"},
+        "index.handler",
+        "Runtime.ImportModuleError",
+        "No module named 'boto3'",
+    ),
+    (
+        "no function",
+        {"index.py": ""},
+        "index.handler",
+        "Runtime.HandlerNotFound",
+        "Handler 'handler' missing on module 'index'",
+    ),
     ("no callable", {"index.py": "handler = 1"}, "index.handler", "Runtime.HandlerNotFound", "is not a function"),
     ("syntax", {"index.py": "def"}, "index.handler", "Runtime.UserCodeSyntaxError", "Syntax error in module 'index'"),
     ("no dot", {"index.py": ""}, "index", "Runtime.MalformedHandlerName", "Bad handler 'index'"),
     ("built in", {"sys.py": ""}, "sys.handler", "Runtime.BuiltInModuleConflict", "Cannot use built-in module sys"),
-    ("relative", {"index.py": ""}, "../index.handler", "Runtime.ImportModuleError", "Unable to import module '../index'"),
+    (
+        "relative",
+        {"index.py": ""},
+        "../index.handler",
+        "Runtime.ImportModuleError",
+        "Unable to import module '../index'",
+    ),
     ("raises", {"index.py": "1 / 0"}, "index.handler", "ZeroDivisionError", "division by zero"),
     ("value error", {"index.py": "int('x')"}, "index.handler", "ValueError", "invalid literal"),
     ("exits", {"index.py": "import sys\nsys.exit(3)"}, "index.handler", "Runtime.ExitError", "exit status 3"),
@@ -84,7 +110,8 @@ FAULTS = [
     ("interrupt", "import signal\n    signal.raise_signal(signal.SIGINT)", "KeyboardInterrupt", ""),
     ("recursion", "f = lambda: f() + 1\n    f()", "RecursionError", "maximum recursion depth"),
     ("no memory", "bytes(1 << 40)", "MemoryError", ""),
-    ("hostile text", "class Mine(Exception):\n        def __str__(self): raise ValueError\n    raise Mine", "Mine", "has no text"),
+    ("hostile text", "class Mine(Exception):\n        def __str__(self): raise ValueError\n    raise Mine", "Mine",
+     "has no text"),
     ("lone surrogate", "raise ValueError('\\ud800')", "ValueError", "?"),
     ("coroutine", "async def f(): pass\n    import warnings; warnings.simplefilter('ignore')\n    return f()",
      "Runtime.MarshalError", "Object of type coroutine is not JSON serializable"),
@@ -97,7 +124,9 @@ FAULTS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("source", "kind", "message"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS])
+@pytest.mark.parametrize(
+    ("source", "kind", "message"), [fault[1:] for fault in FAULTS], ids=[fault[0] for fault in FAULTS]
+)
 async def test_a_call_fails_and_the_worker_lives_on(stage: Stage, source: str, kind: str, message: str) -> None:
     function = await stage.python(f"def handler(event, context):\n    if event: return 1\n    {source}\n")
     failure = await function.failure()
@@ -134,11 +163,13 @@ async def test_the_last_words_of_a_process_are_in_the_log(stage: Stage) -> None:
 
 
 async def test_a_trace_names_the_function_s_lines_and_none_of_ours(stage: Stage) -> None:
-    function = await stage.python("def deep():\n    raise ValueError('bad')\ndef handler(event, context):\n    deep()\n")
+    function = await stage.python(
+        "def deep():\n    raise ValueError('bad')\ndef handler(event, context):\n    deep()\n"
+    )
     failure = await function.failure()
     assert failure.trace == (
         '  File "/var/task/index.py", line 4, in handler\n    deep()\n',
-        '  File "/var/task/index.py", line 2, in deep\n    raise ValueError(\'bad\')\n',
+        "  File \"/var/task/index.py\", line 2, in deep\n    raise ValueError('bad')\n",
     )
 
 
@@ -174,8 +205,8 @@ async def test_the_context(stage: Stage) -> None:
     function = await stage.python("""
         def handler(event, context):
             context.log("told\\n")
-            names = ["function_name", "function_version", "invoked_function_arn", "memory_limit_in_mb", "log_group_name",
-                     "log_stream_name", "aws_request_id", "client_context", "tenant_id"]
+            names = ["function_name", "function_version", "invoked_function_arn", "memory_limit_in_mb",
+                     "log_group_name", "log_stream_name", "aws_request_id", "client_context", "tenant_id"]
             identity = [context.identity.cognito_identity_id, context.identity.cognito_identity_pool_id]
             return [{name: getattr(context, name) for name in names}, identity, context.get_remaining_time_in_millis()]
     """)

@@ -1,6 +1,7 @@
 """A whole location on loopback, for stories told through its front door."""
 
 import asyncio
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,8 @@ class Edge:
         self.reports: list[str] = []
 
     def settings(self) -> Settings:
-        common = f"location: fra1\nlisten: 127.0.0.1:0\nadmin: off\ndata_dir: {self._tmp_path}/var\naccess_log: {self._access}\n"
+        common = f"location: fra1\nlisten: 127.0.0.1:0\nadmin: off\ndata_dir: {self._tmp_path}/var\n"
+        common += f"access_log: {self._access}\n"
         filled = self.text.replace("{hooks}", str(HOOKS))
         for name, value in self._names.items():
             filled = filled.replace("{" + name + "}", str(value))
@@ -89,8 +91,9 @@ class Edge:
     async def ask(
         self, method: str, path: str, *, headers: dict[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
+        data = None if body is None else io.BytesIO(body)
         async with self.session.request(
-            method, f"{self.base}{path}", headers=headers, data=body, allow_redirects=False
+            method, f"{self.base}{path}", headers=headers, data=data, allow_redirects=False
         ) as got:
             content = await got.read()
             lines = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in got.raw_headers)

@@ -11,7 +11,9 @@ from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
 from edgefn.model.headers import NO_HEADERS
 from edgefn.model.message import BytesBody, Request, Response
 from edgefn.model.settings import ViewerLimits
-from tests.fakes.front import FakeApplication, FakeViewer, echo, said, serving
+from edgefn.wire.connections import Connections
+from edgefn.wire.inbound import Inbound
+from tests.fakes.front import FakeApplication, FakeTransport, FakeViewer, echo, said, serving
 
 
 def get(target: str) -> str:
@@ -160,12 +162,12 @@ async def test_a_viewer_that_leaves_in_the_middle_of_its_answer_is_noticed() -> 
 
 async def test_a_task_that_was_cancelled_before_it_began_is_told_of_too() -> None:
     application = FakeApplication()
-    async with serving(application) as front, front.viewer() as viewer:
-        await viewer.send(get("/"))
-        await application.until_asked()
-        for connection in tuple(front.listening._connections._open):
-            connection.connection_lost(None)  # type: ignore[attr-defined]
-        assert len(await application.until_told()) == 1
+    inbound = Inbound(application, ViewerLimits(), Connections())
+    inbound.connection_made(FakeTransport())
+    inbound.data_received(get("/").encode())
+    inbound.connection_lost(None)
+    await asyncio.sleep(0)
+    assert [(told.status, told.complete) for told in application.told] == [(0, False)]
 
 
 FAST = ViewerLimits(headers_timeout=0.05, keepalive_timeout=0.1, stall_timeout=0.05)

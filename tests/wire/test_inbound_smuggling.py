@@ -7,7 +7,7 @@ import pytest
 from edgefn.model.settings import ViewerLimits
 from edgefn.wire.connections import Connections
 from edgefn.wire.inbound import Inbound
-from tests.fakes.front import FakeApplication, echo, said, serving
+from tests.fakes.front import FakeApplication, FakeTransport, echo, said, serving
 
 HIDDEN = "GET /hidden HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -165,40 +165,6 @@ async def test_a_doubtful_chunked_body_fails_and_nothing_behind_it_is_served(sen
         assert reply.status == 400, reply
         await viewer.rest()
         assert len(application.asked) == 1
-
-
-class FakeTransport(asyncio.Transport):
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += data
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.closed = True
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def pause_reading(self) -> None: ...
-
-    def resume_reading(self) -> None: ...
 
 
 def feed(pieces: list[bytes], application: FakeApplication | None = None) -> tuple[FakeApplication, bytes]:

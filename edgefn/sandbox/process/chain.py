@@ -96,16 +96,21 @@ def spawn_chain(chain: Chain) -> Spawned:
 
 def _make_expendable(pid: int) -> None:
     """Let the kernel prefer anybody else, when memory or processors are short. Not all systems let us."""
-    with suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file:
-        file.write(_FIRST_TO_DIE)
     with suppress(OSError):
+        with open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as file:
+            file.write(_FIRST_TO_DIE)
         os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+        # What it starts from now on inherits both; what it started before is listed here.
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            children = file.read().split()
+        for child in children:
+            _make_expendable(int(child))
 
 
 async def find_reaper(spawned: Spawned, patience: float) -> Reaper:
     """Wait until bubblewrap tells the number of the sandbox's pid 1. Closes the info pipe.
 
-    Raises LaunchError, with what the chain said, when it came to nothing.
+    Raises LaunchError when it came to nothing.
     """
     try:
         async with asyncio.timeout(patience):
@@ -122,7 +127,7 @@ async def find_reaper(spawned: Spawned, patience: float) -> Reaper:
         case {"child-pid": int(pid)}:
             return _verified(pid, spawned.child)
         case _:
-            raise LaunchError(f"The sandbox could not be made: {complaint(spawned.output)}")
+            raise LaunchError("The sandbox could not be made.")
 
 
 def _verified(pid: int, child: Child) -> Reaper:
@@ -139,6 +144,7 @@ def _verified(pid: int, child: Child) -> Reaper:
     if parent != child.pid:
         os.close(handle)
         raise LaunchError("The sandbox died while it was made.")
+    _make_expendable(pid)
     return Reaper(pid, handle)
 
 
@@ -166,5 +172,5 @@ async def _read_to_end(descriptor: int) -> bytes:
 def complaint(output: int) -> str:
     """Return what a failed chain said last."""
     with suppress(BlockingIOError):
-        return os.read(output, _LONGEST_COMPLAINT).decode("utf-8", "replace").strip() or "it said nothing."
-    return "it said nothing."
+        return os.read(output, _LONGEST_COMPLAINT).decode("utf-8", "replace").strip() or "nothing."
+    return "nothing."

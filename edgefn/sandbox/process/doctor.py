@@ -103,10 +103,10 @@ def _namespaces(facts: Facts) -> Check:
 
 def as_text(report: Report) -> str:
     """Return the report for a terminal."""
-    lacking = "weak" if report.ok else "NO"
     lines = []
     for each in report.checks:
-        lines.append(f"{'ok' if each.ok else lacking:<6}{each.name:<12}{each.found}")
+        needed = not report.ok or each.name in list(Language)
+        lines.append(f"{'ok' if each.ok else 'NO' if needed else 'weak':<6}{each.name:<12}{each.found}")
         if each.cure:
             lines.append(f"{'':18}-> {each.cure}")
     lines.append("")

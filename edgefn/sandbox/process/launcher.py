@@ -10,7 +10,7 @@ from contextlib import suppress
 from edgefn.sandbox.process.allowance import Allowance, allowances, hosts_file
 from edgefn.sandbox.process.bwrap import RUNTIME, Room
 from edgefn.sandbox.process.cgroup import Group
-from edgefn.sandbox.process.chain import CONTROL_FD, Chain, Spawned, find_reaper, spawn_chain
+from edgefn.sandbox.process.chain import CONTROL_FD, Chain, Spawned, complaint, find_reaper, spawn_chain
 from edgefn.sandbox.process.egress import Egress
 from edgefn.sandbox.process.ground import Ground, LauncherConfig, prepare_ground
 from edgefn.sandbox.process.launch import Language, LaunchError, Process, Start
@@ -88,17 +88,25 @@ class ProcessLauncher:
         spawned = self._spawn(self._chain(start, runtime, limits, duties, allowed))
         try:
             reaper = await find_reaper(spawned, self._config.start_timeout)
-        except BaseException:
-            spawned.child.kill()
-            await spawned.child.exited()
+        except LaunchError as error:
+            await self._abandon(spawned, duties)
+            said = complaint(spawned.output)
             spawned.close()
-            await duties.fulfil()
+            raise LaunchError(f"{error} The chain said: {said}") from error
+        except BaseException:
+            await self._abandon(spawned, duties)
+            spawned.close()
             raise
         process = SandboxProcess(spawned.control, spawned.output, spawned.child, reaper, duties)
         self._keep(process, duties)
         if allowed:
             await self._let_out(process, duties, allowed)
         return process
+
+    async def _abandon(self, spawned: Spawned, duties: Duties) -> None:
+        spawned.child.kill()
+        await spawned.child.exited()
+        await duties.fulfil()
 
     async def _let_out(self, process: SandboxProcess, duties: Duties, allowed: tuple[Allowance, ...]) -> None:
         egress = Egress(allowed)

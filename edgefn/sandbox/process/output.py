@@ -17,10 +17,13 @@ BUDGET = 256 * 1024
 LINE_LIMIT = 16 * 1024
 """Bytes of a line; a longer one is handed on in pieces."""
 
+LINE_COST = 64
+"""Bytes that a line counts beyond its own: handling a line costs the proxy time, however short it is."""
+
 CUT = "... output cut at 256 KB"
 
-_READ = 64 * 1024
-_DRAIN_READS = 16
+_READ = 16 * 1024
+_DRAIN_READS = 64
 _DANGEROUS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -95,22 +98,19 @@ class Output:
     def begin(self, request_id: str) -> None:
         """Give what comes from now on to `request_id`, with a fresh budget."""
         self._id = request_id
-        self._renew()
+        if self._left == 0:
+            self._drain()
+            self._read_on()
+        self._left = BUDGET
 
     def note(self, text: str) -> None:
         """Put a line of our own among the function's."""
         self._log(self._id, text)
 
     def finish(self) -> None:
-        """Take what is in the pipe without waiting for more, end the last line, and renew a spent budget."""
-        if self._fd < 0:
-            return
-        for _ in range(_DRAIN_READS):
-            if not self._step():
-                break
+        """Take what is in the pipe without waiting for more, and end the last line."""
+        self._drain()
         self._emit(self._lines.flush())
-        if self._left == 0:
-            self._renew()
 
     def close(self) -> None:
         """Take what is left and close the pipe. Harmless when repeated."""
@@ -121,8 +121,14 @@ class Output:
         os.close(self._fd)
         self._fd = -1
 
+    def _drain(self) -> None:
+        """Empty the pipe; what is beyond the budget is thrown away."""
+        for _ in range(_DRAIN_READS):
+            if self._fd < 0 or not self._step():
+                break
+
     def _step(self) -> bool:
-        """Read once; return whether there may be more. What is beyond the budget is thrown away."""
+        """Read once; return whether there may be more."""
         try:
             data = os.read(self._fd, _READ)
         except BlockingIOError:
@@ -138,8 +144,9 @@ class Output:
     def _take(self, data: bytes) -> None:
         if self._left == 0:
             return
-        self._emit(self._lines.feed(data[: self._left]))
-        self._left = max(self._left - len(data), 0)
+        lines = self._lines.feed(data[: self._left])
+        self._emit(lines[: self._left // LINE_COST + 1])
+        self._left = max(self._left - len(data) - LINE_COST * len(lines), 0)
         if self._left == 0:
             self._pause()
             self._emit([*self._lines.flush(), CUT])
@@ -147,11 +154,6 @@ class Output:
     def _emit(self, lines: list[str]) -> None:
         for line in lines:
             self._log(self._id, line)
-
-    def _renew(self) -> None:
-        spent, self._left = self._left == 0, BUDGET
-        if spent:
-            self._read_on()
 
     def _read_on(self) -> None:
         if not self._reading and self._fd >= 0:

@@ -17,6 +17,9 @@ from edgefn.sandbox.process.output import Output
 _START_PATIENCE = 10.0
 _DEATH_PATIENCE = 5.0
 
+_OWN_END = 0.05
+"""Seconds that a worker which closed its socket has to end by itself: only that tells its true exit status."""
+
 
 @dataclass(frozen=True, slots=True)
 class Birth:
@@ -97,7 +100,10 @@ class Worker:
                 return endings.exited("", await self._exit_status(), usage)
 
     async def invoke(self, invocation: Invocation, limit: float, init: float | None) -> Outcome:
-        """Run one event for up to `limit` seconds; afterwards `is_alive` says whether it can run another. Cancelling kills it."""
+        """Run one event for up to `limit` seconds; cancelling kills the worker.
+
+        Afterwards `is_alive` says whether it can run another one. `init` is what its start took, for the usage.
+        """
         self._output.begin(invocation.id)
         started = self._monotonic()
         header = invoke_header(invocation.id, limit, invocation.event)
@@ -183,7 +189,7 @@ class Worker:
             self.kill()
         elif not self._dead:
             self._dead = True
-            self._loop.call_later(0.05, self.kill)  # its own end comes first: only that has the true exit status
+            self._loop.call_later(_OWN_END, self.kill)
 
     async def _exit_status(self) -> int:
         """Return how the process ended, which it has to: what it printed last is in the log then."""

@@ -76,9 +76,6 @@ def leave(status: int) -> None:
     os._exit(status)
 
 
-# ---------------------------------------------------------------------------------------------------------- replies
-
-
 def clean(text: str, limit: int) -> str:
     """Return text of a bounded length that survives UTF-8."""
     return text[:limit].encode("utf-8", "replace").decode()
@@ -132,9 +129,6 @@ def print_error(error: Document) -> None:
         return
 
 
-# ------------------------------------------------------------------------------------------------------- serialising
-
-
 def unserialisable(value: object) -> object:
     """Return a Decimal as the number that it is, and refuse all else that JSON does not know."""
     decimal = sys.modules.get("decimal")
@@ -178,9 +172,6 @@ def without_echo(result: object, data: str | None) -> object:
     if body.get("action") == "replace" or body.get("data") != data:
         return result
     return {**result, "body": {name: value for name, value in body.items() if name != "data"}}
-
-
-# ----------------------------------------------------------------------------------------------------------- context
 
 
 class CognitoIdentity:
@@ -228,9 +219,6 @@ class LambdaContext:
         return f"LambdaContext({', '.join(f'{k}={v!r}' for k, v in vars(self).items() if not k.startswith('_'))})"
 
 
-# ----------------------------------------------------------------------------------------------------------- logging
-
-
 class RequestFormatter(logging.Formatter):
     """AWS's line: level, time in UTC, request id, message. One record stays one event of the log."""
 
@@ -255,9 +243,6 @@ def set_up_logging() -> RequestFormatter:
     handler.setFormatter(formatter)
     logging.getLogger().addHandler(handler)
     return formatter
-
-
-# -------------------------------------------------------------------------------------------------------------- init
 
 
 def settle(environment: dict[str, str], task: str) -> None:
@@ -313,9 +298,6 @@ def described(error: BaseException) -> Document:
         cause = error.__cause__
         return {"type": error.kind, "message": str(error), "trace": trace_of(cause.__traceback__ if cause else None)}
     return {"type": type(error).__name__, "message": text_of(error), "trace": trace_of(error.__traceback__)}
-
-
-# ------------------------------------------------------------------------------------------------------------- calls
 
 
 class Home:

@@ -1,0 +1,141 @@
+"""What `edgefn invoke` is given: the function and its limits, and the events. All is judged before anything runs."""
+
+import argparse
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgefn.cli.samples import SAMPLES
+from edgefn.configuration.functions import (
+    MAX_ENVIRONMENT,
+    MAX_TIMEOUT,
+    RESERVED,
+    default_handler,
+    is_source_file,
+    runtime_flaw,
+)
+from edgefn.functions.archive import read_bundle
+from edgefn.functions.bundle import BundleError
+from edgefn.model.errors import SettingsError
+from edgefn.model.settings import FunctionSettings
+
+_LEAST_MEMORY, _MOST_MEMORY = 128, 10_240
+
+
+def seconds(text: str) -> float:
+    """Return a time limit. Raises `ArgumentTypeError`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.001 <= value <= MAX_TIMEOUT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time limit; write seconds, 0.001 to {MAX_TIMEOUT}")
+    return value
+
+
+def megabytes(text: str) -> int:
+    """Return a memory limit. Raises `ArgumentTypeError`."""
+    value = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+    if not _LEAST_MEMORY <= value <= _MOST_MEMORY:
+        raise argparse.ArgumentTypeError(f"{text!r} is no memory size; write MB, {_LEAST_MEMORY} to {_MOST_MEMORY}")
+    return value
+
+
+def read_function(given: argparse.Namespace) -> FunctionSettings:
+    """Return the function that the arguments describe. Raises `SettingsError` with all that is wrong with them."""
+    path = os.path.abspath(given.path)
+    problems = [*_path_problems(given.path), *_environment_problems(given.env)]
+    flaw = runtime_flaw(given.runtime)
+    if flaw is not None:
+        problems.append(f"--runtime: {flaw}")
+    if problems:
+        raise SettingsError(tuple(problems))
+    return FunctionSettings(
+        name=re.sub(r"[^A-Za-z0-9_-]+", "-", Path(path).stem)[:64] or "function",
+        path=path,
+        runtime=given.runtime,
+        handler=given.handler or default_handler(given.runtime, path),
+        timeout=given.timeout,
+        memory=given.memory,
+        environment=dict(pair.split("=", 1) for pair in given.env),
+    )
+
+
+def _path_problems(path: str) -> Iterator[str]:
+    if Path(path).is_file() and not is_source_file(path):
+        yield f"{path}: is no function; write a directory, a .zip, or a .js, .mjs, .cjs or .py file"
+        return
+    try:
+        read_bundle(Path(path))
+    except BundleError as error:
+        told = str(error)
+        yield told if told.startswith(path) else f"{path}: {told}"
+
+
+def _environment_problems(pairs: list[str]) -> Iterator[str]:
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            yield f"--env {pair}: has no =; write NAME=VALUE"
+        elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+            yield f"--env {pair}: {name!r} is no name; write a letter, then letters, digits and underscores"
+        elif name in RESERVED:
+            yield f"--env {pair}: {name} is set by the runtime; take another name"
+        elif not _is_text(value):
+            yield f"--env {name}: its value is not UTF-8 text"
+    size = sum(len(pair) - 1 for pair in pairs)
+    if size > MAX_ENVIRONMENT:
+        yield f"--env: {size} bytes of names and values in all; write at most {MAX_ENVIRONMENT}"
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return bool(value.encode("utf-8")) or not value
+    except UnicodeEncodeError:
+        return False
+
+
+def read_events(given: argparse.Namespace) -> list[bytes]:
+    """Return the events that the arguments name. Raises `SettingsError`, and then none is run."""
+    if given.sample:
+        return [SAMPLES[given.sample].event()]
+    if given.event:
+        return [_event(_text(given.event).strip(), _named(given.event))]
+    lines = _text(given.events).split("\n")
+    where = _named(given.events)
+    events = [_event(line.strip(), f"{where}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not events:
+        raise SettingsError((f"{where}: has no events; write one as JSON per line",))
+    return events
+
+
+def _named(file: str) -> str:
+    return "standard input" if file == "-" else file
+
+
+def _text(file: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise SettingsError((f"{file}: can't be read: {error.strerror}",)) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError((f"{_named(file)}: is not UTF-8 text: {error.reason} at byte {error.start}",)) from error
+
+
+def _event(text: str, where: str) -> bytes:
+    try:
+        json.loads(text, parse_constant=_no_json)
+    except RecursionError as error:
+        raise SettingsError((f"{where}: is nested too deeply",)) from error
+    except ValueError as error:
+        raise SettingsError((f"{where}: is not JSON: {error}",)) from error
+    return text.encode()
+
+
+def _no_json(word: str) -> object:
+    raise ValueError(f"{word} is no JSON value")
