@@ -71,20 +71,10 @@ async def _demo(port: int, data_dir: str) -> int:
     origin = DemoOrigin()
     origin_port = await origin.start("127.0.0.1", 0)
     try:
-        path = _demo_config()
-        settings = _adapted(read_settings(str(path)), port, origin_port, data_dir)
+        settings = _adapted(read_settings(str(_CONFIG)), port, origin_port, data_dir)
         return await run_location(settings, reread=lambda: settings, announce=_announce)
     finally:
         await origin.close()
-
-
-def _demo_config() -> Path:
-    """Return the demo's configuration: of the checkout, or of the installed package."""
-    package = Path(edgefn.__file__).parent
-    for base in (package.parent, package / "demo"):
-        if (base / "config" / "demo.yaml").exists():
-            return base / "config" / "demo.yaml"
-    raise SettingsError(("the demo's files are not installed: reinstall edgefn",))
 
 
 def _adapted(settings: Settings, port: int, origin_port: int, data_dir: str) -> Settings:

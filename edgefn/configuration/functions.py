@@ -84,7 +84,7 @@ class _Fields:
         MapOf(Text("the variable's value", r"[^\x00]*"), r"[A-Za-z][A-Za-z0-9_]+", "a variable's name"),
         "Environment variables, in all at most 4 KB.",
     )
-    concurrency = Field("concurrency", Whole(1, 1000), "Invocations at one time; more are refused with 503.", "8")
+    concurrency = Field("concurrency", Whole(1, 1000), "Invocations at one time; more are refused with 503.", "100")
     provisioned = Field("provisioned", Whole(0, 1000), "Sandboxes to start ahead.", "0")
     idle_timeout = Field("idle_timeout", Duration(1, 86_400), "After how long an idle sandbox ends.", "5m")
     network = Field(

@@ -131,7 +131,7 @@ class FunctionSettings:
     timeout: float = 5.0
     memory: int = 128
     environment: Mapping[str, str] = field(default_factory=dict)
-    concurrency: int = 8
+    concurrency: int = 100
     provisioned: int = 0
     idle_timeout: float = 300.0
     network: tuple[str, ...] = ()

@@ -171,7 +171,7 @@ class Location:
             self._listening.swap(site, settings.viewer)
             self._running = Running(settings, site, before.registry)
             self._retire(before.site, retired, settings.drain_timeout)
-            return f"reloaded: {len(settings.routes)} routes, {len(settings.functions)} functions"
+            return f"reloaded (routes: {len(settings.routes)}, functions: {len(settings.functions)})"
 
     def _retire(self, site: Site, runners: list[Runner], patience: float) -> None:
         task = asyncio.get_running_loop().create_task(_close_when_idle(site, runners, patience))

@@ -151,7 +151,7 @@ class Site:
             request, method="GET", path=page.path, query=None, headers=_for_page(request.headers), body=no_body()
         )
         try:
-            shown = await self._lane(asked).walk.without_viewer_hooks(asked)
+            shown = await self._lane(asked).walk.without_viewer_hooks(asked, request)
         except EdgeError:
             return response
         finally:
@@ -160,7 +160,8 @@ class Site:
             shown.body.close()
             return response
         response.body.close()
-        return replace(shown, status=page.response_status or response.status, reason="")
+        status = page.response_status or response.status
+        return replace(shown, status=status, reason=HTTPStatus(status).phrase)
 
     def refuse(self, error: BadRequestError, request_id: str, trail: Trail) -> Response:
         """Return the page for what was no request."""

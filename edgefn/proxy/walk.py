@@ -70,14 +70,17 @@ class Walk:
         asked = await self._hooks.viewer_request(request)
         if isinstance(asked, Response):
             return asked  # answered at the door: not cached, no viewer-response
-        response = await self.without_viewer_hooks(self._facts.told(asked, request))
+        response = await self.without_viewer_hooks(asked, request)
         if response.from_origin_error:
             return response  # the origin said >= 400: no viewer-response
         return await self._hooks.viewer_response(asked, response)
 
-    async def without_viewer_hooks(self, asked: Request) -> Response:
-        """Return the response from the cache or the origin side alone: what a custom error page needs."""
-        return await self._cache.serve(asked, self._from_origin)
+    async def without_viewer_hooks(self, asked: Request, request: Request) -> Response:
+        """Return the response from the cache or the origin side alone: what a custom error page needs.
+
+        `request` is what came in.
+        """
+        return await self._cache.serve(self._facts.told(asked, request), self._from_origin)
 
     async def _from_origin(self, asked: Request) -> Response:
         return await self._origins.serve(asked, self._ask)

@@ -1,23 +1,27 @@
-"""A geographic database in MaxMind's format (version 2.0) that knows the countries of a few IPv4 addresses."""
+"""A geographic database in MaxMind's format (version 2.0) that knows a few IPv4 addresses."""
 
 import ipaddress
+import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 _MARKER = b"\xab\xcd\xefMaxMind.com"
 _BITS = 32
-_EMPTY_LIST = b"\x00\x04"
+_DOUBLE, _SHORT, _LONG = 3, 5, 6
 
 
-def write_geo_database(path: Path, countries: dict[str, str]) -> Path:
+def write_geo_database(path: Path, countries: Mapping[str, str]) -> Path:
     """Write a database in which each address has the given ISO code, and no other address is known."""
+    return write_geo_records(path, {address: {"country": {"iso_code": code}} for address, code in countries.items()})
+
+
+def write_geo_records(path: Path, records: Mapping[str, object]) -> Path:
+    """Write a database with a record of texts, numbers, lists and tables for each address."""
     data = b""
-    offsets: dict[str, int] = {}
-    for code in sorted(set(countries.values())):
-        offsets[code] = len(data)
-        data += _table({"country": _table({"iso_code": _text(code)})})
     nodes: list[list[int | None]] = [[None, None]]
-    for address, code in countries.items():
-        _insert(nodes, int(ipaddress.IPv4Address(address)), -1 - offsets[code])
+    for address, record in records.items():
+        _insert(nodes, int(ipaddress.IPv4Address(address)), -1 - len(data))
+        data += _encoded(record)
     tree = b"".join(_record(side, len(nodes)) for node in nodes for side in node)
     path.write_bytes(tree + bytes(16) + data + _MARKER + _metadata(len(nodes)))
     return path
@@ -45,28 +49,41 @@ def _record(side: int | None, count: int) -> bytes:
 def _metadata(count: int) -> bytes:
     return _table(
         {
-            "node_count": _number(6, count),
-            "record_size": _number(5, _BITS),
-            "ip_version": _number(5, 4),
-            "database_type": _text("Test-Country"),
-            "languages": _EMPTY_LIST,
-            "binary_format_major_version": _number(5, 2),
-            "binary_format_minor_version": _number(5, 0),
-            "build_epoch": _number(6, 1_700_000_000),
-            "description": _table({}),
+            "node_count": _number(_LONG, count),
+            "record_size": _number(_SHORT, _BITS),
+            "ip_version": _number(_SHORT, 4),
+            "database_type": _encoded("Test-City"),
+            "languages": _encoded([]),
+            "binary_format_major_version": _number(_SHORT, 2),
+            "binary_format_minor_version": _number(_SHORT, 0),
+            "build_epoch": _number(_LONG, 1_700_000_000),
+            "description": _encoded({}),
         }
     )
 
 
-def _text(text: str) -> bytes:
-    return bytes([2 << 5 | len(text)]) + text.encode()
+def _encoded(value: object) -> bytes:
+    """Return a value of fewer than 29 bytes or entries."""
+    match value:
+        case str():
+            content = value.encode()
+            return bytes([2 << 5 | len(content)]) + content
+        case float():
+            return bytes([_DOUBLE << 5 | 8]) + struct.pack(">d", value)
+        case int():
+            return _number(_LONG, value)
+        case list():
+            return bytes([len(value), 4]) + b"".join(map(_encoded, value))
+        case dict():
+            return _table({name: _encoded(entry) for name, entry in value.items()})
+        case _:
+            raise TypeError(value)
 
 
 def _number(kind: int, value: int) -> bytes:
-    """Return a number of kind 5 (16 bits) or 6 (32 bits)."""
-    size = 2 if kind == 5 else 4
+    size = 2 if kind == _SHORT else 4
     return bytes([kind << 5 | size]) + value.to_bytes(size, "big")
 
 
-def _table(entries: dict[str, bytes]) -> bytes:
-    return bytes([7 << 5 | len(entries)]) + b"".join(_text(name) + value for name, value in entries.items())
+def _table(entries: Mapping[str, bytes]) -> bytes:
+    return bytes([7 << 5 | len(entries)]) + b"".join(_encoded(name) + value for name, value in entries.items())

@@ -212,15 +212,31 @@ async def test_a_slot_that_is_not_there_is_complained_of(lab: Laboratory) -> Non
     assert len(os.listdir("/proc/self/fd")) == open_before
 
 
-async def test_cancelling_a_start_leaves_nothing(lab: Laboratory) -> None:
-    open_before = len(os.listdir("/proc/self/fd"))
+def our_children() -> list[str]:
+    """Return the children of this process, zombies too; orphans of what it started come to it."""
+    tasks = os.listdir("/proc/self/task")
+    return [pid for task in tasks for pid in Path(f"/proc/self/task/{task}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("delay", [0, 0.0005, 0.001, 0.0015, 0.002, 0.003])
+async def test_cancelling_a_start_leaves_nothing(lab: Laboratory, delay: float) -> None:
+    """At whatever moment it comes: also between the making of pid 1 and the word of it."""
+    open_before, children_before = len(os.listdir("/proc/self/fd")), our_children()
     slot = os.path.join(lab.launcher.slots, "cancelled")
     os.mkdir(slot)
-    starting = asyncio.create_task(lab.launcher.start(Start(Language.PYTHON, slot, 128, {})))
-    await asyncio.sleep(0)
-    starting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await starting
+    for _ in range(5):
+        starting = asyncio.create_task(lab.launcher.start(Start(Language.PYTHON, slot, 128, {})))
+        await asyncio.sleep(delay)
+        starting.cancel()
+        try:
+            process = await starting
+        except asyncio.CancelledError:
+            continue
+        process.kill()
+        await process.gone()
+        process.control.close()
+        os.close(process.output)
+    assert our_children() == children_before
     assert len(os.listdir("/proc/self/fd")) == open_before
 
 

@@ -62,8 +62,9 @@ class Edge:
         self.reports: list[str] = []
 
     def settings(self) -> Settings:
-        common = f"location: fra1\nlisten: 127.0.0.1:0\nadmin: off\ndata_dir: {self._tmp_path}/var\n"
-        common += f"access_log: {self._access}\n"
+        common = f"location: fra1\nadmin: off\ndata_dir: {self._tmp_path}/var\naccess_log: {self._access}\n"
+        if "\nlisten:" not in self.text:
+            common += "listen: 127.0.0.1:0\n"
         filled = self.text.replace("{hooks}", str(HOOKS))
         for name, value in self._names.items():
             filled = filled.replace("{" + name + "}", str(value))

@@ -101,10 +101,8 @@ def _make_expendable(pid: int) -> None:
             file.write(_FIRST_TO_DIE)
         os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
         # What it starts from now on inherits both; what it started before is listed here.
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            children = file.read().split()
-        for child in children:
-            _make_expendable(int(child))
+        for child in _children(pid):
+            _make_expendable(child)
 
 
 async def find_reaper(spawned: Spawned, patience: float) -> Reaper:
@@ -128,6 +126,32 @@ async def find_reaper(spawned: Spawned, patience: float) -> Reaper:
             return _verified(pid, spawned.child)
         case _:
             raise LaunchError("The sandbox could not be made.")
+
+
+async def abandon(child: Child) -> None:
+    """Leave nothing of a chain whose sandbox was not made, or is not wanted any more.
+
+    A pid 1 that was made is killed by itself: it may have left the group, and waits for ever for a bubblewrap that
+    is gone.
+    """
+    reapers: list[Reaper] = []
+    for pid in _children(child.pid):
+        with suppress(LaunchError):
+            reapers.append(_verified(pid, child))
+    child.kill()
+    for reaper in reapers:
+        reaper.kill()
+    await child.group_exited()
+    for reaper in reapers:
+        await reaper.gone()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
 
 
 def _verified(pid: int, child: Child) -> Reaper:

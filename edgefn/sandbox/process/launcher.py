@@ -10,7 +10,7 @@ from contextlib import suppress
 from edgefn.sandbox.process.allowance import Allowance, allowances, hosts_file
 from edgefn.sandbox.process.bwrap import RUNTIME, Room
 from edgefn.sandbox.process.cgroup import Group
-from edgefn.sandbox.process.chain import CONTROL_FD, Chain, Spawned, complaint, find_reaper, spawn_chain
+from edgefn.sandbox.process.chain import CONTROL_FD, Chain, Spawned, abandon, complaint, find_reaper, spawn_chain
 from edgefn.sandbox.process.egress import Egress
 from edgefn.sandbox.process.ground import Ground, LauncherConfig, prepare_ground
 from edgefn.sandbox.process.launch import Language, LaunchError, Process, Start
@@ -104,8 +104,7 @@ class ProcessLauncher:
         return process
 
     async def _abandon(self, spawned: Spawned, duties: Duties) -> None:
-        spawned.child.kill()
-        await spawned.child.exited()
+        await abandon(spawned.child)
         await duties.fulfil()
 
     async def _let_out(self, process: SandboxProcess, duties: Duties, allowed: tuple[Allowance, ...]) -> None:

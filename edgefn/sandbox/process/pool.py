@@ -15,11 +15,13 @@ from edgefn.sandbox.process.tasks import Tasks
 from edgefn.sandbox.process.worker import Worker
 
 _CLOSE_PATIENCE = 10.0
+_PATIENCE = 0.005
+_STARTS = 4  # at one time, lest they starve those that run
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many workers a version may have, how many are kept started, and when the others retire (seconds)."""
+    """How many events a version may run at one time, how many workers are kept started, and when others retire (s)."""
 
     concurrency: int
     provisioned: int
@@ -53,7 +55,11 @@ class PoolStatistics:
 
 
 class Pool:
-    """A `Sandbox`: at most `concurrency` workers, each with one event at a time; beyond that, `OverLimit`."""
+    """A `Sandbox`: at most `concurrency` events at one time, waiting ones included; beyond that, `OverLimit`.
+
+    An event that finds no idle worker waits in line; one more is started when the first in line has waited 5 ms, or
+    when there is none that could become idle. So short events share few workers, and slow ones get one each.
+    """
 
     def __init__(self, hiring: Hiring, sizes: Sizes, tasks: Tasks) -> None:
         loop = asyncio.get_running_loop()
@@ -63,10 +69,11 @@ class Pool:
         self._tasks = tasks
         self._idle = IdleWorkers(loop, sizes.idle_timeout, kept=sizes.provisioned)
         self._living: set[Worker] = set()
+        self._admitted = 0
         self._busy = 0
         self._starting = 0
-        self._reserves = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[Worker | None]] = deque()
+        self._growing: asyncio.TimerHandle | None = None
         self._backoff = CALM
         self._counts = Counts()
         self._retry: asyncio.TimerHandle | None = None
@@ -95,9 +102,19 @@ class Pool:
 
     async def run(self, invocation: Invocation) -> Outcome:
         """Run one event on a warm worker, else on a new one."""
+        if self._admitted >= self._sizes.concurrency:
+            self._counts.refused += 1
+            return OverLimit(f"{self._admitted} events of the version are under way, which is its concurrency")
+        self._admitted += 1
+        try:
+            return await self._run(invocation)
+        finally:
+            self._admitted -= 1
+
+    async def _run(self, invocation: Invocation) -> Outcome:
         worker, init = self._idle.take(), None
         if worker is None:
-            found = await self._new_worker()
+            found = await self._worker()
             if not isinstance(found, Hired):
                 self._count(found)
                 return found
@@ -117,24 +134,24 @@ class Pool:
         self._idle.close()
         if self._retry is not None:
             self._retry.cancel()
+        if self._growing is not None:
+            self._growing.cancel()
         for worker in tuple(self._living):
             worker.kill()
-        self._wake()
+        self._call_all()
         self._check_vacancy()
         with contextlib.suppress(TimeoutError):  # a process that outlives SIGKILL is the kernel's; nobody waits for it
             await asyncio.wait_for(self._vacant.wait(), _CLOSE_PATIENCE)
 
-    async def _new_worker(self) -> Hired | Failed | OverLimit:
+    async def _worker(self) -> Hired | Failed | OverLimit:
         """Return a worker for an event that found none idle."""
-        while not self._closed:
-            if (worker := self._idle.take()) is not None:
+        if self._busy + self._starting:
+            worker = await self._turn()
+            if worker is not None:
                 return Hired(worker, None)
-            if self._busy + self._starting < self._sizes.concurrency:
-                return self._held_back() or await self._hire(provisioned=False)
-            if len(self._waiting) >= self._reserves:
-                return OverLimit(f"all {self._sizes.concurrency} sandboxes of the version are busy")
-            await self._turn()
-        return OverLimit("the version is being closed")
+        if self._closed:
+            return OverLimit("the version is being closed")
+        return self._held_back() or await self._hire(provisioned=False)
 
     def _held_back(self) -> Failed | OverLimit | None:
         """Return why nothing may be started now, if so."""
@@ -153,6 +170,7 @@ class Pool:
         finally:
             self._starting -= 1
             self._check_vacancy()
+            self._promote()
         now = self._loop.time()
         if isinstance(hired, Failed):
             self._counts.failed_starts += 1
@@ -175,12 +193,18 @@ class Pool:
         self._keep_provisioned()
 
     def _release(self, worker: Worker) -> None:
-        if worker.is_alive and not self._closed:
-            self._idle.put(worker)
-        else:
+        """Give a worker to the first in line, else let it idle."""
+        if not worker.is_alive or self._closed:
             worker.kill()
             self._keep_provisioned()
-        self._wake()
+            self._promote()
+            return
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(worker)
+                return
+        self._idle.put(worker)
 
     def _learn(self, outcome: Outcome) -> None:
         """Let crashes in a row hold back new workers, and a success end that."""
@@ -223,7 +247,6 @@ class Pool:
             self._retry = self._loop.call_later(delay, self._try_again)
             return
         for _ in range(missing):
-            self._reserves += 1
             self._tasks.start(self._add_reserve(self._hire(provisioned=True)))
 
     def _try_again(self) -> None:
@@ -231,32 +254,55 @@ class Pool:
         self._keep_provisioned()
 
     async def _add_reserve(self, start: Coroutine[object, object, Hired | Failed]) -> None:
-        try:
-            hired = await start
-        finally:
-            self._reserves -= 1
+        hired = await start
         if isinstance(hired, Hired):
-            self._idle.put(hired.worker)
+            self._release(hired.worker)
         else:
             self._keep_provisioned()
-        self._wake()
+            self._promote()
 
-    async def _turn(self) -> None:
-        """Wait until a worker becomes idle, or a start in the background has failed."""
-        turn: asyncio.Future[None] = self._loop.create_future()
+    async def _turn(self) -> Worker | None:
+        """Wait in line; return a worker that became free, or None: the right to start one."""
+        turn: asyncio.Future[Worker | None] = self._loop.create_future()
         self._waiting.append(turn)
+        self._grow_soon()
         try:
-            await turn
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and (worker := turn.result()) is not None:
+                self._release(worker)
+            raise
         finally:
             if turn in self._waiting:
                 self._waiting.remove(turn)
 
-    def _wake(self) -> None:
-        """Let those who wait look again."""
-        for turn in self._waiting:
+    def _grow_soon(self) -> None:
+        if self._growing is None and self._waiting and not self._closed:
+            self._growing = self._loop.call_later(_PATIENCE, self._grow)
+
+    def _grow(self) -> None:
+        """Let the first in line start a worker, if there is room and nothing holds it back."""
+        self._growing = None
+        room = len(self._living) + self._starting < self._sizes.concurrency
+        if room and self._starting < _STARTS and not self._backoff.is_holding(self._loop.time()):
+            self._call_first()
+        self._grow_soon()
+
+    def _promote(self) -> None:
+        """Let the first in line start a worker when none is left that could become free."""
+        if not self._busy + self._starting:
+            self._call_first()
+
+    def _call_first(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)
-        self._waiting.clear()
+                return
+
+    def _call_all(self) -> None:
+        while self._waiting:
+            self._call_first()
 
     def _check_vacancy(self) -> None:
         if self._closed and not self._living and not self._starting:

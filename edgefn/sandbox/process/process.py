@@ -39,14 +39,24 @@ class Child:
         return self._code.done()
 
     def kill(self) -> None:
-        """Kill it, if it lives. Until it is reaped its pid is not given to another."""
+        """Kill it and what is in its process group. Until it is reaped its number is not given to another."""
         if not self.ended:
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                os.killpg(self.pid, signal.SIGKILL)
 
     async def exited(self) -> int:
         """Wait for its end; return its exit code, negative for a signal."""
         return await asyncio.shield(self._code)
+
+    async def group_exited(self) -> None:
+        """Wait for its end and, after a kill, for what was in its process group and fell to us as the subreaper.
+
+        A bubblewrap that dies while it makes a sandbox leaves a pid 1 behind that waits for it for ever.
+        """
+        await self.exited()
+        with suppress(ChildProcessError):
+            while True:
+                await asyncio.to_thread(os.waitid, os.P_PGID, self.pid, os.WEXITED)
 
 
 class Reaper:

@@ -1,0 +1,202 @@
+"""Everything that runs guests for one process of the proxy: opens versions as sandboxes, and runs their events."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from edgefn.sandbox.base import Code, Failed, Invocation, Log, Outcome, OverLimit, Returned, TimedOut, Usage
+from edgefn.sandbox.wasm.cell import Cells
+from edgefn.sandbox.wasm.engine import MB
+from edgefn.sandbox.wasm.fibers import CrowdedError, ExpiredError, Fiber, Lane, Scheduler, StoppedError
+from edgefn.sandbox.wasm.guest import Grants, Guest, GuestError, GuestLog, LogLimits, Values
+from edgefn.sandbox.wasm.program import Loader, LoadError, Program
+
+RESULT_LIMIT = 6_291_556
+"""Bytes of a result, as AWS Lambda has it."""
+
+_CLOSED = "Sandbox.Closed"
+_TIMED_OUT = "Sandbox.Timedout"
+
+
+class OpenError(Exception):
+    """A version can't be opened. `failure` is what its start came to, where it came so far."""
+
+    def __init__(self, why: str, failure: Failed | None = None) -> None:
+        super().__init__(why)
+        self.failure = failure
+
+
+@dataclass(frozen=True, slots=True)
+class Senses:
+    """What only the top of the program knows.
+
+    `monotonic` seconds, `cpu` seconds that this thread has used, `time` Unix seconds, `random` that many bytes.
+    """
+
+    monotonic: Callable[[], float]
+    cpu: Callable[[], float]
+    time: Callable[[], float]
+    random: Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestLimits:
+    """What one invocation may take, besides its wall time and memory, which the code says. `cpu` in seconds."""
+
+    cpu: float = float("inf")
+    result: int = RESULT_LIMIT
+    log: LogLimits = LogLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatistics:
+    """A snapshot. `alive` guests have an instance; the others count since the start."""
+
+    open: int
+    alive: int
+    spinning: int
+    waiting: int
+    started: int
+    preempted: int
+    expired: int
+    refused: int
+
+
+@dataclass(slots=True)
+class WasmHost:
+    """Opens versions. `loaders` has one for each runtime; `values_of` gives a function's key-value store, if any."""
+
+    cells: Cells
+    scheduler: Scheduler
+    loaders: Mapping[str, Loader]
+    senses: Senses
+    limits: Mapping[str, GuestLimits] = field(default_factory=dict)
+    values_of: Callable[[Code], Values | None] = lambda _code: None
+    _open: "list[WasmSandbox]" = field(default_factory=list)
+
+    def statistics(self) -> HostStatistics:
+        """Return a snapshot."""
+        scheduler, counts = self.scheduler, self.scheduler.counts
+        return HostStatistics(
+            open=len(self._open),
+            alive=self.cells.in_use,
+            spinning=scheduler.spinning,
+            waiting=scheduler.waiting,
+            started=counts.started,
+            preempted=counts.preempted,
+            expired=counts.expired,
+            refused=counts.refused,
+        )
+
+    async def open(
+        self, code: Code, *, concurrency: int, provisioned: int = 0, idle_timeout: float = 0.0, log: Log
+    ) -> "WasmSandbox":
+        """Return the sandbox of a version, which has been started once. Raises `OpenError`; nothing is left then.
+
+        `concurrency` bounds the guests that run on beyond their first slice. A guest needs no worker that could be
+        `provisioned` or stay idle: both are there for the sake of the seam.
+        """
+        loader = self.loaders.get(code.runtime)
+        if loader is None:
+            raise OpenError(f"no Wasm engine runs {code.runtime!r}")
+        began = self.senses.monotonic()
+        memory = min(code.memory * MB, self.cells.engine.sizes.memory)
+        try:
+            program = await loader.load(code, memory)
+        except LoadError as error:
+            raise OpenError(str(error)) from error
+        grants = Grants(
+            self.senses.random, self.senses.monotonic, code.function, code.environment, self.values_of(code)
+        )
+        limits = self.limits.get(code.runtime, GuestLimits())
+        sandbox = WasmSandbox(self, code, program, grants, limits, Lane(concurrency), log)
+        await sandbox.prepare(began)
+        self._open.append(sandbox)
+        return sandbox
+
+    async def close(self) -> None:
+        """Stop all guests."""
+        for sandbox in tuple(self._open):
+            await sandbox.close()
+
+    def forget(self, sandbox: "WasmSandbox") -> None:
+        """Let go of a sandbox that closes. Harmless when repeated."""
+        if sandbox in self._open:
+            self._open.remove(sandbox)
+
+
+@dataclass(slots=True, eq=False)
+class WasmSandbox:
+    """A `Sandbox`: one open version. Each event gets a fresh instance."""
+
+    host: WasmHost
+    code: Code
+    program: Program
+    grants: Grants
+    limits: GuestLimits
+    lane: Lane
+    log: Log
+    closed: bool = False
+    _init: float | None = None
+
+    async def prepare(self, began: float) -> None:
+        """Start a guest once, without an event. `began` is when the opening began. Raises `OpenError`."""
+        guest = self._guest(Invocation("", b""))
+        fiber = Fiber(self.program.start(guest), self.lane, self._now() + self.code.init_timeout, float("inf"))
+        match await self._outcome(fiber, guest, self._now()):
+            case Returned():
+                self._init = self._now() - began
+            case Failed() as failure:
+                raise OpenError(f"{failure.type}: {failure.message}", failure)
+            case TimedOut(usage=usage):
+                told = f"Init timed out after {self.code.init_timeout:.2f} seconds"
+                raise OpenError(told, Failed(_TIMED_OUT, told, (), usage))
+            case OverLimit(reason=reason):
+                raise OpenError(reason)
+
+    async def run(self, invocation: Invocation) -> Outcome:
+        """Run one event to its end or its limit. Cancelling stops the function."""
+        began = self._now()
+        guest = self._guest(invocation)
+        if self.closed:
+            return Failed(_CLOSED, "the function is closed", (), Usage(0.0))
+        fiber = Fiber(self.program.run(guest), self.lane, began + self.code.timeout, self.limits.cpu)
+        return await self._outcome(fiber, guest, began)
+
+    async def close(self) -> None:
+        """Stop all its guests; they are gone when this returns."""
+        self.closed = True
+        self.host.forget(self)
+        self.host.scheduler.stop(self.lane)
+
+    def _now(self) -> float:
+        return self.host.senses.monotonic()
+
+    def _guest(self, invocation: Invocation) -> Guest:
+        senses, limits = self.host.senses, self.limits
+        log = GuestLog(limits.log)
+        return Guest(invocation, self.grants, log, senses.time(), senses.monotonic(), limits.result)
+
+    async def _outcome(self, fiber: Fiber, guest: Guest, began: float) -> Outcome:
+        init = None
+        try:
+            result = await self.host.scheduler.run(fiber)
+        except GuestError as error:
+            return Failed(error.type, error.message, error.trace, self._usage(fiber, guest, began))
+        except ExpiredError:
+            return TimedOut(self._usage(fiber, guest, began))
+        except CrowdedError as error:
+            return OverLimit(str(error))
+        except StoppedError:
+            return Failed(_CLOSED, "the function was closed", (), self._usage(fiber, guest, began))
+        else:
+            return Returned(result, self._usage(fiber, guest, began))
+        finally:
+            for line in guest.log.finish():
+                self.log(guest.invocation.id, line)
+
+    def _usage(self, fiber: Fiber, guest: Guest, began: float) -> Usage:
+        """Return what the guest took; the first event of a version tells what opening it took, too."""
+        init = None
+        if guest.invocation.id:
+            init, self._init = self._init, None
+        return Usage(self._now() - began, fiber.cpu, guest.memory, init)

@@ -1,0 +1,85 @@
+"""`edgefn check`: what is wrong with a configuration, to the line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import CHECKOUT, Here, edgefn
+
+SOUND = """\
+location: fra1
+origins: {app: {url: "http://127.0.0.1:9000"}}
+functions: {f: {path: f.py, runtime: python3.11, handler: f.main}}
+routes:
+  - {path: /a/*, origin: app, hooks: {viewer-request: f}}
+  - {path: "*", origin: app}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "f.py").write_text("def main(event, context): ...")
+    (tmp_path / "edgefn.yaml").write_text(SOUND)
+    return tmp_path / "edgefn.yaml"
+
+
+def test_a_sound_configuration_is_counted(path: Path) -> None:
+    done = edgefn("check", path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}: ok: 2 routes, 1 origin, 1 function\n", "")
+
+
+@pytest.mark.parametrize("name", ["demo.yaml", "minimal.yaml"])
+def test_the_configurations_that_we_ship_are_sound(here: Here, name: str) -> None:
+    done = here("check", str(CHECKOUT / "config" / name))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_problem_has_its_line(here: Here, path: Path) -> None:
+    path.write_text(SOUND.replace("origin: app}", "orign: app}").replace("viewer-request: f", "viewer-request: g"))
+    done = here("check", str(path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == [f"{path}:5:", f"{path}:6:", f"{path}:6:"]
+    assert "routes[0].hooks.viewer-request" in done.stderr
+    assert 'there is no key "orign"' in done.stderr or "orign" in done.stderr
+
+
+def test_a_file_that_is_missing_is_named(here: Here, path: Path) -> None:
+    (path.parent / "f.py").unlink()
+    done = here("check", str(path))
+    assert done.returncode == 2
+    assert f"functions.f.path: there is no file {path.parent}/f.py; write the path of one" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("handler", "runtime", "told"),
+    [
+        ("index.cors.preflight", "nodejs20.x", ""),
+        ("src/app.handler", "nodejs20.x", ""),
+        ("pkg.mod.main", "python3.11", ""),
+        ("pkg/mod.main", "python3.11", ""),
+        ("pkg.main", "python3.11", ""),
+        ("index.handler", "python3.11", "has no index.py or index/__init__.py"),
+        ("mod.main", "nodejs20.x", "has no mod.js or mod.mjs or mod.cjs"),
+    ],
+)
+def test_the_file_of_a_handler_is_looked_for(here: Here, path: Path, handler: str, runtime: str, told: str) -> None:
+    bundle = path.parent / "bundle"
+    for name in ("index.js", "src/app.mjs", "pkg/__init__.py", "pkg/mod.py"):
+        (bundle / name).parent.mkdir(parents=True, exist_ok=True)
+        (bundle / name).touch()
+    path.write_text(
+        SOUND.replace("f.py, runtime: python3.11, handler: f.main", f"bundle, runtime: {runtime}, handler: {handler}")
+    )
+    done = here("check", str(path))
+    assert done.returncode == (2 if told else 0)
+    assert told in done.stderr
+
+
+def test_a_configuration_that_can_not_be_read_is_named(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes(b"location: \xfc")
+    assert here("check", "nowhere.yaml").stderr == "nowhere.yaml: can't be read: No such file or directory\n"
+    assert here("check", str(tmp_path)).stderr == f"{tmp_path}: can't be read: Is a directory\n"
+    assert (
+        "latin.yaml: is not UTF-8 text: invalid start byte at byte 10"
+        in here("check", str(tmp_path / "latin.yaml")).stderr
+    )

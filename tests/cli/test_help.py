@@ -1,0 +1,68 @@
+"""Help: every command says what it is for, with examples that work."""
+
+import re
+import shlex
+
+import pytest
+
+from edgefn.cli.main import COMMANDS, command_module, parser_for
+from tests.cli.running import Here, edgefn
+
+EXAMPLES = [
+    (name, command)
+    for name in COMMANDS
+    for line in command_module(name).EXAMPLES.splitlines()
+    if line.startswith("  edgefn ")
+    for command in line.strip().split(" | ")
+]
+
+
+def test_the_front_page_lists_the_commands(here: Here) -> None:
+    done = here("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.findall(r"^    ([a-z]+) ", done.stdout, re.MULTILINE) == list(COMMANDS)
+    assert all(summary in done.stdout for summary in COMMANDS.values())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_examples(here: Here, name: str) -> None:
+    done = here(name, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: edgefn {name} ")
+    assert COMMANDS[name][1:] in done.stdout
+    assert f"examples:\n  edgefn {name}" in done.stdout
+
+
+@pytest.mark.parametrize(("name", "command"), EXAMPLES, ids=[command for _, command in EXAMPLES])
+def test_every_example_parses(name: str, command: str) -> None:
+    words = shlex.split(re.split(r" > |   +", command)[0])
+    assert words[0] == "edgefn"
+    given = parser_for(words[1:]).parse_args(words[1:])
+    assert callable(given.run)
+    assert name in command
+
+
+def test_every_command_has_an_example() -> None:
+    assert {name for name, _ in EXAMPLES} == set(COMMANDS)
+
+
+@pytest.mark.parametrize(("arguments", "told"), [((), "required: COMMAND"), (("serv",), "invalid choice: 'serv'")])
+def test_what_is_no_command_is_answered_with_the_usage(here: Here, arguments: tuple[str, ...], told: str) -> None:
+    done = here(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert done.stderr.startswith("usage: edgefn ")
+
+
+def test_the_version_is_told() -> None:
+    done = edgefn("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"edgefn (\d+\.\d+\S*|\(from a checkout\))\n", done.stdout)
+
+
+def test_help_loads_nothing_that_takes_long() -> None:
+    done = edgefn("--help", environment={"PYTHONPROFILEIMPORTTIME": "1"})
+    assert done.stdout.startswith("usage: edgefn ")
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "argparse" in loaded
+    assert loaded.isdisjoint({"asyncio", "aiohttp", "uvloop", "ssl", "yaml", "edgefn.node.location"})
