@@ -6,11 +6,9 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import edgefn
 from edgefn.cli.demo_origin import DemoOrigin
 from edgefn.cli.reading import read_settings
 from edgefn.cli.serve import run_location, run_until_stopped
-from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Listen, Settings
 
 EXAMPLES = """\
@@ -19,6 +17,7 @@ examples:
   edgefn demo --port 9090
 """
 
+_CONFIG = Path(__file__).parents[1] / "demo" / "config" / "demo.yaml"
 _LAST_PORT = 65_535
 
 

@@ -54,7 +54,8 @@ async def run_location(settings: Settings, *, reread: Callable[[], Settings], an
     stopping = _stopping_on_signals()
     async with Location(settings, reread=reread, report=_report) as location:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, location.reload_soon)
-        announce(location.addresses)
+        if not stopping.is_set():
+            announce(location.addresses)
         await stopping.wait()
         _report(f"stopping; running requests have {settings.drain_timeout:g} s (Ctrl-C again: stop at once)")
     return 0

@@ -74,6 +74,8 @@ class Registry:
                 problems.append(f"functions.{name}.path: {error}")
             except OpenError as error:
                 problems.append(f"functions.{name}: can't be started: {error}")
+            except OSError as error:
+                problems.append(f"functions.{name}: {error.filename} can't be written: {error.strerror}")
         kept = {id(entry.runner) for entry in self._opened.values()}
         if problems:
             for entry in opened.values():

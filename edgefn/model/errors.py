@@ -38,6 +38,12 @@ class ViewerGoneError(EdgeError):
     fault = Fault.VIEWER
 
 
+class NotStoredError(EdgeError):
+    """The viewer wants nothing but what is stored, and nothing stored will do."""
+
+    fault = Fault.VIEWER
+
+
 class OriginFailure(StrEnum):
     """How an origin failed, named as in the access log's detailed result types."""
 

@@ -47,6 +47,7 @@ class Running:
         self._environment = {**os.environ, **(environment or {})}
         self._told: list[str] = []
         self._heard = asyncio.Condition()
+        self._deaf = 0
 
     @property
     def pid(self) -> int:
@@ -75,12 +76,17 @@ class Running:
             async with self._heard:
                 self._told.append(line.decode())
                 self._heard.notify_all()
+        async with self._heard:
+            self._deaf += 1
+            self._heard.notify_all()
 
     async def says(self, words: str) -> str:
         """Wait until it has written a line with these words; return the first such line."""
         async with asyncio.timeout(PATIENCE), self._heard:
-            await self._heard.wait_for(lambda: any(words in line for line in self._told))
-        return next(line for line in self._told if words in line)
+            await self._heard.wait_for(lambda: self._deaf == 2 or any(words in line for line in self._told))
+        found = [line for line in self._told if words in line]
+        assert found, f"it ended without a word of {words!r}:\n{self.told}"
+        return found[0]
 
     async def url(self) -> str:
         """Wait for the ready line; return the URL in it."""

@@ -8,6 +8,7 @@ from tests.cli.running import CHECKOUT, Here, edgefn
 
 SOUND = """\
 location: fra1
+listen: 127.0.0.1:8080
 origins: {app: {url: "http://127.0.0.1:9000"}}
 functions: {f: {path: f.py, runtime: python3.11, handler: f.main}}
 routes:
@@ -38,9 +39,9 @@ def test_every_problem_has_its_line(here: Here, path: Path) -> None:
     path.write_text(SOUND.replace("origin: app}", "orign: app}").replace("viewer-request: f", "viewer-request: g"))
     done = here("check", str(path))
     assert (done.returncode, done.stdout) == (2, "")
-    assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == [f"{path}:5:", f"{path}:6:", f"{path}:6:"]
+    assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == [f"{path}:6:", f"{path}:7:", f"{path}:7:"]
     assert "routes[0].hooks.viewer-request" in done.stderr
-    assert 'there is no key "orign"' in done.stderr or "orign" in done.stderr
+    assert "routes[1].orign: is not a setting; did you mean origin?" in done.stderr
 
 
 def test_a_file_that_is_missing_is_named(here: Here, path: Path) -> None:

@@ -31,7 +31,7 @@ def _temp() -> Iterator[Path]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module", name="demo")
 async def _demo(temp: Path) -> AsyncIterator[Running]:
     async with Running("demo", "--port", "0", environment={"TMPDIR": str(temp)}) as demo:
-        await demo.says("curl -s '")
+        await demo.says(LINES[-1].shows)
         yield demo
 
 
@@ -134,11 +134,15 @@ async def test_ctrl_c_ends_it_and_leaves_nothing(demo: Running, temp: Path) -> N
         assert await demo.ended() in {0, 130}
     assert "Traceback" not in demo.told
     assert left_in(temp) == []
-    assert [pid for pid in inside if os.path.exists(f"/proc/{pid}")] == []
+    assert alive(inside) == []
 
 
 def left_in(directory: Path) -> list[str]:
     return [entry.name for entry in directory.iterdir()]
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if os.path.exists(f"/proc/{pid}")]
 
 
 def children(pid: int) -> list[int]:

@@ -264,6 +264,34 @@ def test_a_data_dir_that_can_not_be_written_is_named(tmp_path: Path, made: str) 
     assert "Traceback" not in done.stderr
 
 
+async def test_only_who_has_the_token_can_reload(tmp_path: Path, viewer: ClientSession) -> None:
+    admin = free_port()
+    token = tmp_path / "var" / "admin.token"
+    token.parent.mkdir()
+    token.write_text("")  # what a full disk leaves behind
+    async with Running("serve", configuration(tmp_path, "127.0.0.1:1", admin=admin)) as location:
+        await location.url()
+        for said in ("", "Bearer", "Bearer ", "Bearer wrong"):
+            headers = {"Authorization": said}
+            async with viewer.post(f"http://127.0.0.1:{admin}/reload", headers=headers) as answer:
+                assert answer.status == 401
+                assert "admin.token" in (await answer.json())["error"]
+        headers = {"Authorization": f"Bearer {token.read_text().strip()}"}
+        async with viewer.get(f"http://127.0.0.1:{admin}/health", headers=headers) as answer:
+            assert (await answer.json())["location"] == "fra1"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert len(token.read_text().strip()) == 64
+
+
+def test_a_bundle_that_can_not_be_stored_is_named(tmp_path: Path) -> None:
+    (tmp_path / "f.js").write_text("exports.handler = async () => 1")
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "bundles").write_text("")
+    done = edgefn("serve", configuration(tmp_path, "127.0.0.1:1", BROKEN_FUNCTION))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"data_dir: {tmp_path}/var/bundles can't be made: File exists" in done.stderr
+
+
 def test_reload_says_that_nothing_runs(tmp_path: Path) -> None:
     path = configuration(tmp_path, "127.0.0.1:1", admin=free_port())
     nowhere = edgefn("reload", path)

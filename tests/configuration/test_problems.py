@@ -233,7 +233,7 @@ GOLDEN = [
     ),
     (
         "more provisioned than allowed",
-        in_slow("provisioned: 9"),
+        in_slow("provisioned: 101"),
         "e.yaml:7: functions.slow.provisioned: is more than concurrency; write at most as much",
     ),
     (

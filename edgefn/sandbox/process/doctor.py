@@ -1,5 +1,6 @@
 """What `edgefn doctor` says: each thing that sandboxes need, what was found, and the cure for what is missing."""
 
+import textwrap
 from dataclasses import dataclass
 
 from edgefn.sandbox.process.ground import LauncherConfig, Survey, survey
@@ -10,6 +11,7 @@ from edgefn.sandbox.process.syscalls import MACHINES
 from edgefn.sandbox.process.tiers import Facts, Granted, Refused, TierVerdict, cure_for, verdict
 
 _UTIL_LINUX = "install util-linux"
+_WIDTH = 100
 _DELEGATE = "run edgefn as a systemd service with `Delegate=memory pids cpu`"
 
 
@@ -113,7 +115,7 @@ def as_text(report: Report) -> str:
     match report.verdict:
         case Granted(tier, warning):
             lines.append(f"Functions run in the tier {tier.value!r}.")
-            lines += [warning] if warning else []
+            lines += textwrap.wrap(warning, _WIDTH)
         case Refused() as refused:
-            lines.append(f"Functions do not run. {refused}")
+            lines += textwrap.wrap(f"Functions do not run. {refused}", _WIDTH)
     return "\n".join(lines)

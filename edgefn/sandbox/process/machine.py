@@ -2,9 +2,10 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from edgefn.sandbox.process.bwrap import Bind, Descriptors, Room, encoded, options
 from edgefn.sandbox.process.cgroup import Delegated, Unusable, members, our_position, standing, usable
@@ -75,7 +76,19 @@ def try_sandbox(bwrap: str, prlimit: str, prefix: tuple[str, ...], slot: str) ->
         descriptors = Descriptors(seccomp=held(filter_program(machine, bounded=False)), info=held(b""))
         arguments = held(encoded(options(room, descriptors)))
         argv = [*prefix, bwrap, "--args", str(arguments), "--", PRLIMIT_INSIDE, "--core=0", PRLIMIT_INSIDE, "--version"]
-        return _attempt(argv, (descriptors.seccomp, descriptors.info, arguments))
+        try:
+            return _attempt(argv, (descriptors.seccomp, descriptors.info, arguments))
+        finally:
+            _bury(descriptors.info)
+
+
+def _bury(info: int) -> None:
+    """Wait for the pid 1 that `info` names: it may have outlived its parent, and is ours to wait for then."""
+    os.lseek(info, 0, os.SEEK_SET)
+    found = re.search(rb'"child-pid": *(\d+)', os.read(info, 4096))
+    if found is not None:
+        with suppress(ChildProcessError):
+            os.waitpid(int(found[1]), 0)
 
 
 def _attempt(argv: list[str], passed: tuple[int, ...]) -> Attempt:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
@@ -17,6 +18,10 @@ from edgefn.sandbox.process.worker import Worker
 _CLOSE_PATIENCE = 10.0
 _PATIENCE = 0.005
 _STARTS = 4  # at one time, lest they starve those that run
+_SHORT = 0.01  # seconds
+_FEW = 8  # workers keep all cores of a small machine busy with short events; more of them only take memory
+_FORGETTING = 1.05
+_LONG_WAIT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ class Pool:
     """A `Sandbox`: at most `concurrency` events at one time, waiting ones included; beyond that, `OverLimit`.
 
     An event that finds no idle worker waits in line; one more is started when the first in line has waited 5 ms, or
-    when there is none that could become idle. So short events share few workers, and slow ones get one each.
+    when there is none that could become idle. Events that take less than 10 ms share a few workers, slow ones get one
+    each.
     """
 
     def __init__(self, hiring: Hiring, sizes: Sizes, tasks: Tasks) -> None:
@@ -74,6 +80,8 @@ class Pool:
         self._starting = 0
         self._waiting: deque[asyncio.Future[Worker | None]] = deque()
         self._growing: asyncio.TimerHandle | None = None
+        self._pace = math.inf  # seconds of the shortest of the latest events: a loaded machine does not lengthen it
+        self._since = 0.0  # when somebody in line got a worker, or the line began
         self._backoff = CALM
         self._counts = Counts()
         self._retry: asyncio.TimerHandle | None = None
@@ -202,6 +210,7 @@ class Pool:
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
+                self._since = self._loop.time()
                 turn.set_result(worker)
                 return
         self._idle.put(worker)
@@ -209,6 +218,8 @@ class Pool:
     def _learn(self, outcome: Outcome) -> None:
         """Let crashes in a row hold back new workers, and a success end that."""
         self._count(outcome)
+        if not isinstance(outcome, OverLimit):
+            self._pace = min(self._pace * _FORGETTING, outcome.usage.wall)
         match outcome:
             case Returned():
                 self._backoff = CALM
@@ -264,6 +275,8 @@ class Pool:
     async def _turn(self) -> Worker | None:
         """Wait in line; return a worker that became free, or None: the right to start one."""
         turn: asyncio.Future[Worker | None] = self._loop.create_future()
+        if not self._waiting:
+            self._since = self._loop.time()
         self._waiting.append(turn)
         self._grow_soon()
         try:
@@ -283,10 +296,15 @@ class Pool:
     def _grow(self) -> None:
         """Let the first in line start a worker, if there is room and nothing holds it back."""
         self._growing = None
-        room = len(self._living) + self._starting < self._sizes.concurrency
-        if room and self._starting < _STARTS and not self._backoff.is_holding(self._loop.time()):
+        if self._has_room() and self._starting < _STARTS and not self._backoff.is_holding(self._loop.time()):
             self._call_first()
         self._grow_soon()
+
+    def _has_room(self) -> bool:
+        """Return whether one more worker would help: short events need few, unless slow ones hold them all."""
+        count = len(self._living) + self._starting
+        needed = count < _FEW or self._pace >= _SHORT or self._loop.time() - self._since > _LONG_WAIT
+        return needed and count < self._sizes.concurrency
 
     def _promote(self) -> None:
         """Let the first in line start a worker when none is left that could become free."""
