@@ -30,8 +30,9 @@ format: ready ## Put all Python files in shape.
 	$(BIN)/ruff check --fix --quiet --exit-zero
 	$(BIN)/ruff format
 
-docs: ready ## Write the module map in docs/architecture.md anew.
+docs: ready ## Write the module map and the settings reference in docs/ anew.
 	$(BIN)/python .ci/module_map.py
+	$(BIN)/python .ci/settings_reference.py
 
 lock: ready ## Resolve the dependencies anew, within pyproject.toml, into the lock files. Keeps what still fits.
 	$(BIN)/pip install --quiet $(PIP_TOOLS)

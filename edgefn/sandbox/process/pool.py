@@ -298,6 +298,7 @@ class Pool:
         self._growing = None
         if self._has_room() and self._starting < _STARTS and not self._backoff.is_holding(self._loop.time()):
             self._call_first()
+            self._since = self._loop.time()
         self._grow_soon()
 
     def _has_room(self) -> bool:
