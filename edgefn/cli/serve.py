@@ -6,12 +6,16 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 
 import uvloop
 
 from edgefn.cli.reading import read_settings
+from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node.location import Location
+from edgefn.node.supervisor import Supervisor
+from edgefn.node.worker import Line
 
 EXAMPLES = """\
 examples:
@@ -28,16 +32,45 @@ Announce = Callable[[list[str]], None]
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("config", metavar="CONFIG", help="the configuration file (YAML)")
+    parser.add_argument("--worker", type=int, metavar="FD", help=argparse.SUPPRESS)
 
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
+    if given.worker is not None:
+        return run_until_stopped(_run_worker(given.config, Line(given.worker)))
     settings = read_settings(given.config)
 
     def announce(addresses: list[str]) -> None:
         print(f"ready: {settings.location} listens on {' '.join(addresses)}", flush=True)
 
-    return run_until_stopped(run_location(settings, reread=lambda: read_settings(given.config), announce=announce))
+    def reread() -> Settings:
+        return read_settings(given.config)
+
+    if settings.workers == 1:
+        return run_until_stopped(run_location(settings, reread=reread, announce=announce))
+    supervisor = Supervisor(given.config, settings, reread=reread, report=_report)
+    return run_until_stopped(_run(supervisor, settings, announce))
+
+
+async def _run_worker(config: str, line: Line) -> int:
+    """Run one of several workers; the supervisor hears of what is wrong, and has the control API."""
+
+    def reread() -> Settings:
+        return replace(read_settings(config), admin=None)
+
+    stopping = _stopping_on_signals()
+    try:
+        async with Location(reread(), reread=reread, report=_report) as location:
+            line.ready(location.addresses)
+            following = asyncio.create_task(line.follow(location, stopping.set))
+            await stopping.wait()
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    except SettingsError as error:
+        line.problems(error)
+        return 2
+    return 0
 
 
 def run_until_stopped(work: Coroutine[object, object, int]) -> int:
@@ -51,8 +84,12 @@ def run_until_stopped(work: Coroutine[object, object, int]) -> int:
 
 async def run_location(settings: Settings, *, reread: Callable[[], Settings], announce: Announce) -> int:
     """Run a location until SIGTERM or SIGINT; return the exit status. Raises `SettingsError`."""
+    return await _run(Location(settings, reread=reread, report=_report), settings, announce)
+
+
+async def _run(running: Location | Supervisor, settings: Settings, announce: Announce) -> int:
     stopping = _stopping_on_signals()
-    async with Location(settings, reread=reread, report=_report) as location:
+    async with running as location:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, location.reload_soon)
         if not stopping.is_set():
             announce(location.addresses)

@@ -11,21 +11,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from edgefn.control.admin import Admin, Operations
-from edgefn.control.credentials import ensure_token
+from edgefn.control.admin import Operations
 from edgefn.functions.logs import LineWriter
 from edgefn.functions.registry import Registry
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node import world
+from edgefn.node.administering import open_admin
 from edgefn.node.geo import open_database
 from edgefn.node.hosting import function_host
 from edgefn.node.parts import Lasting, site_of
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.site import Site
 from edgefn.stores.memory import MemoryStore
-from edgefn.wire.listening import Listening, unavailable
+from edgefn.wire.listening import Listening
 from edgefn.wire.pool import Pool
 
 _log = logging.getLogger("edgefn")
@@ -95,9 +95,10 @@ class Location:
         site = site_of(settings, runners, self._lasting, open_database(settings.geo_database))
         self._running = Running(settings, site, registry)
         self._listening = Listening(site, settings.viewer)
-        await self._listening.start(settings.listen)
-        if settings.admin is not None:
-            await self._start_admin(settings.admin, settings.data_dir)
+        await self._listening.start(settings.listen, reuse_port=settings.workers != 1)
+        admin = await open_admin(settings, Operations(self._health, self.reload))
+        if admin is not None:
+            self._stack.push_async_callback(admin.close)
 
     def _open_log(self, name: str) -> TextIO:
         if name in {"-", ""}:
@@ -120,19 +121,6 @@ class Location:
 
     def _log_function(self, name: str, line: str) -> None:
         self._function_log.write(f"{name}: {line}")
-
-    async def _start_admin(self, address: tuple[str, int], data_dir: str) -> None:
-        try:
-            token = ensure_token(data_dir, world.token())
-        except OSError as error:
-            why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"
-            raise SettingsError((why,)) from error
-        admin = Admin(Operations(self._health, self.reload), token)
-        self._stack.push_async_callback(admin.close)
-        try:
-            await admin.start(*address)
-        except OSError as error:
-            raise SettingsError((f"admin: {unavailable(*address, error)}",)) from error
 
     def _health(self) -> dict[str, object]:
         settings = self._running.settings
@@ -160,7 +148,7 @@ class Location:
         async with self._reloading:
             settings = self._reread()
             before = self._running
-            _refuse_changes_that_need_a_restart(before.settings, settings)
+            refuse_changes_that_need_a_restart(before.settings, settings)
             locate = open_database(settings.geo_database)
             self._listening.reload_certificates()
             if before.registry is None:
@@ -205,7 +193,8 @@ def _host(ip: str) -> str:
     return f"[{ip}]" if ":" in ip else ip
 
 
-def _refuse_changes_that_need_a_restart(before: Settings, after: Settings) -> None:
+def refuse_changes_that_need_a_restart(before: Settings, after: Settings) -> None:
+    """Raise `SettingsError` when a setting differs that a running location can't change."""
     fixed = (
         "location",
         "listen",

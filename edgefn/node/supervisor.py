@@ -1,0 +1,224 @@
+"""Several workers on the same ports: starts them, starts them again, reloads and stops them together.
+
+Each worker is a location of its own in a process of its own; the kernel spreads connections over them (SO_REUSEPORT).
+A worker and its supervisor talk in lines over a socket pair; when it closes, the worker stops.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Final, Self
+
+import orjson
+
+from edgefn.control.admin import Operations
+from edgefn.model.errors import SettingsError
+from edgefn.model.settings import Settings
+from edgefn.node.administering import open_admin
+from edgefn.node.location import refuse_changes_that_need_a_restart
+
+START_PATIENCE: Final = 60.0
+RELOAD_PATIENCE: Final = 60.0
+_STOP_GRACE: Final = 5.0
+_FIRST_DELAY: Final = 0.5
+_LONGEST_DELAY: Final = 10.0
+_MAX_LINE: Final = 1 << 20
+
+
+class WorkerGoneError(Exception):
+    """A worker ended, or did not answer in time."""
+
+
+class WorkerProcess:
+    """One worker, seen from the supervisor."""
+
+    def __init__(self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
+        self.process = process
+        self._reader = reader
+        self._writer = writer
+
+    async def answer(self, patience: float) -> dict[str, object]:
+        """Return the worker's next message. Raises `WorkerGoneError`."""
+        try:
+            line = await asyncio.wait_for(self._reader.readline(), patience)
+        except (TimeoutError, OSError, ValueError) as error:
+            raise WorkerGoneError(f"worker {self.process.pid} does not answer") from error
+        if not line:
+            raise WorkerGoneError(f"worker {self.process.pid} ended")
+        told: object = orjson.loads(line)
+        return told if isinstance(told, dict) else {}
+
+    async def reload(self) -> dict[str, object]:
+        """Have the worker read its configuration again; return what it says. Raises `WorkerGoneError`."""
+        self._writer.write(b"reload\n")
+        return await self.answer(RELOAD_PATIENCE)
+
+    async def stop(self, patience: float) -> None:
+        """Let its requests end, for `patience` seconds; then kill it."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.process.wait(), patience)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
+        self._writer.close()
+
+
+async def start_worker(config: str) -> WorkerProcess:
+    """Start a worker for the configuration file `config`."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "edgefn.cli.main", "serve", config, "--worker", str(theirs.fileno())),
+            pass_fds=(theirs.fileno(),),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C on the terminal is the supervisor's
+        )
+    reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_MAX_LINE)
+    return WorkerProcess(process, reader, writer)
+
+
+class Supervisor:
+    """Runs the workers of one location while its `async with` block does. As `Location`, from the outside."""
+
+    def __init__(
+        self, config: str, settings: Settings, *, reread: Callable[[], Settings], report: Callable[[str], None]
+    ) -> None:
+        self._config = config
+        self._settings = settings
+        self._reread = reread
+        self._report = report
+        self._stack = AsyncExitStack()
+        self._workers: dict[int, WorkerProcess] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reloading = asyncio.Lock()
+        self._stopping = False
+        self.addresses: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        if any(listen.port == 0 for listen in self._settings.listen):
+            raise SettingsError(("listen: several workers can't share port 0; name a port, or set workers: 1",))
+        try:
+            for number in range(self._settings.workers or os.cpu_count() or 1):
+                await self._start(number)
+            admin = await open_admin(self._settings, Operations(self._health, self.reload))
+        except BaseException:
+            await self._stop()
+            raise
+        if admin is not None:
+            self._stack.push_async_callback(admin.close)
+        for number in self._workers:
+            self._keep(number)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        try:
+            await self._stack.aclose()
+        finally:
+            await self._stop()
+
+    async def _start(self, number: int) -> None:
+        worker = await start_worker(self._config)
+        self._workers[number] = worker
+        try:
+            told = await worker.answer(START_PATIENCE)
+        except WorkerGoneError as error:
+            raise SettingsError((f"{error} before it was ready; see what it said above",)) from error
+        match told:
+            case {"ready": [*addresses]}:
+                self.addresses = [str(address) for address in addresses]
+            case {"problems": [*problems]}:
+                raise SettingsError(tuple(str(problem) for problem in problems))
+            case _:
+                raise SettingsError((f"worker {number} said {told}",))
+
+    async def _stop(self) -> None:
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        patience = self._settings.drain_timeout + _STOP_GRACE
+        await asyncio.gather(*(worker.stop(patience) for worker in self._workers.values()))
+
+    def _keep(self, number: int) -> None:
+        task = asyncio.get_running_loop().create_task(self._kept(number))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _kept(self, number: int) -> None:
+        """Start the worker again whenever it ends by itself, after ever longer waits while it keeps failing."""
+        delay = _FIRST_DELAY
+        while not self._stopping:
+            status = await self._workers[number].process.wait()
+            self._report(f"worker {number} ended with status {status}; another one starts in {delay:g} s")
+            await asyncio.sleep(delay)
+            try:
+                await self._start(number)
+            except (SettingsError, OSError) as error:
+                self._report(f"worker {number} could not be started: {error}")
+                delay = min(delay * 2, _LONGEST_DELAY)
+                await self._workers[number].stop(_STOP_GRACE)
+            else:
+                delay = _FIRST_DELAY
+
+    def _health(self) -> dict[str, object]:
+        alive = sum(worker.process.returncode is None for worker in self._workers.values())
+        return {
+            "location": self._settings.location,
+            "addresses": self.addresses,
+            "functions": sorted(self._settings.functions),
+            "workers": alive,
+        }
+
+    def reload_soon(self) -> None:
+        """Reload in the background; what went wrong is reported."""
+        task = asyncio.get_running_loop().create_task(self._reload_reporting())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reload_reporting(self) -> None:
+        try:
+            self._report(await self.reload())
+        except SettingsError as error:
+            self._report("the configuration was not reloaded:")
+            for problem in error.problems:
+                self._report(f"  {problem}")
+
+    async def reload(self) -> str:
+        """Have every worker read the configuration again; return a line about it.
+
+        Raises `SettingsError`; a configuration that is wrong reaches no worker.
+        """
+        async with self._reloading:
+            settings = self._reread()
+            refuse_changes_that_need_a_restart(self._settings, settings)
+            problems: list[str] = []
+            said = ""
+            for number, worker in self._workers.items():
+                try:
+                    answer = await worker.reload()
+                except WorkerGoneError as error:
+                    problems.append(f"worker {number}: {error}; it starts again with the new configuration")
+                    continue
+                match answer:
+                    case {"reloaded": str(line)}:
+                        said = line
+                    case {"problems": [*told]}:
+                        problems.extend(f"worker {number}: {problem}" for problem in told)
+                    case other:
+                        problems.append(f"worker {number} said {other}")
+            if problems:
+                raise SettingsError(tuple(problems))
+            self._settings = settings
+            return f"{said} by {len(self._workers)} workers"
