@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import tempfile
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 import pytest_asyncio
 
 from edgefn.cli.demo import LINES
+from tests.cli.curl import curl as run_curl
 from tests.cli.running import Running, edgefn
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,10 +38,7 @@ async def _demo(temp: Path) -> AsyncIterator[Running]:
 async def curl(demo: Running, path: str) -> str:
     """Run the first line that was printed with this path, as a user would paste it; return all that it shows."""
     line = next(line for line in demo.told.splitlines() if line.startswith("  curl ") and line.endswith(f"{path}'"))
-    shell = await asyncio.create_subprocess_shell(line, stdout=PIPE, stderr=PIPE)
-    shown, _ = await asyncio.wait_for(shell.communicate(), 20)
-    assert shell.returncode == 0, line
-    return shown.decode("latin-1").replace("\r\n", "\n")
+    return await run_curl(line)
 
 
 async def test_every_line_is_printed_with_what_it_shows(demo: Running) -> None:
@@ -73,9 +70,7 @@ async def test_an_old_address_is_redirected_by_a_function(demo: Running) -> None
 async def test_the_private_report_needs_a_password(demo: Running) -> None:
     assert (await curl(demo, "/private/report.html")).startswith("HTTP/1.1 401 Unauthorized\n")
     line = next(line for line in demo.told.splitlines() if "-u ada" in line)
-    shell = await asyncio.create_subprocess_shell(line, stdout=PIPE, stderr=PIPE)
-    shown, _ = await asyncio.wait_for(shell.communicate(), 20)
-    assert shown == b"<h1>The private report</h1>\n"
+    assert await run_curl(line) == "<h1>The private report</h1>\n"
 
 
 async def test_a_folder_is_its_index_page(demo: Running) -> None:
