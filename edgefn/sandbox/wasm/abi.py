@@ -171,7 +171,7 @@ class Command:
 
 
 def enter(cell: Cell, linked: Linked) -> Generator[None]:
-    """Make the instance and find its memory; from here on the guest's time counts."""
+    """Make the instance and find its memory."""
     if linked.starts:
         yield from cell.instantiate_in_slices(linked.pointer)
     else:

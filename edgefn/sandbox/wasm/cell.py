@@ -21,7 +21,6 @@ LIED = "Runtime.InvalidPointer"
 MEMORY = 0
 """The slot of a cell's exports that holds the guest's memory."""
 
-_FAR = 1 << 40
 _EXPORTS = 6
 _ARGUMENTS = 4
 _INSTANCES = 2
@@ -117,13 +116,12 @@ class Cell:
         self.guest: Guest | None = None
 
     def open(self, guest: Guest, memory: int) -> None:
-        """Make the store. Only `Cells` calls this."""
+        """Make the store. Its deadline has passed: until `begin_slices`, whatever runs there traps at once."""
         self.guest = guest
         self._store = raw.store_new(self._cells.engine.pointer, None, None)
         self._context = raw.store_context(self._store)
         table = self._cells.engine.sizes.table
         raw.store_limiter(self._store, memory, table, _UNLIMITED, _UNLIMITED, _UNLIMITED)
-        raw.set_epoch_deadline(self._context, _FAR)
 
     def close(self) -> None:
         """Free the guest and note how much memory it had. No call may be under way."""
@@ -158,7 +156,7 @@ class Cell:
             self._raise(NOT_STARTED)
 
     def begin_slices(self) -> None:
-        """Let the guest's time begin: from now on it yields when its slice ends."""
+        """Let the guest's first slice begin; it yields when that ends. No more instances can be made without slices."""
         raw.yield_at_deadline(self._context, 1)
         raw.set_epoch_deadline(self._context, FIRST_SLICE)
 

@@ -86,9 +86,14 @@ class Engine:
             faulthandler.enable(file=_STDERR)
         self.sizes = sizes
         config = code_config()
+        config.parallel_compilation = False
         _pool(config, sizes)
         self._native = NativeEngine(config)
         self.pointer = raw.address(self._native.ptr())
+
+    def compile(self, source: bytes) -> Module:
+        """Return the module of trusted source, compiled here and now. Raises `wasmtime.WasmtimeError`."""
+        return Module(self._native, source)
 
     def load(self, compiled: bytes) -> Module:
         """Return the module of native code that this program compiled. Raises `wasmtime.WasmtimeError`.
@@ -101,6 +106,10 @@ class Engine:
     def native(self) -> NativeEngine:
         """Return wasmtime's own object, for linkers."""
         return self._native
+
+    def close(self) -> None:
+        """Give the pool back. All guests and the ticker must be gone."""
+        self._native.close()
 
     def tick(self) -> None:
         """Let the epoch pass on: what runs longer than its slice yields. Callable from any thread."""

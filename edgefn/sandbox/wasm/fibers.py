@@ -4,7 +4,8 @@ A fiber is a generator that runs a guest for one slice at each `next` and return
 runs at once, inside the caller, and mostly it is the only one. A guest that needs more goes to the end of a queue that
 gets one slice per turn of the loop. While anybody stands in that queue, newcomers wait for the turn too: else fifty of
 them, starting in one turn, would hold the loop for fifty slices. They go before the queue, as long as a turn's budget
-lasts: most of them need no second slice, and it keeps them quick beside neighbours that never end.
+lasts: most of them need no second slice, and it keeps them quick beside neighbours that never end. Functions take
+turns among the newcomers, so that a flood for one of them delays no other.
 """
 
 import asyncio
@@ -38,12 +39,13 @@ class Touchable(Protocol):
         """Keep ticking."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Lane:
     """The guests of one function. At most `limit` of them may run on beyond their first slice."""
 
     limit: int
     spinning: int = 0
+    waiting: "deque[Fiber]" = field(default_factory=deque)
 
 
 @dataclass(slots=True, eq=False)
@@ -88,14 +90,15 @@ class Scheduler:
     ticker: Touchable
     bounds: Bounds
     counts: Counts = field(default_factory=Counts)
-    _waiting: deque[Fiber] = field(default_factory=deque)
+    _lanes: deque[Lane] = field(default_factory=deque)
+    _waiting: int = 0
     _spinning: deque[Fiber] = field(default_factory=deque)
     _turn_is_due: bool = False
 
     @property
     def waiting(self) -> int:
         """Return how many guests wait for their first slice."""
-        return len(self._waiting)
+        return self._waiting
 
     @property
     def spinning(self) -> int:
@@ -125,15 +128,34 @@ class Scheduler:
 
     def stop(self, lane: Lane) -> None:
         """Stop all fibers of a lane; they are gone when it returns."""
-        for fiber in [fiber for fiber in (*self._waiting, *self._spinning) if fiber.lane is lane]:
+        for fiber in [*lane.waiting, *(fiber for fiber in self._spinning if fiber.lane is lane)]:
             self._forget(fiber)
             self._fail(fiber, StoppedError())
 
     def _wait(self, fiber: Fiber) -> None:
-        if len(self._waiting) >= self.bounds.waiting:
+        if self._waiting >= self.bounds.waiting:
             self.counts.refused += 1
             raise CrowdedError(f"{self.bounds.waiting} guests wait already")
-        self._waiting.append(fiber)
+        if not fiber.lane.waiting:
+            self._lanes.append(fiber.lane)
+        fiber.lane.waiting.append(fiber)
+        self._waiting += 1
+
+    def _next_newcomer(self) -> Fiber:
+        """Take the first of the next function in line, which goes to the end of the line if it has more."""
+        lane = self._lanes.popleft()
+        fiber = lane.waiting.popleft()
+        self._waiting -= 1
+        if lane.waiting:
+            self._lanes.append(lane)
+        return fiber
+
+    def _leave(self, fiber: Fiber) -> None:
+        """Take a fiber out of the line of newcomers."""
+        fiber.lane.waiting.remove(fiber)
+        self._waiting -= 1
+        if not fiber.lane.waiting:
+            self._lanes.remove(fiber.lane)
 
     def _slice(self, fiber: Fiber) -> bytes | None:
         """Run one slice; return the result if the fiber came to its end."""
@@ -175,9 +197,10 @@ class Scheduler:
         if fiber.spinning:
             fiber.spinning = False
             fiber.lane.spinning -= 1
-        for queue in (self._waiting, self._spinning):
-            if fiber in queue:
-                queue.remove(fiber)
+        if fiber in self._spinning:
+            self._spinning.remove(fiber)
+        elif fiber in fiber.lane.waiting:
+            self._leave(fiber)
 
     def _ask_for_turn(self) -> None:
         if not self._turn_is_due:
@@ -192,7 +215,7 @@ class Scheduler:
         self._expire(now)
         until = now + START_BUDGET
         while self._waiting:
-            self._advance(self._waiting.popleft())
+            self._advance(self._next_newcomer())
             if self.now() >= until:
                 break
         if self._spinning:
@@ -202,11 +225,11 @@ class Scheduler:
 
     def _expire(self, now: float) -> None:
         """End those whose time is up, before anybody gets another slice."""
-        for queue in (self._spinning, self._waiting):
-            for fiber in [fiber for fiber in queue if fiber.deadline <= now]:
-                queue.remove(fiber)
-                self.counts.expired += 1
-                self._fail(fiber, ExpiredError())
+        waiting = (fiber for lane in self._lanes for fiber in lane.waiting)
+        for fiber in [fiber for fiber in (*self._spinning, *waiting) if fiber.deadline <= now]:
+            self._forget(fiber)
+            self.counts.expired += 1
+            self._fail(fiber, ExpiredError())
 
     def _advance(self, fiber: Fiber) -> None:
         """Run one slice of a fiber that is in no queue, and tell its caller how it ended, if it did."""

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edgefn.sandbox.base import Code, Failed, Invocation, Log, Outcome, OverLimit, Returned, TimedOut, Usage
-from edgefn.sandbox.wasm.cell import Cells
 from edgefn.sandbox.wasm.engine import MB
-from edgefn.sandbox.wasm.fibers import CrowdedError, ExpiredError, Fiber, Lane, Scheduler, StoppedError
+from edgefn.sandbox.wasm.fibers import CrowdedError, ExpiredError, Fiber, Lane, StoppedError
 from edgefn.sandbox.wasm.guest import Grants, Guest, GuestError, GuestLog, LogLimits, Values
 from edgefn.sandbox.wasm.program import Loader, LoadError, Program
+from edgefn.sandbox.wasm.room import EngineRoom
 
 RESULT_LIMIT = 6_291_556
 """Bytes of a result, as AWS Lambda has it."""
@@ -26,25 +26,12 @@ class OpenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Senses:
-    """What only the top of the program knows.
-
-    `monotonic` seconds, `cpu` seconds that this thread has used, `time` Unix seconds, `random` that many bytes.
-    """
-
-    monotonic: Callable[[], float]
-    cpu: Callable[[], float]
-    time: Callable[[], float]
-    random: Callable[[int], bytes]
-
-
-@dataclass(frozen=True, slots=True)
 class GuestLimits:
     """What one invocation may take, besides its wall time and memory, which the code says. `cpu` in seconds."""
 
     cpu: float = float("inf")
     result: int = RESULT_LIMIT
-    log: LogLimits = LogLimits()
+    log: LogLimits = field(default_factory=LogLimits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,22 +50,20 @@ class HostStatistics:
 
 @dataclass(slots=True)
 class WasmHost:
-    """Opens versions. `loaders` has one for each runtime; `values_of` gives a function's key-value store, if any."""
+    """Opens versions. `loaders` and `limits` are by runtime; `values_of` gives a function's key-value store, if any."""
 
-    cells: Cells
-    scheduler: Scheduler
+    room: EngineRoom
     loaders: Mapping[str, Loader]
-    senses: Senses
     limits: Mapping[str, GuestLimits] = field(default_factory=dict)
     values_of: Callable[[Code], Values | None] = lambda _code: None
     _open: "list[WasmSandbox]" = field(default_factory=list)
 
     def statistics(self) -> HostStatistics:
         """Return a snapshot."""
-        scheduler, counts = self.scheduler, self.scheduler.counts
+        scheduler, counts = self.room.scheduler, self.room.scheduler.counts
         return HostStatistics(
             open=len(self._open),
-            alive=self.cells.in_use,
+            alive=self.room.cells.in_use,
             spinning=scheduler.spinning,
             waiting=scheduler.waiting,
             started=counts.started,
@@ -98,15 +83,14 @@ class WasmHost:
         loader = self.loaders.get(code.runtime)
         if loader is None:
             raise OpenError(f"no Wasm engine runs {code.runtime!r}")
-        began = self.senses.monotonic()
-        memory = min(code.memory * MB, self.cells.engine.sizes.memory)
+        senses = self.room.senses
+        began = senses.monotonic()
+        memory = min(code.memory * MB, self.room.engine.sizes.memory)
         try:
             program = await loader.load(code, memory)
         except LoadError as error:
             raise OpenError(str(error)) from error
-        grants = Grants(
-            self.senses.random, self.senses.monotonic, code.function, code.environment, self.values_of(code)
-        )
+        grants = Grants(senses.random, senses.monotonic, code.function, code.environment, self.values_of(code))
         limits = self.limits.get(code.runtime, GuestLimits())
         sandbox = WasmSandbox(self, code, program, grants, limits, Lane(concurrency), log)
         await sandbox.prepare(began)
@@ -114,9 +98,10 @@ class WasmHost:
         return sandbox
 
     async def close(self) -> None:
-        """Stop all guests."""
+        """Stop all guests, and the engine room."""
         for sandbox in tuple(self._open):
             await sandbox.close()
+        self.room.close()
 
     def forget(self, sandbox: "WasmSandbox") -> None:
         """Let go of a sandbox that closes. Harmless when repeated."""
@@ -166,20 +151,19 @@ class WasmSandbox:
         """Stop all its guests; they are gone when this returns."""
         self.closed = True
         self.host.forget(self)
-        self.host.scheduler.stop(self.lane)
+        self.host.room.scheduler.stop(self.lane)
 
     def _now(self) -> float:
-        return self.host.senses.monotonic()
+        return self.host.room.senses.monotonic()
 
     def _guest(self, invocation: Invocation) -> Guest:
-        senses, limits = self.host.senses, self.limits
+        senses, limits = self.host.room.senses, self.limits
         log = GuestLog(limits.log)
         return Guest(invocation, self.grants, log, senses.time(), senses.monotonic(), limits.result)
 
     async def _outcome(self, fiber: Fiber, guest: Guest, began: float) -> Outcome:
-        init = None
         try:
-            result = await self.host.scheduler.run(fiber)
+            result = await self.host.room.scheduler.run(fiber)
         except GuestError as error:
             return Failed(error.type, error.message, error.trace, self._usage(fiber, guest, began))
         except ExpiredError:
