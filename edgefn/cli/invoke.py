@@ -15,9 +15,9 @@ from edgefn.cli.invoke_input import megabytes, read_events, read_function, secon
 from edgefn.cli.samples import SAMPLES
 from edgefn.functions.registry import Registry
 from edgefn.functions.runner import Runner, Surroundings
-from edgefn.model.settings import FunctionSettings, SandboxSettings
+from edgefn.model.settings import FunctionSettings, SandboxSettings, Settings
 from edgefn.node import world
-from edgefn.node.hosting import function_host
+from edgefn.node.hosting import function_hosts
 from edgefn.sandbox.base import Failed, Outcome, OverLimit, Returned, TimedOut
 
 EXAMPLES = """\
@@ -63,7 +63,7 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     failed = 0
-    async with _registry() as registry:
+    async with _registry(function) as registry:
         runner = await _open(registry, function)
         for event in events:
             outcome = await runner.run(event, None)
@@ -81,17 +81,29 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
 
 
 @asynccontextmanager
-async def _registry() -> AsyncIterator[Registry]:
+async def _registry(function: FunctionSettings) -> AsyncIterator[Registry]:
     surroundings = Surroundings(
         world.invocation_id, world.timestamp, lambda _name, line: print(line, file=sys.stderr, flush=True)
     )
     with tempfile.TemporaryDirectory(prefix="edgefn-invoke-") as directory:
-        async with function_host(SandboxSettings(parked=0), lambda _line: None) as host:
+        async with function_hosts(_settings(function, directory), lambda _line: None) as host:
             registry = Registry(host, Path(directory), surroundings)
             try:
                 yield registry
             finally:
                 await registry.close()
+
+
+def _settings(function: FunctionSettings, directory: str) -> Settings:
+    return Settings(
+        "invoke",
+        listen=(),
+        routes=(),
+        origins={},
+        functions={function.name: function},
+        data_dir=directory,
+        sandbox=SandboxSettings(parked=0),
+    )
 
 
 async def _open(registry: Registry, function: FunctionSettings) -> Runner:

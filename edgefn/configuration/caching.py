@@ -4,11 +4,12 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
-from edgefn.configuration.kinds import Choice, Duration, Judged, Text
+from edgefn.configuration.kinds import Choice, Duration, Flag, Judged, Text
+from edgefn.configuration.origins import HEADER_NAME
 from edgefn.configuration.quantities import format_duration
 from edgefn.configuration.reading import Field, Section, Values, did_you_mean
 from edgefn.configuration.selections import HEADERS, PARAMETERS, KeyHeaders
-from edgefn.configuration.shapes import ListOf
+from edgefn.configuration.shapes import ListOf, MapOf
 from edgefn.model.settings import CachePolicy, Forwarding, Selecting
 from edgefn.rules.policies import (
     CACHE_POLICIES,
@@ -70,11 +71,89 @@ class _CacheFields:
     max_ttl = Field(
         "max_ttl", Duration(0, _FOREVER), "The most time to keep a response; 0 stores nothing. Default: 365d."
     )
+    heuristic_ttl = Field(
+        "heuristic_ttl",
+        Duration(0, _FOREVER),
+        "The most that Last-Modified can earn a response that does not say; 0 is nothing. Default: 1d.",
+    )
+    error_ttl = Field(
+        "error_ttl",
+        MapOf(Duration(0, _FOREVER), "[45][0-9][0-9]", "a status from 400 to 599"),
+        "The least time to keep an error, by status; 502 and 504 also where no answer came. Default: none.",
+    )
+    serve_stale = Field(
+        "serve_stale",
+        Duration(0, _FOREVER),
+        "How long beyond its lifetime to serve a response when the origin can't be reached. Default: 1d.",
+    )
+    stale_if_error = Field(
+        "stale_if_error",
+        Duration(0, _FOREVER),
+        "The same when it answers 500, 502, 503 or 504, where the response does not say. Default: 0s.",
+    )
+    stale_retry = Field(
+        "stale_retry", Duration(0, 3600), "How long to leave the origin alone after either. Default: 1s."
+    )
+    honour_request = Field("honour_request", Flag(), "Viewers' Cache-Control and Pragma count. Default: false.")
+    targeted = Field(
+        "targeted",
+        ListOf(Text("a header name", HEADER_NAME), 0, 8),
+        "The fields that outweigh Cache-Control here. Default: [Edgefn-Cache-Control, CDN-Cache-Control].",
+    )
+    tag_headers = Field(
+        "tag_headers", ListOf(Text("a header name", HEADER_NAME), 0, 8), "What lists tags. Default: [Cache-Tag]."
+    )
+    cache_status = Field("cache_status", Flag(), "Answers say in Cache-Status what the cache did. Default: true.")
+    compress = Field(
+        "compress", Flag(), "Compress what the origin did not, with gzip; puts gzip into key.encodings. Default: false."
+    )
     key = Field("key", KEY, "What tells stored responses apart, besides the path.")
 
 
 def _build_cache(values: Values) -> CachePolicy:
     policy = _with_ttls(values, cache_policy(values.get(_CacheFields.policy) or "") or CachePolicy())
+    policy = _with_errors(values, _with_headers(values, policy))
+    return _compressing(_with_key(values, policy))
+
+
+def _with_errors(values: Values, base: CachePolicy) -> CachePolicy:
+    """Return `base` with what is given of lifetimes that the origin does not grant."""
+    heuristic, serve_stale = values.get(_CacheFields.heuristic_ttl), values.get(_CacheFields.serve_stale)
+    if_error, retry = values.get(_CacheFields.stale_if_error), values.get(_CacheFields.stale_retry)
+    errors = values.get(_CacheFields.error_ttl)
+    return replace(
+        base,
+        heuristic_ttl=base.heuristic_ttl if heuristic is None else heuristic,
+        serve_stale=base.serve_stale if serve_stale is None else serve_stale,
+        stale_if_error=base.stale_if_error if if_error is None else if_error,
+        stale_retry=base.stale_retry if retry is None else retry,
+        error_ttls=base.error_ttls if errors is None else tuple((int(key), ttl) for key, ttl in errors.items()),
+    )
+
+
+def _with_headers(values: Values, base: CachePolicy) -> CachePolicy:
+    """Return `base` with what is given about the fields that count and those that are added."""
+    honour, status = values.get(_CacheFields.honour_request), values.get(_CacheFields.cache_status)
+    targeted, tags = values.get(_CacheFields.targeted), values.get(_CacheFields.tag_headers)
+    compress = values.get(_CacheFields.compress)
+    return replace(
+        base,
+        honour_request=base.honour_request if honour is None else honour,
+        cache_status=base.cache_status if status is None else status,
+        targeted=base.targeted if targeted is None else tuple(name.lower() for name in targeted),
+        tag_headers=base.tag_headers if tags is None else tuple(name.lower() for name in tags),
+        compress=base.compress if compress is None else compress,
+    )
+
+
+def _compressing(policy: CachePolicy) -> CachePolicy:
+    """Return `policy` such that what is compressed here is told apart from what is not."""
+    if not policy.compress or "gzip" in policy.encodings:
+        return policy
+    return replace(policy, encodings=(*policy.encodings, "gzip"))
+
+
+def _with_key(values: Values, policy: CachePolicy) -> CachePolicy:
     key = values.get(_CacheFields.key)
     if key is None:
         return policy

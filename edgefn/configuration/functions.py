@@ -23,8 +23,9 @@ RUNTIMES: Final = (
     "python3.12",
     "python3.13",
     "python3.14",
+    "wasm",
 )
-NOT_AVAILABLE: Final = ("cloudfront-js-1.0", "cloudfront-js-2.0", "js", "wasm")
+NOT_AVAILABLE: Final = ("cloudfront-js-1.0", "cloudfront-js-2.0", "js")
 """Runtimes that configurations may name one day, and that this version can't run."""
 
 RESERVED: Final = frozenset(
@@ -72,8 +73,8 @@ class _Fields:
     handler = Field(
         "handler",
         Text("file.function, such as index.handler", r"(?!/)(?!(?:.*/)?\.\.?/)[A-Za-z0-9_./-]+\.[A-Za-z_$][\w$]*"),
-        "The file, without its ending, and the function in it.",
-        "index.handler",
+        "The file, without its ending, and the function in it. Default: what AWS's console would name, such as "
+        "index.handler or lambda_function.lambda_handler; for one source file, the one in it.",
     )
     timeout = Field(
         "timeout", Duration(0.001, MAX_TIMEOUT), "Wall time for one invocation; the hook's own limit holds too.", "5s"
@@ -107,7 +108,7 @@ def _build(values: Values) -> FunctionSettings:
         name="",
         path=values[_Fields.path],
         runtime=values[_Fields.runtime],
-        handler=values[_Fields.handler],
+        handler=values.get(_Fields.handler) or default_handler(values[_Fields.runtime], values[_Fields.path]),
         timeout=values[_Fields.timeout],
         memory=values[_Fields.memory],
         environment=environment,
@@ -132,7 +133,7 @@ FUNCTION: Final = Section("functions.NAME", _Fields, _build)
 
 def is_source_file(path: str) -> bool:
     """Return whether `path` is one source file or an archive, and no directory, by its ending."""
-    return re.search(r"\.(?:js|mjs|cjs|py|zip)$", path) is not None
+    return re.search(r"\.(?:js|mjs|cjs|py|wasm|zip)$", path) is not None
 
 
 def default_handler(runtime: str, path: str) -> str:

@@ -81,6 +81,6 @@ def _handler_files(function: FunctionSettings) -> list[str]:
 
 
 def _has_handler(function: FunctionSettings, exists: Callable[[str], bool]) -> bool:
-    if is_source_file(function.path):
+    if is_source_file(function.path) or function.runtime == "wasm":
         return True
     return any(exists(posixpath.join(function.path, name)) for name in _handler_files(function))

@@ -11,8 +11,7 @@ from edgefn.functions.bundle import BundleError
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings
-from edgefn.sandbox.base import Code, Log, Sandbox
-from edgefn.sandbox.process.host import OpenError
+from edgefn.sandbox.base import Code, Log, OpenError, Sandbox
 
 _VERSION = "1"
 _REPLICA = "us-east-1."

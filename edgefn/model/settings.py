@@ -39,7 +39,16 @@ class CachePolicy:
     `enabled` False is CachingDisabled: nothing is stored, nothing collapsed.
     `headers`, `cookies` and `query` are what enters the key; header names are lower-case.
     `encodings` (of gzip, br) are the codings for which Accept-Encoding is normalised and enters the key; with none
-    it is an ordinary header.
+    it is an ordinary header. `compress` lets the edge compress by them what the origin didn't.
+
+    `heuristic_ttl` is the most that Last-Modified can earn a response that says nothing of its lifetime.
+    `error_ttls` are the least times to keep a response, or a failure (502, 504), by status (AWS: ErrorCachingMinTTL).
+    `serve_stale` is how long beyond its lifetime a response may stand in for an origin that can't be reached,
+    `stale_if_error` for one that answers 500, 502, 503 or 504 unless the response says itself how long; after either,
+    the origin is left alone for `stale_retry`.
+    `honour_request`: Cache-Control and Pragma of a viewer count. `targeted` are the fields that outweigh Cache-Control
+    here, the first one first (RFC 9213); `tag_headers` list the tags to purge by; both lower-case. `cache_status`: each
+    answer says in Cache-Status how the cache handled it (RFC 9211).
     """
 
     enabled: bool = True
@@ -50,6 +59,16 @@ class CachePolicy:
     cookies: Selection = NONE
     query: Selection = ALL
     encodings: tuple[str, ...] = ()
+    compress: bool = False
+    heuristic_ttl: float = 86_400.0
+    error_ttls: tuple[tuple[int, float], ...] = ()
+    serve_stale: float = 86_400.0
+    stale_if_error: float = 0.0
+    stale_retry: float = 1.0
+    honour_request: bool = False
+    targeted: tuple[str, ...] = ("edgefn-cache-control", "cdn-cache-control")
+    tag_headers: tuple[str, ...] = ("cache-tag",)
+    cache_status: bool = True
 
 
 @dataclass(frozen=True, slots=True)

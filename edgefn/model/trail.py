@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from edgefn.model.hot import hot_dataclass
+
 
 class Result(StrEnum):
     """X-Cache's first word; AWS: x-edge-result-type."""
@@ -18,7 +20,7 @@ class Result(StrEnum):
     LAMBDA_LIMIT_EXCEEDED = "LambdaLimitExceeded"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class HookRun:
     """One invocation of a hook's function. `seconds` is wall time as the request felt it."""
 
@@ -28,7 +30,7 @@ class HookRun:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class OriginAttempt:
     """One try at one origin. `outcome` is the status, or the `OriginFailure`'s name."""
 

@@ -1,20 +1,34 @@
-"""Opens what runs functions: the process sandboxes, when a configuration has functions at all."""
+"""Opens what runs functions, by their runtime: processes, or guests on the event loop."""
 
+import ipaddress
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
+from edgefn.functions.registry import Host
 from edgefn.model.errors import SettingsError
-from edgefn.model.settings import SandboxSettings
+from edgefn.model.settings import SandboxSettings, Settings
 from edgefn.node import world
+from edgefn.sandbox.base import Code, Log, Sandbox
 from edgefn.sandbox.process.ground import LauncherConfig
-from edgefn.sandbox.process.hiring import Senses
+from edgefn.sandbox.process.hiring import Senses as ProcessSenses
 from edgefn.sandbox.process.host import ProcessHost
 from edgefn.sandbox.process.launch import LaunchError
 from edgefn.sandbox.process.launcher import ProcessLauncher
+from edgefn.sandbox.wasm.cache import CacheError, CodeCache, cache_key
+from edgefn.sandbox.wasm.engine import Sizes
+from edgefn.sandbox.wasm.fibers import Bounds
+from edgefn.sandbox.wasm.host import WasmHost
+from edgefn.sandbox.wasm.room import EngineRoom
+from edgefn.sandbox.wasm.room import Senses as WasmSenses
+
+_WASM_RUNTIMES = frozenset({"wasm"})
+_GUESTS = 128  # guests at one time, beyond one warm slot for each function
+_SPINNING = 64
 
 
 def launcher_config(settings: SandboxSettings, directory: str) -> LauncherConfig:
@@ -33,22 +47,77 @@ def runtime_directory() -> str:
     return directory
 
 
+class FunctionHosts:
+    """Opens functions by their runtime; what runs a kind of them is started with the first one."""
+
+    def __init__(self, settings: Settings, tell: Callable[[str], None], stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._stack = stack
+        self._processes: ProcessHost | None = None
+        self._guests: WasmHost | None = None
+
+    async def open(self, code: Code, *, concurrency: int, provisioned: int, idle_timeout: float, log: Log) -> Sandbox:
+        """Return the sandboxes of `code`. Raises `OpenError`; `SettingsError` where this machine can't run its kind."""
+        host: Host = self._wasm_host() if code.runtime in _WASM_RUNTIMES else self._process_host()
+        return await host.open(
+            code, concurrency=concurrency, provisioned=provisioned, idle_timeout=idle_timeout, log=log
+        )
+
+    def _process_host(self) -> ProcessHost:
+        if self._processes is None:
+            sandbox = self._settings.sandbox
+            directory = runtime_directory()
+            self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            try:
+                launcher = ProcessLauncher(launcher_config(sandbox, directory))
+            except LaunchError as error:
+                told = f"functions can't run on this machine: {error} (`edgefn doctor` says more)"
+                raise SettingsError((told,)) from error
+            self._stack.push_async_callback(launcher.close)
+            if launcher.loopback_only:
+                _refuse_strangers(self._settings)
+            self._tell(f"functions run in sandboxes of tier {launcher.tier.value}")
+            senses = ProcessSenses(world.monotonic, _today, world.pseudonym)
+            self._processes = ProcessHost(launcher, parked=sandbox.parked, senses=senses)
+            self._stack.push_async_callback(self._processes.close)
+        return self._processes
+
+    def _wasm_host(self) -> WasmHost:
+        if self._guests is None:
+            cache = Path(self._settings.data_dir) / "compiled"
+            try:
+                code = CodeCache(cache, cache_key(cache))
+            except (CacheError, OSError) as error:
+                raise SettingsError((f"data_dir: compiled functions can't be kept: {error}",)) from error
+            sizes = Sizes(slots=len(self._settings.functions) + _GUESTS)
+            senses = WasmSenses(world.monotonic, world.thread_cpu, world.wall, os.urandom)
+            room = EngineRoom(sizes, Bounds(spinning=_SPINNING), code, senses)
+            self._guests = WasmHost(room, {"wasm": room.loader()})
+            self._stack.push_async_callback(self._guests.close)
+        return self._guests
+
+
 @asynccontextmanager
-async def function_host(settings: SandboxSettings, tell: Callable[[str], None]) -> AsyncIterator[ProcessHost]:
-    """Give the host of process sandboxes until the block ends. Raises `SettingsError` where this machine has none."""
+async def function_hosts(settings: Settings, tell: Callable[[str], None]) -> AsyncIterator[FunctionHosts]:
+    """Give what opens functions until the block ends. `tell` takes lines for the operator."""
     async with AsyncExitStack() as stack:
-        directory = runtime_directory()
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        try:
-            launcher = ProcessLauncher(launcher_config(settings, directory))
-        except LaunchError as error:
-            told = f"functions can't run on this machine: {error} (`edgefn doctor` says more)"
-            raise SettingsError((told,)) from error
-        stack.push_async_callback(launcher.close)
-        tell(f"functions run in sandboxes of tier {launcher.tier.value}")
-        host = ProcessHost(launcher, parked=settings.parked, senses=Senses(world.monotonic, _today, world.pseudonym))
-        stack.push_async_callback(host.close)
-        yield host
+        yield FunctionHosts(settings, tell, stack)
+
+
+def _refuse_strangers(settings: Settings) -> None:
+    """Raise `SettingsError` when viewers could come from elsewhere while functions run without walls."""
+    public = [listen.host for listen in settings.listen if not _is_loopback(listen.host)]
+    if public:
+        told = f"listen: {public[0]}: with sandbox.mode none-i-know only loopback addresses are allowed"
+        raise SettingsError((told,))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _today() -> str:

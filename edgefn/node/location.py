@@ -20,8 +20,9 @@ from edgefn.model.settings import Settings
 from edgefn.node import world
 from edgefn.node.administering import open_admin
 from edgefn.node.geo import open_database
-from edgefn.node.hosting import function_host
+from edgefn.node.hosting import function_hosts
 from edgefn.node.parts import Lasting, site_of
+from edgefn.proxy.background import Background
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.site import Site
 from edgefn.stores.memory import MemoryStore
@@ -37,7 +38,7 @@ class Running:
 
     settings: Settings
     site: Site
-    registry: Registry | None
+    registry: Registry
 
 
 class Location:
@@ -89,9 +90,11 @@ class Location:
         pool = Pool()
         self._stack.push_async_callback(pool.close)
         store = MemoryStore(settings.cache_memory)
-        self._lasting = Lasting(pool, store, Flights(), f"{world.pseudonym()}.cloudfront.net", access.write)
+        background = Background()
+        self._stack.push_async_callback(background.close)
+        self._lasting = Lasting(pool, store, Flights(), background, f"{world.pseudonym()}.cloudfront.net", access.write)
         registry = await self._open_registry(settings)
-        runners, _ = await _runners(registry, settings)
+        runners, _ = await registry.open(settings.functions)
         site = site_of(settings, runners, self._lasting, open_database(settings.geo_database))
         self._running = Running(settings, site, registry)
         self._listening = Listening(site, settings.viewer)
@@ -108,14 +111,11 @@ class Location:
         except OSError as error:
             raise SettingsError((f"access_log: {name}: can't be opened: {error.strerror}",)) from error
 
-    async def _open_registry(self, settings: Settings) -> Registry | None:
-        """Return where functions are kept; None, and no sandbox is looked for, when there are none."""
-        if not settings.functions:
-            return None
-        host = await self._stack.enter_async_context(function_host(settings.sandbox, self._report))
+    async def _open_registry(self, settings: Settings) -> Registry:
+        hosts = await self._stack.enter_async_context(function_hosts(settings, self._report))
         bundles = _make_directory(settings.data_dir, "bundles")
         around = Surroundings(world.invocation_id, world.timestamp, self._log_function)
-        registry = Registry(host, bundles, around)
+        registry = Registry(hosts, bundles, around)
         self._stack.push_async_callback(registry.close)
         return registry
 
@@ -151,10 +151,8 @@ class Location:
             refuse_changes_that_need_a_restart(before.settings, settings)
             locate = open_database(settings.geo_database)
             self._listening.reload_certificates()
-            if before.registry is None:
-                before.registry = await self._open_registry(settings)
             # The last step that can fail: with it the functions of before may be on their way out.
-            runners, retired = await _runners(before.registry, settings)
+            runners, retired = await before.registry.open(settings.functions)
             site = site_of(settings, runners, self._lasting, locate)
             self._listening.swap(site, settings.viewer)
             self._running = Running(settings, site, before.registry)
@@ -174,12 +172,6 @@ def _make_directory(*parts: str) -> Path:
     except OSError as error:
         raise SettingsError((f"data_dir: {directory} can't be made: {error.strerror}",)) from error
     return directory
-
-
-async def _runners(registry: Registry | None, settings: Settings) -> tuple[dict[str, Runner], list[Runner]]:
-    if registry is None:
-        return {}, []
-    return await registry.open(settings.functions)
 
 
 async def _close_when_idle(site: Site, runners: list[Runner], patience: float) -> None:

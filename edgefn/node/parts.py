@@ -10,6 +10,7 @@ from edgefn.model.origin import Origin
 from edgefn.model.settings import RouteSettings, Settings
 from edgefn.node import world
 from edgefn.node.geo import Locate
+from edgefn.proxy.background import Background
 from edgefn.proxy.cache import Cache
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.hooks import Hook, Hooks
@@ -17,6 +18,7 @@ from edgefn.proxy.origins import Origins, Sender
 from edgefn.proxy.site import Lane, Site, Surroundings
 from edgefn.proxy.viewer_facts import ViewerFacts
 from edgefn.proxy.walk import Walk
+from edgefn.rules.error_caching import with_error_pages
 from edgefn.rules.event import EventConfig
 from edgefn.rules.forwarding import EdgeFacts, Forwarder
 from edgefn.rules.quotas import quotas
@@ -27,11 +29,12 @@ from edgefn.stores.base import Store
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """What outlives a configuration: connections, stored responses, flights, and this location's name in Via."""
+    """What outlives a configuration: connections, stored responses, flights, background work, our name in Via."""
 
     sender: Sender
     store: Store
     flights: Flights
+    background: Background
     pseudonym: str
     access_log: Callable[[str], None]
 
@@ -60,7 +63,8 @@ def _lane(
     route: RouteSettings, settings: Settings, runners: Mapping[str, Runner], lasting: Lasting, locate: Locate
 ) -> Lane:
     hooks = _hooks(route, settings, runners)
-    cache = Cache(lasting.store, route.cache, lasting.flights, world.wall)
+    policy = with_error_pages(route.cache, settings.error_pages)
+    cache = Cache(lasting.store, policy, lasting.flights, world.wall, lasting.background)
     members, failover = _members(route, settings)
     forwarder = Forwarder(route, EdgeFacts(lasting.pseudonym))
     origins = Origins(forwarder, members, failover, lasting.sender, settings.resolve)

@@ -1,18 +1,36 @@
 """The clock, the dice and the ids: what everything below is told instead of asking."""
 
-import base64
 import os
 import time
 import uuid
+from binascii import b2a_base64
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 monotonic = time.monotonic
 wall = time.time
+thread_cpu = time.thread_time
+
+
+_ID_BYTES = 40
+_IDS_AT_ONCE = 128
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _draws() -> Iterator[bytes]:
+    """Yield what ids are made of. Drawn for many at once: a system call for each would take longer than all else."""
+    while True:
+        drawn = os.urandom(_ID_BYTES * _IDS_AT_ONCE)
+        for start in range(0, len(drawn), _ID_BYTES):
+            yield drawn[start : start + _ID_BYTES]
+
+
+_drawn = _draws()
 
 
 def request_id() -> str:
-    """Return a fresh X-Amz-Cf-Id: 56 characters of URL-safe base64 that end in ==."""
-    return base64.urlsafe_b64encode(os.urandom(40)).decode("ascii")
+    """Return a fresh X-Amz-Cf-Id: 56 characters of URL-safe base64 that end in ==. For one thread only."""
+    return b2a_base64(next(_drawn), newline=False).translate(_URL_SAFE).decode("ascii")
 
 
 def invocation_id() -> str:

@@ -3,103 +3,190 @@
 It keeps order; what may be stored, for how long, and what answers what is for `edgefn.rules` to say.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias
 
-from edgefn.model.message import BytesBody, Request, Response
+from edgefn.model.errors import NotStoredError
+from edgefn.model.headers import Headers
+from edgefn.model.message import Request, Response, no_body
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
-from edgefn.proxy.answering import answer, chosen
+from edgefn.proxy.answering import answer, chosen, matching
+from edgefn.proxy.background import Background
+from edgefn.proxy.errand import Errand, Fetch
+from edgefn.proxy.fetching import Fetching
 from edgefn.proxy.flights import Duty, Flights, Landing
-from edgefn.proxy.teed import Teed
-from edgefn.rules.accept_encoding import normalised
-from edgefn.rules.age import Times, current_age
+from edgefn.rules.age import current_age
 from edgefn.rules.cache_key import EXTENSION, keys_by, uri_of
+from edgefn.rules.cache_status import appended, forwarded, hit
+from edgefn.rules.changed import changed_targets
+from edgefn.rules.directives import in_force
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.lookup import Bypass, Lookup, bypass, is_safe, may_collapse
-from edgefn.rules.storing import Reason, Refuse, may_store, stored_headers
-from edgefn.rules.storing import Store as MayStore
-from edgefn.rules.vary import nominated, selected
+from edgefn.rules.validating import without_conditions
+from edgefn.rules.vary import selected
+from edgefn.rules.verdict import Ask, Held, Serve, Verdict, Why, verdict
+from edgefn.rules.wishes import NO_WISHES, Wishes, has_wishes, wishes
 from edgefn.stores.base import Store, Stored
 
-Fetch: TypeAlias = Callable[[Request], Awaitable[Response]]
-
-_FRESH, _COLLAPSED, _STORED = "fresh", "collapsed", "stored"
+_COLLAPSED = "collapsed"
 _ROUNDS = 2
+_FRESH = Serve(Why.FRESH)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What was found for a request, and whether it answers."""
+
+    stored: Stored | None
+    age: float
+    verdict: Verdict
+    now: float
 
 
 class Cache:
-    """The cache of one route. `store` and `flights` may be shared by routes; `now` is wall-clock seconds."""
+    """The cache of one route. `store`, `flights` and `background` may be shared; `now` is wall-clock seconds."""
 
-    def __init__(self, store: Store, policy: CachePolicy, flights: Flights, now: Callable[[], float]) -> None:
+    def __init__(
+        self, store: Store, policy: CachePolicy, flights: Flights, now: Callable[[], float], background: Background
+    ) -> None:
         self._store = store
         self._policy = policy
         self._flights = flights
         self._now = now
+        self._background = background
         self._key = keys_by(policy)
+        self._fetching = Fetching(store, policy, now)
 
     def serve_now(self, request: Request) -> Response | None:
         """Return the answer that lies fresh in memory, without waiting; None when there is none."""
-        if bypass(request, self._policy) is not None:
+        if bypass(request, self._policy) is not None or self._has_wishes(request):
             return None
-        return self._stored(request, self._key(request), _FRESH)
+        stored = chosen(self._store.get(self._key(request)), request)
+        if stored is None:
+            return None
+        now = self._now()
+        age = current_age(stored.initial_age, stored.received_at, now)
+        return self._hit(request, stored, age, now) if is_fresh(stored.lifetime, age) else None
 
     async def serve(self, request: Request, fetch: Fetch) -> Response:
-        """Return the response to `request`, calling `fetch` at most once and only when it must.
+        """Return the response to `request`, calling `fetch` only when it must.
 
-        A response that is being stored must be read to its end or closed. Raises what `fetch` raises.
+        A response that is being stored must be read to its end or closed. Raises what `fetch` raises, and
+        `NotStoredError`.
         """
         why = bypass(request, self._policy)
         if why is not None:
             return await self._bypassed(request, fetch, why)
         key = self._key(request)
-        hit = self._stored(request, key, _FRESH)
-        if hit is not None:
-            return hit
-        if not may_collapse(request):
-            return await self._fetched(request, key, fetch, self._flights.alone(key))
-        return await self._collapsed(request, key, fetch)
+        judged = self._judged(request, key)
+        response = self._at_once(request, key, fetch, judged)
+        if response is not None:
+            return response
+        if self._has_wishes(request) and self._wishes(request).only_if_cached:
+            raise NotStoredError("only-if-cached")
+        errand = _errand(request, key, fetch, judged)
+        if not may_collapse(request) or errand.lookup is Lookup.REQUEST:
+            return await self._fetching.go(errand, self._flights.alone(key))
+        return await self._collapsed(errand)
 
-    def _stored(self, request: Request, key: str, why: str) -> Response | None:
-        stored = chosen(self._store.get(key), request)
-        if stored is None:
-            return None
+    def _has_wishes(self, request: Request) -> bool:
+        return self._policy.honour_request and has_wishes(request.headers)
+
+    def _wishes(self, request: Request) -> Wishes:
+        return wishes(request.headers) if self._has_wishes(request) else NO_WISHES
+
+    def _judged(self, request: Request, key: str) -> _Judged:
+        """Return what is stored for `request`, and whether that answers it."""
+        variants = self._store.get(key)
+        stored = chosen(variants, request)
         now = self._now()
+        if stored is None:
+            return _Judged(None, 0.0, Ask(_missed(variants, request)), now)
         age = current_age(stored.initial_age, stored.received_at, now)
-        if not is_fresh(stored.lifetime, age):
+        asked = self._wishes(request)
+        immutable = asked.max_age is not None and "immutable" in in_force(stored.headers, self._policy.targeted)
+        held = Held(stored.lifetime, age, stored.stale, stored.retry_at, immutable)
+        return _Judged(stored, age, verdict(held, asked, now), now)
+
+    def _at_once(self, request: Request, key: str, fetch: Fetch, judged: _Judged) -> Response | None:
+        """Return what is stored, if that will do; it may be validated in the background then."""
+        stored, found = judged.stored, judged.verdict
+        if stored is None or isinstance(found, Ask):
             return None
-        _note(request.trail, Lookup.HIT, why)
-        request.trail.result = Result.ERROR if stored.from_origin_error else Result.HIT
-        return answer(request, stored, age, now)
+        if found.in_background:
+            name = self._flight_name(request, key)
+            self._background.start(name, partial(self._validated, request, key, fetch))
+        return self._hit(request, stored, judged.age, judged.now, found.why)
+
+    def _hit(self, request: Request, stored: Stored, age: float, now: float, why: str = Why.FRESH) -> Response:
+        _note_hit(request.trail, stored, why)
+        if not self._policy.cache_status:
+            return answer(request, stored, age, now)
+        return answer(request, stored, age, now, hit(stored.lifetime - age, "" if why is Why.FRESH else why))
+
+    async def _validated(self, request: Request, key: str, fetch: Fetch) -> None:
+        """Do in the background what a viewer's request would have done in the foreground."""
+        headers = without_conditions(request.headers)
+        asked = replace(request, method="GET", headers=headers, body=no_body(), trail=Trail(), interim=_nobody_listens)
+        stored = chosen(self._store.get(key), asked)
+        if stored is None:
+            return
+        errand = Errand(asked, key, fetch, stored, Lookup.STALE)
+        response = await self._fetching.go(errand, self._flights.alone(key))
+        try:
+            while await response.body.read():
+                pass
+        finally:
+            response.body.close()
 
     async def _bypassed(self, request: Request, fetch: Fetch, why: Bypass) -> Response:
         """Pass `request` by; what it changed at the origin is stored no more (RFC 9111 section 4.4)."""
-        _note(request.trail, Lookup.METHOD if why is Bypass.METHOD else Lookup.BYPASS, why)
+        lookup = Lookup.METHOD if why is Bypass.METHOD else Lookup.BYPASS
+        _note(request.trail, lookup, why)
         response = await fetch(request)
-        request.trail.result = _fetched_result(response)
+        request.trail.result = Result.ERROR if response.from_origin_error else Result.MISS
         if not is_safe(request.method) and 200 <= response.status < 400:
-            uri = uri_of(self._key(request))
-            self._flights.invalidate(uri)
-            self._store.remove(uri)
-        return response
+            self._invalidate(request)
+            for path, query in changed_targets(request, response.headers):
+                self._invalidate(replace(request, path=path, query=query))
+        if not self._policy.cache_status or response.tunnel is not None:
+            return response
+        member = forwarded(lookup, response.origin_status, "" if lookup is Lookup.METHOD else why)
+        return replace(response, headers=appended(response.headers, member))
 
-    async def _collapsed(self, request: Request, key: str, fetch: Fetch) -> Response:
+    def _invalidate(self, request: Request) -> None:
+        uri = uri_of(self._key(request))
+        self._flights.invalidate(uri)
+        self._store.remove(uri)
+
+    async def _collapsed(self, errand: Errand) -> Response:
         """Fetch for all who wait, or wait; what comes of the wait is judged for this request alone."""
+        request, key = errand.request, errand.key
         for _ in range(_ROUNDS):  # the first may only tell what the response varies by
             name = self._flight_name(request, key)
             landing = await (self._flights.board(name) if request.method == "GET" else self._flights.join(name))
             if isinstance(landing, Duty) and request.method == "GET":
-                return await self._fetched(request, key, fetch, landing)
+                return await self._fetching.go(self._anew(errand), landing)
             if isinstance(landing, Duty):
                 landing.hand_on()  # a HEAD brings back nothing to store
-            hit = self._stored(request, key, _COLLAPSED)
-            if hit is not None:
-                return hit
+            judged = self._judged(request, key)
+            if judged.stored is not None and isinstance(judged.verdict, Serve):
+                return self._landed(errand, judged.stored, judged.age, judged.now)
             if landing is not Landing.STORED or name == self._flight_name(request, key):
                 break
-        return await self._fetched(request, key, fetch, self._flights.alone(key))
+        return await self._fetching.go(self._anew(errand), self._flights.alone(key))
+
+    def _anew(self, errand: Errand) -> Errand:
+        """Return the errand as it is now, after a wait."""
+        return _errand(errand.request, errand.key, errand.fetch, self._judged(errand.request, errand.key))
+
+    def _landed(self, errand: Errand, stored: Stored, age: float, now: float) -> Response:
+        """Return what another viewer's fetch has brought."""
+        _note_hit(errand.request.trail, stored, _COLLAPSED)
+        told = forwarded(errand.lookup, 0, "", collapsed=True) if self._policy.cache_status else ""
+        return answer(errand.request, stored, age, now, told)
 
     def _flight_name(self, request: Request, key: str) -> str:
         """Return what equal requests share: the key, and their values of the fields known to matter."""
@@ -109,66 +196,22 @@ class Cache:
         names = tuple(name for name, _ in variants[0].vary)
         return f"{key}{EXTENSION}{selected(names, request.headers)!r}"
 
-    def _missed(self, request: Request, key: str) -> Lookup:
-        variants = self._store.get(key)
-        if not variants:
-            return Lookup.URI_MISS
-        return Lookup.VARY_MISS if chosen(variants, request) is None else Lookup.STALE
 
-    async def _fetched(self, request: Request, key: str, fetch: Fetch, duty: Duty) -> Response:
-        requested_at = self._now()
-        lookup = self._missed(request, key)
-        with duty:
-            response = await fetch(_normalised(request, self._policy))
-            request.trail.result = _fetched_result(response)
-            times = Times(requested_at, self._now())
-            verdict = may_store(request, response, self._policy, times)
-            match verdict:
-                case MayStore():
-                    _note(request.trail, lookup, Reason.INCOMPLETE)  # until its body is here
-                    keep = partial(self._keep, key, self._blank(request, response, verdict, times), duty, request.trail)
-                    return self._storing(request.trail, response, duty, keep)
-                case Refuse(reason):
-                    _note(request.trail, lookup, reason)
-                    duty.unshared()
-                    return response
+def _errand(request: Request, key: str, fetch: Fetch, judged: _Judged) -> Errand:
+    lookup = judged.verdict.lookup if isinstance(judged.verdict, Ask) else Lookup.STALE
+    return Errand(request, key, fetch, judged.stored, lookup)
 
-    def _storing(self, trail: Trail, response: Response, duty: Duty, keep: Callable[[bytes], None]) -> Response:
-        """Return `response` with a body that is kept as it passes; one that is here already is kept at once."""
-        most = self._store.largest
-        if (response.body.length or 0) > most:
-            trail.cache_reason = Reason.TOO_LARGE
-            duty.unshared()
-            return response
-        body = Teed(response.body, most, duty, keep, partial(_refused, trail))
-        data = body.buffered()
-        return replace(response, body=body if data is None else BytesBody(data, body.trailers))
 
-    def _keep(self, key: str, blank: Stored, duty: Duty, trail: Trail, data: bytes) -> None:
-        if duty.is_outdated:
-            trail.cache_reason = Reason.INVALIDATED
-            return
-        self._store.put(key, replace(blank, body=data))
-        trail.cache_reason = _STORED
-        duty.landed()
+def _missed(variants: Sequence[Stored], request: Request) -> Lookup:
+    if not variants:
+        return Lookup.URI_MISS
+    return Lookup.PARTIAL if matching(variants, request) else Lookup.VARY_MISS
 
-    def _blank(self, request: Request, response: Response, verdict: MayStore, times: Times) -> Stored:
-        """Return what is stored of `response`, without its body."""
-        names = nominated(response.headers) or ()
-        if self._policy.encodings:
-            names = tuple(name for name in names if name != "accept-encoding")  # its normalised value is in the key
-        return Stored(
-            status=response.status,
-            reason=response.reason,
-            headers=stored_headers(response.headers, times.received_at),
-            body=b"",
-            requested_at=times.requested_at,
-            received_at=times.received_at,
-            lifetime=verdict.lifetime,
-            initial_age=verdict.initial_age,
-            vary=selected(names, request.headers),
-            from_origin_error=response.from_origin_error,
-        )
+
+def _note_hit(trail: Trail, stored: Stored, why: str) -> None:
+    trail.cache = Lookup.HIT
+    trail.cache_reason = why
+    trail.result = Result.ERROR if stored.from_origin_error else Result.HIT
 
 
 def _note(trail: Trail, lookup: Lookup, reason: str) -> None:
@@ -176,17 +219,5 @@ def _note(trail: Trail, lookup: Lookup, reason: str) -> None:
     trail.cache_reason = reason
 
 
-def _refused(trail: Trail, reason: Reason) -> None:
-    trail.cache_reason = reason
-
-
-def _fetched_result(response: Response) -> Result:
-    return Result.ERROR if response.from_origin_error else Result.MISS
-
-
-def _normalised(request: Request, policy: CachePolicy) -> Request:
-    """Return `request` with the Accept-Encoding that the route tells apart, so that no other one is answered."""
-    if not policy.encodings:
-        return request
-    coding = normalised(request.headers.joined("accept-encoding"), policy.encodings)
-    return replace(request, headers=request.headers.replacing("Accept-Encoding", coding))
+def _nobody_listens(status: int, headers: Headers) -> None:
+    del status, headers

@@ -45,7 +45,7 @@ def failure(error: EdgeError) -> Failure:
         case ViewerGoneError():
             return Failure(400, Result.ERROR, "ClientCommError", "The viewer closed the connection.", page=False)
         case NotStoredError():
-            return Failure(504, Result.ERROR, "NotStored: only-if-cached", "Nothing stored can answer this.", page=False)
+            return Failure(504, Result.ERROR, "NotStored", "Nothing stored can answer this.", page=False)
         case OriginError(failure=kind):
             status = 504 if kind in _TIMEOUTS else 502
             return Failure(status, Result.ERROR, f"{kind}: {error}", _origin_sentence(kind))

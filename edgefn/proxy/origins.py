@@ -35,15 +35,18 @@ class Origins:
     sender: Sender
     resolve: Mapping[str, str]
 
-    async def serve(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response:
+    def serve(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Awaitable[Response]:
         """Ask the primary, then the secondary if the outcome calls for it (AWS: origin failover).
 
         Raises what the last one raised.
         """
         if len(self.members) > 1 and request.method in _MAY_FAIL_OVER and request.body.length == 0:
-            response = await self._unless_failing(request, ask)
-            return response or await ask(self._outgoing(request, self.members[1]))
-        return await ask(self._outgoing(request, self.members[0]))
+            return self._with_failover(request, ask)
+        return ask(self._outgoing(request, self.members[0]))
+
+    async def _with_failover(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response:
+        response = await self._unless_failing(request, ask)
+        return response or await ask(self._outgoing(request, self.members[1]))
 
     async def _unless_failing(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response | None:
         try:

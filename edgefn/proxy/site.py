@@ -84,7 +84,8 @@ class Site:
         """Return a fresh stored response that no function needs to see, or None."""
         if self._default_root_object and request.path == "/":
             return None
-        lane = self._lane(request)
+        lane = self._lane(request.path)
+        request.trail.route = lane.route.path
         if lane.cache is None or self._error_pages or lane.route.viewer_protocol is not ViewerProtocol.ALLOW_ALL:
             return None
         response = lane.cache.serve_now(request)
@@ -108,33 +109,28 @@ class Site:
         """Wait until no request is on its way through this site."""
         await self._idle.wait()
 
-    def _lane(self, request: Request) -> Lane:
-        lane = self._lanes[self._routes.position(request.path)]
-        request.trail.route = lane.route.path
-        return lane
+    def _lane(self, path: str) -> Lane:
+        return self._lanes[self._routes.position(path)]
 
     async def _answer(self, request: Request) -> Response:
         meant = with_default_root(request.path, self._default_root_object)
         if meant != request.path:
             request = replace(request, path=meant)
-        lane = self._lane(request)
-        match admission(lane.route.viewer_protocol, request):
-            case Allowed():
-                return await self._walked(lane, request)
-            case Redirected(status=status, location=location):
-                request.trail.result = Result.REDIRECT
-                return Response(status, HTTPStatus(status).phrase, generated(Headers([("Location", location)])))
-            case Forbidden(reason=reason):
-                request.trail.result = Result.ERROR
-                return error_response(403, reason, request.id)
-
-    async def _walked(self, lane: Lane, request: Request) -> Response:
+        lane = self._lane(request.path)
+        request.trail.route = lane.route.path
+        turned_away = _turned_away(lane.route.viewer_protocol, request)
+        if turned_away is not None:
+            return turned_away
         try:
             response = await lane.walk(request)
         except EdgeError as error:
-            response = self._failed(request, failure(error))
             _tell(request, error)
-        return await self._with_error_page(request, response)
+            failed = failure(error)
+            response = self._failed(request, failed)
+            if not failed.page:
+                return response
+        page = self._page_for(request, response)
+        return response if page is None else await self._paged(page, request, response)
 
     @staticmethod
     def _failed(request: Request, failed: Failure) -> Response:
@@ -142,16 +138,18 @@ class Site:
         request.trail.detail = failed.detail
         return error_response(failed.status, failed.sentence, request.id)
 
-    async def _with_error_page(self, request: Request, response: Response) -> Response:
-        """Return the custom error page for `response`, if there is one (AWS: custom error responses)."""
+    def _page_for(self, request: Request, response: Response) -> ErrorPage | None:
+        """Return the custom error page to show instead of `response`, if any (AWS: custom error responses)."""
         page = self._error_pages.get(response.status)
-        if page is None or request.trail.result not in _PAGED or not page.path:
-            return response
+        return page if page is not None and page.path and request.trail.result in _PAGED else None
+
+    async def _paged(self, page: ErrorPage, request: Request, response: Response) -> Response:
+        """Return `page`, or `response` when the page itself can't be had."""
         asked = replace(
             request, method="GET", path=page.path, query=None, headers=_for_page(request.headers), body=no_body()
         )
         try:
-            shown = await self._lane(asked).walk.without_viewer_hooks(asked, request)
+            shown = await self._lane(page.path).walk.without_viewer_hooks(asked, request)
         except EdgeError:
             return response
         finally:
@@ -169,13 +167,13 @@ class Site:
         trail.result = failed.result
         trail.detail = failed.detail
         response = error_response(failed.status, failed.sentence, request_id)
-        return response.dressed(self._dress(response.headers, Result.ERROR, request_id))
+        return self._dressed_as(response, Result.ERROR, request_id)
 
     def _dressed(self, request: Request, response: Response) -> Response:
-        return response.dressed(self._dress(response.headers, request.trail.result, request.id))
+        return self._dressed_as(response, request.trail.result, request.id)
 
-    def _dress(self, headers: Headers, result: Result, request_id: str) -> Headers:
-        return self._dressing.to_viewer(headers, result, request_id, self._date_now())
+    def _dressed_as(self, response: Response, result: Result, request_id: str) -> Response:
+        return response.dressed(self._dressing.to_viewer(response.headers, result, request_id, self._date_now()))
 
     def _date_now(self) -> str:
         second = int(self._around.wall())
@@ -202,6 +200,19 @@ class Site:
         around.access_log(
             access_line(around.timestamp(), request, request_id, response, trail, sent=size, seconds=seconds)
         )
+
+
+def _turned_away(policy: ViewerProtocol, request: Request) -> Response | None:
+    """Return the answer to a viewer that may not come this way, None to one that may."""
+    match admission(policy, request):
+        case Allowed():
+            return None
+        case Redirected(status=status, location=location):
+            request.trail.result = Result.REDIRECT
+            return Response(status, HTTPStatus(status).phrase, generated(Headers([("Location", location)])))
+        case Forbidden(reason=reason):
+            request.trail.result = Result.ERROR
+            return error_response(403, reason, request.id)
 
 
 def _for_page(headers: Headers) -> Headers:

@@ -43,13 +43,13 @@ class Cache(Protocol):
     """Answers from what is stored, or fetches and stores."""
 
     async def serve(self, request: Request, fetch: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Return the response to `request`, calling `fetch` at most once and only when it must."""
+        """Return the response to `request`, calling `fetch` only when it must."""
 
 
 class Origins(Protocol):
     """The origin side of one route: one origin, or a group of two with failover."""
 
-    async def serve(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response:
+    def serve(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Awaitable[Response]:
         """Return what `ask` got from the first origin whose answer counts; `ask` is called once per origin."""
 
     async def fetch(self, asked: Request) -> Response:
@@ -75,15 +75,15 @@ class Walk:
             return response  # the origin said >= 400: no viewer-response
         return await self._hooks.viewer_response(asked, response)
 
-    async def without_viewer_hooks(self, asked: Request, request: Request) -> Response:
+    def without_viewer_hooks(self, asked: Request, request: Request) -> Awaitable[Response]:
         """Return the response from the cache or the origin side alone: what a custom error page needs.
 
         `request` is what came in.
         """
-        return await self._cache.serve(self._facts.told(asked, request), self._from_origin)
+        return self._cache.serve(self._facts.told(asked, request), self._from_origin)
 
-    async def _from_origin(self, asked: Request) -> Response:
-        return await self._origins.serve(asked, self._ask)
+    def _from_origin(self, asked: Request) -> Awaitable[Response]:
+        return self._origins.serve(asked, self._ask)
 
     async def _ask(self, outgoing: Request) -> Response:
         asked = await self._hooks.origin_request(outgoing)

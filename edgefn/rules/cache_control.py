@@ -20,10 +20,12 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 class CacheControl:
     """The directives by lower-case name, each with its argument (None: there was none).
 
-    Of a directive that is given twice the first counts (RFC 9111 section 4.2.1).
+    Of a directive that is given twice the first counts (RFC 9111 section 4.2.1). `is_targeted`: they came in a
+    targeted field, and so Expires says nothing (RFC 9213 section 2.2).
     """
 
     directives: Mapping[str, str | None] = field(default_factory=dict)
+    is_targeted: bool = False
 
     def __contains__(self, name: str) -> bool:
         return name in self.directives
@@ -33,6 +35,15 @@ class CacheControl:
         if name not in self.directives:
             return None
         return delta_seconds(self.directives[name]) or 0
+
+    def fields(self, name: str) -> tuple[str, ...]:
+        """Return the lower-case field names that the directive is about; none: it is about the whole response."""
+        listed = (self.directives.get(name) or "").split(",")
+        return tuple(field_name for part in listed if (field_name := part.strip(_BLANK).lower()))
+
+    def forbids(self, name: str) -> bool:
+        """Return whether the directive is there and about the whole response (RFC 9111 section 5.2.2.4 and 5.2.2.7)."""
+        return name in self.directives and not self.fields(name)
 
 
 def parse(text: str | None) -> CacheControl:

@@ -26,8 +26,7 @@ def keys_by(policy: CachePolicy) -> Callable[[Request], str]:
 
 def uri_key(request: Request) -> str:
     """Return the key of the request's target URI with its whole query."""
-    scheme = "http" if request.viewer.tls is None else "https"
-    return f"{scheme}\n{_authority(request)}\n{request.target}"
+    return f"{scheme_of(request)}\n{authority_of(request)}\n{request.target}"
 
 
 def uri_of(key: str) -> str:
@@ -35,17 +34,21 @@ def uri_of(key: str) -> str:
     return key.partition(EXTENSION)[0]
 
 
-def _authority(request: Request) -> str:
+def scheme_of(request: Request) -> str:
+    """Return the scheme of the target URI."""
+    return "http" if request.viewer.tls is None else "https"
+
+
+def authority_of(request: Request) -> str:
     """Return the Host in lower case, less the scheme's default port (RFC 9110 section 4.2.3)."""
     host = (request.headers.get("host") or "").lower()
     return host.removesuffix(":80" if request.viewer.tls is None else ":443")
 
 
 def _policy_key(request: Request, policy: CachePolicy) -> str:
-    scheme = "http" if request.viewer.tls is None else "https"
     query = selected_query(request.query, policy.query)
     target = request.path if query is None else f"{request.path}?{query}"
-    uri = f"{scheme}\n{_authority(request)}\n{target}"
+    uri = f"{scheme_of(request)}\n{authority_of(request)}\n{target}"
     lines = [*_header_lines(request, policy), *_cookie_lines(request, policy)]
     return EXTENSION.join((uri, "\n".join(lines))) if lines else uri
 

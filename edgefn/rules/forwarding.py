@@ -1,6 +1,6 @@
 """What the origin gets of a viewer's request (AWS: request and response behavior; origin request policies)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -16,7 +16,7 @@ from edgefn.rules.viewer_headers import is_edge_header, wanted
 
 USER_AGENT: Final = "Amazon CloudFront"
 
-_REMOVED: Final = HOP_BY_HOP | {"expect", "x-forwarded-proto", "x-real-ip"}
+_REMOVED: Final = HOP_BY_HOP | {"expect", "host", "x-forwarded-proto", "x-real-ip"}
 _REMOVED_PREFIXES: Final = ("x-edge-", "x-amz-cf-")
 _FORWARDED_ANYWAY: Final = frozenset(
     {
@@ -45,6 +45,7 @@ _FORWARDED_ANYWAY: Final = frozenset(
         "x-forwarded-for",
     }
 )
+_REWRITTEN: Final = frozenset({"via", "x-forwarded-for"})
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _WEBSOCKET_PREFIX: Final = "sec-websocket-"
 _REMEMBERED: Final = 4_096
@@ -62,14 +63,10 @@ class _Fate(Enum):
 
     KEPT = auto()
     DROPPED = auto()
+    REWRITTEN = auto()
     KEPT_IF_UNSAFE = auto()
     KEPT_FOR_WEBSOCKET = auto()
-    HOST = auto()
     COOKIE = auto()
-    USER_AGENT = auto()
-    ACCEPT_ENCODING = auto()
-    FORWARDED_FOR = auto()
-    VIA = auto()
 
 
 class Forwarder:
@@ -83,8 +80,10 @@ class Forwarder:
         self._cookies = union(route.forwarding.cookies, route.cache.cookies)
         self._added = {name.lower() for name in wanted(route)}
         # What is in the cache key has told responses apart, so Connection can't talk the origin out of seeing it.
-        self._protected = self._added.union(route.cache.headers, ("host",))
+        # What goes anyway need not be named.
+        self._beyond_connection = self._added.union(route.cache.headers, ("host",), HOP_BY_HOP)
         self._fates: dict[str, _Fate] = {}
+        self._hides_user_agent = not self._forwards("user-agent")
 
     @property
     def forwards_cookies(self) -> bool:
@@ -97,50 +96,50 @@ class Forwarder:
         The origin's custom headers are not yet in; see `finish`.
         """
         received = request.headers
-        websocket = asks_for_websocket(request.method, received) if "upgrade" in received else False
-        named = named_by_connection(received) - self._protected if "connection" in received else None
-        lines: list[Line] = []
-        rewritten: dict[_Fate, list[str]] = {}
+        websocket = "upgrade" in received and asks_for_websocket(request.method, received)
+        named = named_by_connection(received) - self._beyond_connection if "connection" in received else None
+        lines: list[Line] = [("Host", self._host(received, origin))]
+        rewritten: dict[str, list[str]] = {}
         for line in received:
             fate = self._fates.get(line[0]) or self._learnt(line[0])
             if named and line[0].lower() in named:
                 continue
             if fate is _Fate.KEPT:
                 lines.append(line)
-            elif fate is _Fate.COOKIE:
-                lines += self._kept_cookies(line)
-            elif fate is _Fate.KEPT_IF_UNSAFE:
-                lines += () if request.method in _SAFE else (line,)
-            elif fate is _Fate.KEPT_FOR_WEBSOCKET:
-                lines += (line,) if websocket else ()
+            elif fate is _Fate.REWRITTEN:
+                rewritten.setdefault(line[0].lower(), []).append(line[1])
             elif fate is not _Fate.DROPPED:
-                rewritten.setdefault(fate, []).append(line[1])
-        lines[:0] = (("Host", self._host(rewritten.get(_Fate.HOST), origin)),)
+                lines += self._kept(fate, line, request.method, websocket=websocket)
         lines += self._marks(request, rewritten)
-        lines += UPGRADE_TO_WEBSOCKET if websocket else ()
-        query = selected_query(request.query, self._query)
-        return request.bound_for(origin, Headers(lines), query)
+        if websocket:
+            lines += UPGRADE_TO_WEBSOCKET
+        return request.bound_for(origin, Headers(lines), selected_query(request.query, self._query))
 
-    def _host(self, received: list[str] | None, origin: Origin) -> str:
-        return received[0] if received and self._keeps_host else origin.authority
+    def _host(self, received: Headers, origin: Origin) -> str:
+        return (self._keeps_host and received.get("host")) or origin.authority
 
-    def _marks(self, request: Request, rewritten: dict[_Fate, list[str]]) -> Iterator[Line]:
+    def _marks(self, request: Request, rewritten: Mapping[str, list[str]]) -> Iterator[Line]:
         """Yield the lines that this location writes anew."""
-        route = self._route
-        if not self._forwards("user-agent"):
+        if self._hides_user_agent:
             yield "User-Agent", USER_AGENT
-        if route.cache.encodings:
-            offered = rewritten.get(_Fate.ACCEPT_ENCODING)
-            yield "Accept-Encoding", normalised(", ".join(offered) if offered else None, route.cache.encodings)
+        encodings = self._route.cache.encodings
+        if encodings:
+            offered = rewritten.get("accept-encoding")
+            yield "Accept-Encoding", normalised(", ".join(offered) if offered else None, encodings)
         via = f"{request.version} {self._pseudonym} (CloudFront)"
-        yield "X-Forwarded-For", ", ".join([*rewritten.get(_Fate.FORWARDED_FOR, ()), request.viewer.ip])
-        yield "Via", ", ".join([*rewritten.get(_Fate.VIA, ()), via])
+        yield "X-Forwarded-For", ", ".join([*rewritten.get("x-forwarded-for", ()), request.viewer.ip])
+        yield "Via", ", ".join([*rewritten.get("via", ()), via])
         yield "X-Amz-Cf-Id", request.id
+
+    def _kept(self, fate: _Fate, line: Line, method: str, *, websocket: bool) -> tuple[Line, ...]:
+        """Return what is kept of a line whose fate depends on the request."""
+        if fate is _Fate.COOKIE:
+            return self._kept_cookies(line)
+        kept = websocket if fate is _Fate.KEPT_FOR_WEBSOCKET else method not in _SAFE
+        return (line,) if kept else ()
 
     def _kept_cookies(self, line: Line) -> tuple[Line, ...]:
         """Return the Cookie line with the cookies that go on, if any."""
-        if self._cookies == ALL:
-            return (line,)
         kept = selected_cookies(line[1:], self._cookies)
         return ((line[0], "; ".join(kept)),) if kept else ()
 
@@ -152,18 +151,18 @@ class Forwarder:
         return fate
 
     def _fate(self, name: str) -> _Fate:
-        if name in _OWN_FATES:
-            return _OWN_FATES[name]
+        if name in _REWRITTEN:
+            return _Fate.REWRITTEN
+        if name == "cookie":
+            return _Fate.KEPT if self._cookies == ALL else _Fate.COOKIE
         if name in _REMOVED or name.startswith(_REMOVED_PREFIXES):
             return _Fate.DROPPED
         if is_edge_header(name):
             return _Fate.KEPT if name in self._added else _Fate.DROPPED
         if name.startswith(_WEBSOCKET_PREFIX):
             return _Fate.KEPT_FOR_WEBSOCKET
-        if name == "user-agent" and not self._forwards(name):
-            return _Fate.USER_AGENT
         if name == "accept-encoding" and self._route.cache.encodings:
-            return _Fate.ACCEPT_ENCODING
+            return _Fate.REWRITTEN
         if self._forwards(name):
             return _Fate.KEPT
         return _Fate.KEPT_IF_UNSAFE if name == "authorization" else _Fate.DROPPED
@@ -172,14 +171,6 @@ class Forwarder:
         """Return whether the viewer's header `name` goes on (AWS: HTTP request headers and CloudFront behavior)."""
         route = self._route
         return name in route.cache.headers or name in _FORWARDED_ANYWAY or is_selected(name, route.forwarding.headers)
-
-
-_OWN_FATES: Final = {
-    "host": _Fate.HOST,
-    "cookie": _Fate.COOKIE,
-    "x-forwarded-for": _Fate.FORWARDED_FOR,
-    "via": _Fate.VIA,
-}
 
 
 def finish(request: Request, origin: Origin) -> Request:

@@ -27,7 +27,14 @@ def named_by_connection(headers: Headers) -> frozenset[str]:
     listed = headers.joined("connection")
     if listed is None:
         return frozenset()
+    return _USUAL.get(listed) or _names(listed)
+
+
+def _names(listed: str) -> frozenset[str]:
     return frozenset(option.strip().lower() for option in listed.split(","))
+
+
+_USUAL: Final = {listed: _names(listed) for listed in ("keep-alive", "Keep-Alive", "close", "Upgrade")}
 
 
 def asks_for_websocket(method: str, headers: Headers) -> bool:

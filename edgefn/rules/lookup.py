@@ -19,6 +19,8 @@ class Lookup(StrEnum):
     URI_MISS = "uri-miss"
     VARY_MISS = "vary-miss"
     STALE = "stale"
+    REQUEST = "request"
+    PARTIAL = "partial"
 
 
 class Bypass(StrEnum):

@@ -1,13 +1,15 @@
 """AWS's managed policies, by name and by id (AWS: managed cache policies, managed origin request policies)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from edgefn.model.settings import ALL, NONE, CachePolicy, Forwarding, Selecting, Selection
+from edgefn.rules.error_caching import ALWAYS_KEPT
 
 _YEAR: Final = 31_536_000.0
 _DAY: Final = 86_400.0
+_ERROR_CACHING_MIN_TTL: Final = 10.0
 _BOTH: Final = ("gzip", "br")
 _METHOD_OVERRIDES: Final = ("host", "origin", "x-http-method", "x-http-method-override", "x-method-override")
 _CORS: Final = ("access-control-request-headers", "access-control-request-method", "origin")
@@ -59,11 +61,23 @@ def _only(*names: str) -> Selection:
     return Selection(Selecting.ONLY, names)
 
 
+def _as_aws(policy: CachePolicy) -> CachePolicy:
+    """Return `policy` with what CloudFront does besides: no heuristics, errors kept, stale served while it may be."""
+    return replace(
+        policy,
+        heuristic_ttl=0.0,
+        error_ttls=tuple((status, _ERROR_CACHING_MIN_TTL) for status in ALWAYS_KEPT),
+        serve_stale=_YEAR,
+        stale_if_error=_YEAR,
+        stale_retry=_ERROR_CACHING_MIN_TTL,
+    )
+
+
 CACHE_POLICIES: Final = (
     ManagedCachePolicy(
         "658327ea-f89d-4fab-a63d-7e88639e58f6",
         "CachingOptimized",
-        CachePolicy(min_ttl=1.0, default_ttl=_DAY, max_ttl=_YEAR, query=NONE, encodings=_BOTH),
+        _as_aws(CachePolicy(min_ttl=1.0, default_ttl=_DAY, max_ttl=_YEAR, query=NONE, encodings=_BOTH)),
     ),
     ManagedCachePolicy(
         "4135ea2d-6df8-44a3-9df3-4b5a84be39ad",
@@ -73,40 +87,44 @@ CACHE_POLICIES: Final = (
     ManagedCachePolicy(
         "b2884449-e4de-46a7-ac36-70bc7f1ddd6d",
         "CachingOptimizedForUncompressedObjects",
-        CachePolicy(min_ttl=1.0, default_ttl=_DAY, max_ttl=_YEAR, query=NONE),
+        _as_aws(CachePolicy(min_ttl=1.0, default_ttl=_DAY, max_ttl=_YEAR, query=NONE)),
     ),
     ManagedCachePolicy(
         "83da9c7e-98b4-4e11-a168-04f0df8e2c65",
         "UseOriginCacheControlHeaders",
-        CachePolicy(max_ttl=_YEAR, headers=_METHOD_OVERRIDES, cookies=ALL, query=NONE, encodings=_BOTH),
+        _as_aws(CachePolicy(max_ttl=_YEAR, headers=_METHOD_OVERRIDES, cookies=ALL, query=NONE, encodings=_BOTH)),
     ),
     ManagedCachePolicy(
         "4cc15a8a-d715-48a4-82b8-cc0b614638fe",
         "UseOriginCacheControlHeaders-QueryStrings",
-        CachePolicy(max_ttl=_YEAR, headers=_METHOD_OVERRIDES, cookies=ALL, query=ALL, encodings=_BOTH),
+        _as_aws(CachePolicy(max_ttl=_YEAR, headers=_METHOD_OVERRIDES, cookies=ALL, query=ALL, encodings=_BOTH)),
     ),
     ManagedCachePolicy(
         "08627262-05a9-4f76-9ded-b50ca2e3a84f",
         "Elemental-MediaPackage",
-        CachePolicy(
-            default_ttl=_DAY,
-            max_ttl=_YEAR,
-            headers=("origin",),
-            query=_only("aws.manifestfilter", "start", "end", "m"),
-            encodings=("gzip",),
+        _as_aws(
+            CachePolicy(
+                default_ttl=_DAY,
+                max_ttl=_YEAR,
+                headers=("origin",),
+                query=_only("aws.manifestfilter", "start", "end", "m"),
+                encodings=("gzip",),
+            )
         ),
     ),
     ManagedCachePolicy(
         "2e54312d-136d-493c-8eb9-b001f22f67d2",
         "Amplify",
-        CachePolicy(
-            min_ttl=2.0,
-            default_ttl=2.0,
-            max_ttl=600.0,
-            headers=("authorization", "cloudfront-viewer-country", "host"),
-            cookies=ALL,
-            query=ALL,
-            encodings=_BOTH,
+        _as_aws(
+            CachePolicy(
+                min_ttl=2.0,
+                default_ttl=2.0,
+                max_ttl=600.0,
+                headers=("authorization", "cloudfront-viewer-country", "host"),
+                cookies=ALL,
+                query=ALL,
+                encodings=_BOTH,
+            )
         ),
     ),
 )

@@ -7,9 +7,8 @@ from edgefn.model.trail import Result
 from edgefn.rules.hop_by_hop import HOP_BY_HOP, named_by_connection
 
 _SWITCHING: Final = 101
-_OURS: Final = ("x-amz-cf-id", "x-amz-cf-pop", "x-cache")
-_GONE: Final = (*HOP_BY_HOP, *_OURS)
-_GONE_WITH_COOKIES: Final = (*_GONE, "set-cookie")
+_GONE: Final = HOP_BY_HOP | {"x-amz-cf-id", "x-amz-cf-pop", "x-cache"}
+_GONE_WITH_COOKIES: Final = _GONE | {"set-cookie"}
 _SERVER: Final[Line] = ("Server", "CloudFront")
 
 
@@ -20,7 +19,8 @@ def from_origin(headers: Headers, status: int = 200, *, cookies: bool = True) ->
     sets; and Set-Cookie unless `cookies` were forwarded.
     """
     gone = _GONE if cookies else _GONE_WITH_COOKIES
-    kept = headers.without(*gone, *named_by_connection(headers)) if "connection" in headers else headers.without(*gone)
+    named = named_by_connection(headers)
+    kept = headers.less(gone if named <= gone else gone | named)
     if status == _SWITCHING:
         kept = kept.adding(*(("Upgrade", protocol) for protocol in headers.get_all("upgrade")))
     return kept

@@ -9,17 +9,28 @@ from edgefn.model.headers import Headers
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.rules.age import Times, initial_age
-from edgefn.rules.cache_control import CacheControl, parse
-from edgefn.rules.freshness import explicit_lifetime, granted_lifetime, has_floor, is_fresh
+from edgefn.rules.cache_control import CacheControl
+from edgefn.rules.directives import in_force
+from edgefn.rules.freshness import (
+    allows_heuristic,
+    explicit_lifetime,
+    granted_lifetime,
+    has_floor,
+    heuristic_lifetime,
+    is_fresh,
+)
 from edgefn.rules.http_date import imf_fixdate
 from edgefn.rules.lookup import asks_not_to_store, is_conditional
+from edgefn.rules.ranges import received_span
+from edgefn.rules.stale import StaleLimits, stale_limits
+from edgefn.rules.validating import has_validator
 from edgefn.rules.vary import nominated
 
-_PARTS = frozenset({206, 304})  # they need rules of their own, which are not here
+_PART = 206
 _ABOUT_CONDITIONS = frozenset({412, 416})
 _UNDERSTOOD = frozenset(
-    {200, 203, 204, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406, 409, 410, 411, 413, 414, 415, 417, 421}
-    | {422, 426, 429, 451, 500, 501, 502, 503, 504, 505}
+    {200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406, 409, 410, 411, 413, 414, 415, 417}
+    | {421, 422, 426, 429, 451, 500, 501, 502, 503, 504, 505}
 )
 _NEVER_STORED = ("age", "proxy-authenticate", "proxy-authentication-info", "proxy-authorization")
 
@@ -42,14 +53,29 @@ class Reason(StrEnum):
     TOO_LARGE = "too-large"
     INCOMPLETE = "incomplete"
     INVALIDATED = "invalidated-meanwhile"
+    SUPERSEDED = "superseded"
+
+    @property
+    def is_about_request(self) -> bool:
+        """Return whether another viewer's request for the same might have been answered with something to store."""
+        return self in {Reason.METHOD, Reason.CONDITION, Reason.REQUEST_NO_STORE, Reason.AUTHORIZATION}
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """It may be stored: its freshness lifetime and its age on arrival, in seconds."""
+    """It may be stored: its freshness lifetime and its age on arrival, in seconds, and how stale it may become.
+
+    With no lifetime left it is of use after a validation, or within the limits.
+    """
 
     lifetime: float
     initial_age: float
+    stale: StaleLimits
+
+    @property
+    def is_fresh(self) -> bool:
+        """Return whether it may be served as it is."""
+        return is_fresh(self.lifetime, self.initial_age)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +103,7 @@ class _Facts:
 
 def may_store(request: Request, response: Response, policy: CachePolicy, times: Times) -> Verdict:
     """Return the verdict on the head of a response to a request that was looked up; its body is judged later."""
-    control = parse(response.headers.joined("cache-control"))
-    facts = _Facts(request, response, policy, control)
+    facts = _Facts(request, response, policy, in_force(response.headers, policy.targeted))
     for rule in _RULES:
         reason = rule(facts)
         if reason is not None:
@@ -87,16 +112,34 @@ def may_store(request: Request, response: Response, policy: CachePolicy, times: 
 
 
 def _lifetime_verdict(facts: _Facts, times: Times) -> Verdict:
-    """Return whether there is any lifetime left; without one a response is of no use yet."""
-    headers = facts.response.headers
-    explicit = explicit_lifetime(headers, facts.control, times.received_at)
-    if facts.is_forced and _is_forbidden(facts.control):
-        explicit = 0.0  # min_ttl it is, whatever else the origin says
+    """Return what lifetime there is; without any the response must be of use in another way."""
+    headers, control, policy = facts.response.headers, facts.control, facts.policy
+    explicit = explicit_lifetime(headers, control, times.received_at)
     age = initial_age(headers, times)
-    lifetime = granted_lifetime(facts.response.status, explicit, facts.policy, age)
-    if lifetime is None:
-        return Refuse(Reason.NO_FRESHNESS)
-    return Store(lifetime, age) if is_fresh(lifetime, age) else Refuse(Reason.STALE)
+    may_be_used_blindly = facts.is_forced or not control.forbids("no-cache")
+    if facts.is_forced and _is_forbidden(control):
+        explicit = 0.0  # min_ttl it is, whatever else the origin says
+    lifetime = _lifetime(facts, explicit, times.received_at, age) if may_be_used_blindly else 0.0
+    limits = stale_limits(control, policy)
+    if lifetime is not None and is_fresh(lifetime, age):
+        return Store(lifetime, age, limits)
+    # What nobody has been served from memory so far is not served to anybody when the origin is gone.
+    limits = StaleLimits(limits.while_revalidate, limits.if_error, limits.if_error, limits.on_request)
+    is_storable = lifetime is not None or allows_heuristic(facts.response.status, control)
+    if is_storable and (has_validator(headers) or limits.while_revalidate or limits.if_error):
+        return Store(lifetime or 0.0, age, limits)
+    if not may_be_used_blindly:
+        return Refuse(Reason.NO_CACHE)
+    return Refuse(Reason.NO_FRESHNESS if lifetime is None else Reason.STALE)
+
+
+def _lifetime(facts: _Facts, explicit: float | None, received_at: float, age: float) -> float | None:
+    """Return what the origin, the heuristic and the route's TTLs make of it together; None: none at all."""
+    status, policy = facts.response.status, facts.policy
+    heuristic = 0.0
+    if explicit is None and policy.heuristic_ttl > 0 and allows_heuristic(status, facts.control):
+        heuristic = heuristic_lifetime(facts.response.headers, received_at, policy.heuristic_ttl)
+    return granted_lifetime(status, explicit, heuristic, policy, age)
 
 
 def _method(facts: _Facts) -> Reason | None:
@@ -105,9 +148,12 @@ def _method(facts: _Facts) -> Reason | None:
 
 
 def _status(facts: _Facts) -> Reason | None:
-    """Any final status, registered or not, but for parts and for 304 (RFC 9111 section 3)."""
+    """Any final status, registered or not, but for 304, and for a 206 that is no single part (RFC 9111 section 3)."""
     status = facts.response.status
-    return Reason.STATUS if status < 200 or status in _PARTS or facts.response.tunnel is not None else None
+    if status == _PART:
+        is_part = "range" in facts.request.headers and received_span(facts.response.headers) is not None
+        return None if is_part else Reason.STATUS
+    return Reason.STATUS if status < 200 or status == 304 or facts.response.tunnel is not None else None
 
 
 def _condition(facts: _Facts) -> Reason | None:
@@ -134,17 +180,12 @@ def _no_store(facts: _Facts) -> Reason | None:
 
 
 def _private(facts: _Facts) -> Reason | None:
-    """With a list of fields it counts as without (RFC 9111 section 5.2.2.7)."""
-    return Reason.PRIVATE if "private" in facts.control and not facts.is_forced else None
-
-
-def _no_cache(facts: _Facts) -> Reason | None:
-    """It could be used after a validation only (RFC 9111 section 5.2.2.4), and there is none yet."""
-    return Reason.NO_CACHE if "no-cache" in facts.control and not facts.is_forced else None
+    """With a list of fields only those are not stored (RFC 9111 section 5.2.2.7)."""
+    return Reason.PRIVATE if facts.control.forbids("private") and not facts.is_forced else None
 
 
 def _is_forbidden(control: CacheControl) -> bool:
-    return any(name in control for name in ("no-store", "private", "no-cache"))
+    return "no-store" in control or control.forbids("private") or control.forbids("no-cache")
 
 
 def _authorization(facts: _Facts) -> Reason | None:
@@ -160,14 +201,16 @@ def _vary(facts: _Facts) -> Reason | None:
 
 _RULES: tuple[Callable[[_Facts], Reason | None], ...] = (
     _method, _status, _condition, _must_understand, _request_no_store,
-    _authorization, _no_store, _private, _no_cache, _vary,
+    _authorization, _no_store, _private, _vary,
 )  # fmt: skip
 
 
-def stored_headers(headers: Headers, received_at: float) -> Headers:
-    """Return the fields to store: with a Date, and without Age and those of proxy authentication.
+def stored_headers(headers: Headers, received_at: float, control: CacheControl) -> Headers:
+    """Return the fields to store: with a Date, and without Age, those of proxy authentication and the withheld ones.
 
-    RFC 9111 section 3.1 and RFC 9110 section 6.6.1; hop-by-hop fields are gone before. From now on we say the Age.
+    RFC 9111 sections 3.1, 5.2.2.4 and 5.2.2.7, RFC 9110 section 6.6.1; hop-by-hop fields are gone before. From now on
+    we say the Age.
     """
-    kept = headers.without(*_NEVER_STORED)
+    withheld = (*control.fields("private"), *control.fields("no-cache"))
+    kept = headers.without(*_NEVER_STORED, *withheld)
     return kept if "date" in kept else kept.adding(("Date", imf_fixdate(received_at)))

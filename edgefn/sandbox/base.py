@@ -82,6 +82,15 @@ class OverLimit:
 
 Outcome = Returned | Failed | TimedOut | OverLimit
 
+
+class OpenError(Exception):
+    """A version can't be opened. `failure` is what its init came to, where it came so far."""
+
+    def __init__(self, why: str, failure: Failed | None = None) -> None:
+        super().__init__(why)
+        self.failure = failure
+
+
 Log = Callable[[str, str], None]
 """Takes (request id or "", text): output of a function, without its final newline."""
 

@@ -5,6 +5,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from edgefn.model.headers import Headers
+from edgefn.rules.stale import NEVER_STALE, StaleLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where the body of an incomplete response begins, and how many bytes there are in all."""
+
+    first: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +21,10 @@ class Stored:
     """One response as it was stored. Times are wall-clock seconds since the epoch.
 
     `vary` are the request's values of the fields that its Vary names, lower-case name and joined value (None: absent).
-    `lifetime` is its freshness lifetime in seconds and `initial_age` its age on arrival (RFC 9111 section 4.2).
+    `lifetime` is its freshness lifetime in seconds and `initial_age` its age on arrival (RFC 9111 section 4.2); `stale`
+    is how long beyond that it may be served. After its origin failed, it is asked again from `retry_at` on.
+    `origin_tag` is the ETag that the origin gave it, when the edge has changed the one in `headers`.
+    `part` is set when the body is not the whole one.
     """
 
     status: int
@@ -25,6 +37,11 @@ class Stored:
     initial_age: float
     vary: tuple[tuple[str, str | None], ...] = ()
     from_origin_error: bool = False
+    stale: StaleLimits = NEVER_STALE
+    retry_at: float = 0.0
+    tags: tuple[str, ...] = ()
+    origin_tag: str | None = None
+    part: Part | None = None
 
 
 class Store(Protocol):

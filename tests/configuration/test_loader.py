@@ -1,5 +1,6 @@
 """What a good file becomes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from edgefn.model.settings import (
     Settings,
     ViewerProtocol,
 )
+from edgefn.rules.policies import cache_policy
 
 MINIMAL = """
 location: fra1
@@ -204,7 +206,25 @@ def test_a_route_may_go_to_a_group_of_origins():
         ("{policy: 4135ea2d-6df8-44a3-9df3-4b5a84be39ad}", CachePolicy(enabled=False, max_ttl=0.0, query=NONE)),
         (
             "{policy: Managed-CachingOptimized, max_ttl: 1h, key: {query: all}}",
-            CachePolicy(min_ttl=1.0, default_ttl=3600.0, max_ttl=3600.0, encodings=("gzip", "br")),
+            replace(cache_policy("CachingOptimized"), default_ttl=3600.0, max_ttl=3600.0, query=ALL),
+        ),
+        ("{compress: true}", CachePolicy(compress=True, encodings=("gzip",))),
+        ("{compress: true, key: {encodings: [br]}}", CachePolicy(compress=True, encodings=("br", "gzip"))),
+        (
+            "{heuristic_ttl: 0, error_ttl: {404: 1m, 502: 5s}, serve_stale: 0, stale_if_error: 1h, stale_retry: 2s}",
+            CachePolicy(
+                heuristic_ttl=0.0,
+                error_ttls=((404, 60.0), (502, 5.0)),
+                serve_stale=0.0,
+                stale_if_error=3600.0,
+                stale_retry=2.0,
+            ),
+        ),
+        (
+            "{honour_request: true, targeted: [CDN-Cache-Control], tag_headers: [X-Tags], cache_status: false}",
+            CachePolicy(
+                honour_request=True, targeted=("cdn-cache-control",), tag_headers=("x-tags",), cache_status=False
+            ),
         ),
         (
             "{key: {headers: [Accept-Language], cookies: [a, b], query: {except: [utm]}, encodings: [gzip]}}",
@@ -282,7 +302,7 @@ def test_verify_names_each_missing_file():
         + "functions: {gone: {path: gone, runtime: nodejs20.x}, here: {path: here, runtime: python3.12},"
         " empty: {path: empty, runtime: nodejs20.x}, file: {path: f.mjs, runtime: nodejs20.x}}\n"
     )
-    there = {"/srv/c", "/srv/here", "/srv/here/index.py", "/srv/empty", "/srv/f.mjs"}
+    there = {"/srv/c", "/srv/here", "/srv/here/lambda_function.py", "/srv/empty", "/srv/f.mjs"}
     assert verify(read, there.__contains__) == (
         "listen[0].certificates: there is no file /srv/k; write the path of one",
         "origins.app.tls.ca: there is no file /srv/ca.pem; write the path of one",

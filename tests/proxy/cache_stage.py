@@ -9,6 +9,7 @@ from edgefn.model.headers import NO_HEADERS, Headers, Line
 from edgefn.model.message import Body, BytesBody, Request, Response, Viewer, no_body
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
+from edgefn.proxy.background import Background
 from edgefn.proxy.cache import Cache
 from edgefn.proxy.flights import Flights
 from edgefn.stores.memory import MemoryStore
@@ -69,7 +70,11 @@ def asking(
 
 def saying(text: str | Body = "hello", *headers: Line, status: int = 200, from_origin_error: bool = False) -> Response:
     body = BytesBody(text.encode()) if isinstance(text, str) else text
-    return Response(status, "", Headers(headers), body, from_origin_error)
+    return Response(status, "", Headers(headers), body, from_origin_error, status)
+
+
+def controlled(value: str) -> Line:
+    return ("Cache-Control", value)
 
 
 @dataclass
@@ -119,6 +124,10 @@ class Told:
     cache: str
     reason: str
 
+    @property
+    def cache_status(self) -> str:
+        return self.headers.joined("cache-status") or ""
+
 
 class Stage:
     """One route with its cache."""
@@ -128,7 +137,8 @@ class Stage:
         self.origin = Origin()
         self.store = MemoryStore(capacity)
         self.flights = Flights(patience)
-        self.cache = Cache(self.store, policy or CachePolicy(), self.flights, self.clock)
+        self.background = Background()
+        self.cache = Cache(self.store, policy or CachePolicy(), self.flights, self.clock, self.background)
 
     async def get(self, request: Request | None = None) -> Told:
         """Return what the viewer of `request` gets, read to its end."""
@@ -140,6 +150,30 @@ class Stage:
         trail = request.trail
         text = b"".join(parts).decode()
         return Told(response.status, text, response.headers, trail.result, trail.cache, trail.cache_reason)
+
+    async def later(self, seconds: float, request: Request | None = None) -> Told:
+        """Let time pass, then return what a viewer gets."""
+        self.clock.passes(seconds)
+        return await self.get(request)
+
+    async def get_or_error(self, request: Request | None = None) -> Told | str:
+        """Return what a viewer gets, or what went wrong at the origin."""
+        try:
+            return await self.get(request)
+        except OriginError as error:
+            return str(error)
+
+    def fails(self, failure: OriginFailure = OriginFailure.CONNECT) -> None:
+        """Let the origin be out of reach from now on."""
+
+        def gone(request: Request) -> Response:
+            raise OriginError(failure, "gone")
+
+        self.origin.says = gone
+
+    def says(self, text: str, *headers: Line, status: int = 200) -> None:
+        """Let the origin answer so from now on."""
+        self.origin.says = lambda request: saying(text, *headers, status=status, from_origin_error=status >= 400)
 
     async def get_all(self, group: asyncio.TaskGroup, requests: Iterable[Request]) -> list["asyncio.Task[Told]"]:
         """Return the viewers of `requests`, each on its way as far as it gets."""

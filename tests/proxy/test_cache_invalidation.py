@@ -72,6 +72,45 @@ async def test_all_variants_go_also_those_with_another_key() -> None:
     assert {(await stage.get(request)).result for request in everybody} == {Result.MISS}
 
 
+@pytest.mark.parametrize("field", ["Location", "Content-Location"])
+async def test_what_the_answer_names_as_changed_goes_too(field: str) -> None:
+    stage = answering(200)
+    for target in ("/b", "/c?x"):
+        await stage.get(asking(target))
+    stage.origin.says = lambda request: saying("ok", FRESH, (field, "http://shop.test/b"), status=201)
+    await stage.get(asking("/a", method="POST"))
+    assert (await stage.get(asking("/b"))).result is Result.MISS
+    assert (await stage.get(asking("/c?x"))).result is Result.HIT
+
+
+async def test_what_it_names_of_another_origin_stays() -> None:
+    stage = answering(200)
+    await stage.get(asking("/b"))
+    await stage.get(asking("/b", host="other.test"))
+    stage.origin.says = lambda request: saying("ok", FRESH, ("Location", "http://other.test/b"), status=201)
+    await stage.get(asking("/a", method="POST"))
+    assert (await stage.get(asking("/b"))).result is Result.HIT
+    assert (await stage.get(asking("/b", host="other.test"))).result is Result.HIT
+
+
+async def test_what_a_failure_names_stays() -> None:
+    stage = answering(200)
+    await stage.get(asking("/b"))
+    stage.origin.says = lambda request: saying("no", ("Location", "/b"), status=400)
+    await stage.get(asking("/a", method="POST"))
+    assert (await stage.get(asking("/b"))).result is Result.HIT
+
+
+async def test_stored_parts_go_too() -> None:
+    stage = Stage()
+    part = asking("/a", ("Range", "bytes=0-1"))
+    stage.says("he", FRESH, ("Content-Range", "bytes 0-1/5"), status=206)
+    await stage.get(part)
+    assert (await stage.get(part)).result is Result.HIT
+    await stage.get(asking(method="DELETE"))
+    assert (await stage.get(part)).result is Result.MISS
+
+
 async def test_a_get_begun_before_is_not_stored_after() -> None:
     stage = Stage()
     stage.origin.closed = True

@@ -5,8 +5,14 @@ import pytest
 from edgefn.model.headers import Headers
 from edgefn.model.settings import CachePolicy
 from edgefn.rules.age import Times, age_value, current_age, initial_age, received_age
-from edgefn.rules.cache_control import parse
-from edgefn.rules.freshness import explicit_lifetime, granted_lifetime, is_fresh
+from edgefn.rules.cache_control import CacheControl, parse
+from edgefn.rules.freshness import (
+    allows_heuristic,
+    explicit_lifetime,
+    granted_lifetime,
+    heuristic_lifetime,
+    is_fresh,
+)
 from edgefn.rules.http_date import imf_fixdate
 
 NOW = 1_780_000_000.0
@@ -63,19 +69,81 @@ def test_the_first_that_is_there_decides(lines: list[tuple[str, str]], seconds: 
     ],
 )
 def test_the_table_of_ttls(policy: CachePolicy, explicit: float | None, granted: float | None) -> None:
-    assert granted_lifetime(200, explicit, policy, 0) == granted
+    assert granted_lifetime(200, explicit, 0.0, policy, 0) == granted
 
 
 def test_errors_have_neither_floor_nor_default() -> None:
     policy = CachePolicy(min_ttl=10, default_ttl=60, max_ttl=100)
-    assert granted_lifetime(404, None, policy, 0) is None
-    assert granted_lifetime(500, 5, policy, 0) == 5
-    assert granted_lifetime(500, 500, policy, 0) == 100
+    assert granted_lifetime(404, None, 0.0, policy, 0) is None
+    assert granted_lifetime(500, 5, 0.0, policy, 0) == 5
+    assert granted_lifetime(500, 500, 0.0, policy, 0) == 100
+
+
+@pytest.mark.parametrize(
+    ("status", "explicit", "heuristic", "granted"),
+    [
+        (404, None, 0.0, 10), (404, 0, 0.0, 10), (404, 5, 0.0, 10), (404, 50, 0.0, 50), (404, None, 30.0, 30),
+        (503, None, 0.0, None), (503, 5, 0.0, 5), (200, None, 0.0, None), (200, 5, 0.0, 5),
+    ],
+)  # fmt: skip
+def test_a_route_may_keep_errors_for_a_while(
+    status: int, explicit: float | None, heuristic: float, granted: float | None
+) -> None:
+    assert granted_lifetime(status, explicit, heuristic, CachePolicy(error_ttls=((404, 10.0),)), 0) == granted
+
+
+@pytest.mark.parametrize(
+    ("policy", "granted"),
+    [
+        (CachePolicy(), 30),
+        (CachePolicy(max_ttl=20), 20),
+        (CachePolicy(default_ttl=10), 10),
+        (CachePolicy(min_ttl=10), 10),
+        (CachePolicy(default_ttl=60), 60),
+    ],
+)
+def test_a_default_of_the_route_outweighs_the_heuristic(policy: CachePolicy, granted: float) -> None:
+    assert granted_lifetime(200, None, 30.0, policy, 0) == granted
+
+
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        ([("Last-Modified", date(-1000)), ("Date", date(0))], 100),
+        ([("Last-Modified", date(-1000)), ("Date", date(-500))], 50),
+        ([("Last-Modified", date(-1000))], 100),
+        ([("Last-Modified", date(-100_000)), ("Date", date(0))], 3600),
+        ([("Last-Modified", date(1000)), ("Date", date(0))], 0),
+        ([("Last-Modified", "once")], 0),
+        ([], 0),
+    ],
+)
+def test_what_has_not_changed_for_long_is_taken_to_last_a_tenth_of_that(
+    lines: list[tuple[str, str]], seconds: float
+) -> None:
+    assert heuristic_lifetime(Headers(lines), NOW, 3600) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "control", "allowed"),
+    [(status, "", True) for status in (200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501)]
+    + [(status, "", False) for status in (201, 302, 307, 400, 403, 500, 503, 599)]
+    + [(302, "public", True), (599, "public", True), (302, "max-age", False)],
+)
+def test_some_statuses_need_no_lifetime_to_be_stored(status: int, control: str, allowed: bool) -> None:
+    assert allows_heuristic(status, parse(control)) is allowed
+
+
+def test_expires_is_none_beside_a_targeted_field() -> None:
+    headers = Headers([("Expires", date(30)), ("Cache-Control", "max-age=20")])
+    assert explicit_lifetime(headers, CacheControl({"public": None}, is_targeted=True), NOW) is None
+    assert explicit_lifetime(headers, CacheControl({"max-age": "5"}, is_targeted=True), NOW) == 5
 
 
 def test_a_floor_and_a_default_run_from_the_arrival() -> None:
-    assert granted_lifetime(200, 5, CachePolicy(min_ttl=10), 30) == 40
-    assert granted_lifetime(200, None, CachePolicy(default_ttl=60), 30) == 90
+    assert granted_lifetime(200, 5, 0.0, CachePolicy(min_ttl=10), 30) == 40
+    assert granted_lifetime(200, None, 0.0, CachePolicy(default_ttl=60), 30) == 90
+    assert granted_lifetime(404, None, 0.0, CachePolicy(error_ttls=((404, 10.0),)), 30) == 40
 
 
 def test_as_much_age_as_lifetime_is_stale() -> None:

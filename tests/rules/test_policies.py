@@ -37,6 +37,13 @@ def test_a_policy_goes_by_its_name_the_consoles_name_and_its_id(known):
     assert find(known.name) == find(f"Managed-{known.name}") == find(known.id) == find(known.id.upper()) == known.policy
 
 
+def test_errors_and_staleness_are_those_of_aws():
+    policy = cache_policy("CachingOptimized")
+    assert dict(policy.error_ttls) == dict.fromkeys((404, 414, 500, 501, 502, 503, 504), 10.0)
+    assert (policy.heuristic_ttl, policy.stale_if_error, policy.serve_stale) == (0, 31_536_000, 31_536_000)
+    assert cache_policy("CachingDisabled").error_ttls == ()
+
+
 def test_no_two_policies_share_a_name_or_an_id():
     everything = (*CACHE_POLICIES, *ORIGIN_REQUEST_POLICIES)
     assert len({known.id for known in everything}) == len(set(names(everything))) == len(everything) == 15

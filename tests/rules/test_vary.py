@@ -42,3 +42,19 @@ def test_each_named_field_must_be_equal_and_the_others_never_matter() -> None:
 
 def test_repeated_lines_are_one_list() -> None:
     assert matches(selected(("a",), Headers([("a", "1"), ("a", "2")])), Headers([("a", "1, 2")]))
+
+
+@pytest.mark.parametrize(
+    ("name", "one", "other", "equal"),
+    [
+        ("Accept-Language", "de, en;q=0.5", "DE,en ; q=0.5", True),
+        ("Accept-Encoding", "gzip, br", "gzip,br", True),
+        ("Accept-Encoding", "gzip, br", "br, gzip", False),
+        ("Accept", 'a/b;x="1, 2"', 'a/b;x="1,2"', False),
+        ("X-List", "a, b", "a,b", False),
+        ("Cookie", "a=1; b=2", "a=1;b=2", False),
+    ],
+)
+def test_differences_that_mean_nothing_make_no_variant(name: str, one: str, other: str, equal: bool) -> None:
+    stored = selected((name.lower(),), Headers([(name, one)]))
+    assert matches(stored, Headers([(name, other)])) is equal

@@ -6,8 +6,7 @@ import time
 
 import pytest
 
-from edgefn.sandbox.base import Failed, Invocation, OverLimit, Returned, TimedOut
-from edgefn.sandbox.process.host import OpenError
+from edgefn.sandbox.base import Failed, Invocation, OpenError, OverLimit, Returned, TimedOut
 from tests.sandbox.stage import Settings, Stage, request_id, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -2,8 +2,7 @@
 
 import pytest
 
-from edgefn.sandbox.base import Invocation, Returned
-from edgefn.sandbox.wasm.host import OpenError
+from edgefn.sandbox.base import Invocation, OpenError, Returned
 from tests.sandbox_wasm import guests
 from tests.sandbox_wasm.guests import FOREVER, reactor, returns, wasm
 from tests.sandbox_wasm.stage import Stage

@@ -5,8 +5,7 @@ import json
 
 import pytest
 
-from edgefn.sandbox.base import Invocation, Returned, TimedOut
-from edgefn.sandbox.wasm.host import OpenError
+from edgefn.sandbox.base import Invocation, OpenError, Returned, TimedOut
 from tests.sandbox_wasm.guests import FOREVER, command, reactor, returns, text
 from tests.sandbox_wasm.stage import STARTED, Stage
 

@@ -1,5 +1,6 @@
 """Pages of the operator's own in place of errors."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ origins:
   pages: {url: "http://{pages}"}
   dead: {url: "http://127.0.0.1:1", connection_attempts: 1}
 error_pages:
+  400: {path: /errors/400.html}
   404: {path: /errors/404.html}
   403: {path: /errors/app.html, status: 200}
   500: {path: /errors/missing.html}
@@ -35,6 +37,7 @@ routes:
   - {path: /errors/*, origin: pages}
   - {path: /dead/*, origin: dead}
   - {path: /hooked/*, origin: app, hooks: {viewer-request: witness, viewer-response: witness}}
+  - {path: /narrow/*, origin: app, hooks: {viewer-request: narrow}}
   - {path: /spoilt/*, origin: app, hooks: {origin-response: witness}}
   - {path: /private/*, origin: app, viewer_protocol: https-only}
   - {path: "*", origin: app}
@@ -43,6 +46,7 @@ routes:
 WITNESS = """
 exports.handler = async (event) => {
   const { config, request, response } = event.Records[0].cf;
+  if (request.uri.endsWith('/sleeps')) await new Promise((resolve) => setTimeout(resolve, 200));
   if (request.uri.endsWith('/throws')) throw new Error('no');
   if (request.uri.endsWith('/nothing')) return null;
   if (request.uri.endsWith('/refuses')) return { status: '404', body: 'go away' };
@@ -210,6 +214,20 @@ async def test_a_page_stands_in_for_a_result_that_is_invalid(stage: Stage) -> No
     assert (answer.status, answer.text) == (502, "/errors/502.html")
 
 
+async def test_no_page_stands_in_for_a_function_that_has_no_room(stage: Stage) -> None:
+    answers = await asyncio.gather(stage.edge.get("/narrow/sleeps"), stage.edge.get("/narrow/sleeps"))
+
+    refused = max(answers, key=lambda answer: answer.status)
+    assert (refused.status, refused.x_cache) == (503, "LambdaLimitExceeded")
+    assert "was throttled" in refused.text
+
+
+async def test_the_log_tells_the_route_of_the_request_and_not_of_the_page(stage: Stage) -> None:
+    answer = await stage.edge.get("/dead/page")
+
+    assert " route=/dead/* " in await stage.edge.log_line(answer["X-Amz-Cf-Id"])
+
+
 async def test_what_a_function_answers_by_itself_is_no_error_of_the_origin(stage: Stage) -> None:
     answer = await stage.edge.get("/hooked/refuses")
 
@@ -231,6 +249,13 @@ async def test_plain_http_that_is_refused_has_the_locations_own_page(stage: Stag
 
 async def test_what_is_no_request_has_the_locations_own_page(stage: Stage) -> None:
     answer = await stage.edge.raw(b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"The request could not be satisfied" in answer
+
+
+async def test_a_body_that_turns_out_to_be_none_has_the_locations_own_page(stage: Stage) -> None:
+    answer = await stage.edge.raw(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n")
 
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"The request could not be satisfied" in answer

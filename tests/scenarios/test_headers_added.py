@@ -30,7 +30,8 @@ origins:
 functions:
   teller: {path: teller.js, runtime: nodejs20.x, handler: teller.handler}
 routes:
-  - {path: /nothing/*, origin: app, cache: &no-query {key: {query: none}}, forward: {headers: none, cookies: none, query: none}}
+  - {path: /nothing/*, origin: app, cache: &no-query {key: {query: none}},
+     forward: {headers: none, cookies: none, query: none}}
   - {path: /viewer-host/*, origin: app, forward: {host: viewer}}
   - {path: /all-viewer/*, origin: app, forward: {policy: AllViewer}}
   - {path: /all-but-host/*, origin: app, forward: {policy: AllViewerExceptHostHeader}}

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.fakes.website import Website, page
+from tests.fakes.scripted_origin import Conversation, SeenRequest
+from tests.fakes.website import Page, Website, page
 from tests.scenarios.edge import Answer, Edge
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -55,8 +56,26 @@ exports.handler = async (event) => {
 """
 
 CACHED = "Cache-Control: max-age=60"
-PAGES = {
+
+
+async def validated(conversation: Conversation, request: SeenRequest) -> None:
+    """Answer with what must be validated each time, and validate it."""
+    unchanged = request.header("If-None-Match") == '"1"'
+    await conversation.send(page(304 if unchanged else 200, b"", 'ETag: "1"', "Cache-Control: no-cache"))
+
+
+async def soon_lost(conversation: Conversation, request: SeenRequest) -> None:
+    """Answer once with what is stale at once, and hang up on whoever asks again."""
+    if request.header("If-None-Match") is None:
+        await conversation.send(page(200, b"hello", 'ETag: "1"', "Cache-Control: max-age=0, stale-if-error=60"))
+    else:
+        conversation.reset()
+
+
+PAGES: dict[str, Page] = {
     "/cached": page(200, b"hello", CACHED),
+    "/validated": validated,
+    "/soon-lost": soon_lost,
     "/missing": page(404, b"none"),
     "/broken": page(500, b"oh"),
     "/mended": page(404, b"none", CACHED),
@@ -106,6 +125,8 @@ class Row:
 ROWS = (
     Row("a hit", "/cached", (VR, VS), x_cache="Hit", again=True),
     Row("a hit for HEAD", "/cached", (VR, VS), x_cache="Hit", method="HEAD", again=True),
+    Row("a stored response is validated", "/validated", (VR, OQ, OR, VS), x_cache="RefreshHit", again=True),
+    Row("a stale response stands in for a lost origin", "/soon-lost", (VR, OQ, VS), x_cache="Hit", again=True),
     Row("a miss", "/page", (VR, OQ, OR, VS)),
     Row("a miss for HEAD", "/page", (VR, OQ, OR, VS), method="HEAD"),
     Row("an answer without content", "/no-content", (VR, OQ, OR, VS), 204),
@@ -145,8 +166,6 @@ ROWS = (
 )
 
 NOT_IN_THIS_VERSION = (
-    "an expired response is revalidated",
-    "a stale response is served while the origin can't be reached",
     "a country is blocked",
     "a firewall rule blocks",
     "a signed URL is refused",

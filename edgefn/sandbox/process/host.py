@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
-from edgefn.sandbox.base import Code, Failed, Invocation, Log, Outcome
+from edgefn.sandbox.base import Code, Invocation, Log, OpenError, Outcome
 from edgefn.sandbox.process.bundles import Bundle
 from edgefn.sandbox.process.environment import language_of
 from edgefn.sandbox.process.hiring import Hiring, Senses
@@ -17,14 +17,6 @@ from edgefn.sandbox.process.pool import Pool, PoolStatistics, Sizes
 from edgefn.sandbox.process.tasks import Tasks
 
 _END_PATIENCE = 5.0
-
-
-class OpenError(Exception):
-    """A version can't be opened. `failure` is what its init came to, where it came so far."""
-
-    def __init__(self, why: str, failure: Failed | None = None) -> None:
-        super().__init__(why)
-        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)

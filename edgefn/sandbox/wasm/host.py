@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from edgefn.sandbox.base import Code, Failed, Invocation, Log, Outcome, OverLimit, Returned, TimedOut, Usage
+from edgefn.sandbox.base import Code, Failed, Invocation, Log, OpenError, Outcome, OverLimit, Returned, TimedOut, Usage
 from edgefn.sandbox.wasm.engine import MB
 from edgefn.sandbox.wasm.fibers import CrowdedError, ExpiredError, Fiber, Lane, StoppedError
 from edgefn.sandbox.wasm.guest import Grants, Guest, GuestError, GuestLog, LogLimits, Values
@@ -15,14 +15,6 @@ RESULT_LIMIT = 6_291_556
 
 _CLOSED = "Sandbox.Closed"
 _TIMED_OUT = "Sandbox.Timedout"
-
-
-class OpenError(Exception):
-    """A version can't be opened. `failure` is what its start came to, where it came so far."""
-
-    def __init__(self, why: str, failure: Failed | None = None) -> None:
-        super().__init__(why)
-        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)

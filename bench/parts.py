@@ -1,0 +1,290 @@
+"""What does each part of our own Python cost, in microseconds of CPU per call? No sockets, no peers, no second process.
+
+    python -m bench.parts [--repeats 15] [--only WORD] [--json FILE]
+
+Two kinds of rows. A *part* is one pure function on the facts of a usual request. A *path* is the whole program from
+`data_received` to `transport.write`: the real `Inbound`, `Site`, `Walk`, `Pool` on a real event loop, with transports
+that copy nothing and call no kernel. A path's cost is what we add to the syscalls that no proxy can do without.
+
+Each number is the least CPU time of the process (not wall time) of many repeats, so that busy neighbours on the
+machine do not show; still, compare runs on one machine only, one right after the other.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import platform
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import uvloop
+
+from edgefn.configuration.loader import load
+from edgefn.model.headers import Headers
+from edgefn.model.hook import Event
+from edgefn.model.message import BytesBody, Request, Response, Viewer, no_body
+from edgefn.model.origin import Origin
+from edgefn.model.settings import Settings, ViewerLimits
+from edgefn.model.trail import Result, Trail
+from edgefn.node import world
+from edgefn.node.parts import Lasting, site_of
+from edgefn.proxy.background import Background
+from edgefn.proxy.flights import Flights
+from edgefn.proxy.site import Site
+from edgefn.rules.contract import judge_request
+from edgefn.rules.event import EventConfig, request_event
+from edgefn.rules.forwarding import EdgeFacts, Forwarder
+from edgefn.rules.quotas import quotas
+from edgefn.rules.response_headers import Dressing, from_origin
+from edgefn.stores.memory import MemoryStore
+from edgefn.wire.answer_head import Framing, answer_head
+from edgefn.wire.connections import Connections
+from edgefn.wire.inbound import Inbound
+from edgefn.wire.outbound import OriginConnection
+from edgefn.wire.pool import Pool
+from edgefn.wire.request_head import request_head
+from edgefn.wire.response_head import read_head
+from edgefn.wire.viewer_head import read_viewer_head
+
+CONNECTIONS = 64
+_SHORT = b"GET %b HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"
+_BROWSER = (
+    b"GET %b?size=large&page=2 HTTP/1.1\r\nHost: shop.example.com\r\nConnection: keep-alive\r\n"
+    b'sec-ch-ua: "Chromium";v="130", "Not?A_Brand";v="99"\r\nsec-ch-ua-mobile: ?0\r\n'
+    b"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36\r\n"
+    b"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\nReferer: https://shop.example.com/\r\n"
+    b"Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: en-GB,en;q=0.9\r\nCookie: session=8f1c; theme=dark\r\n\r\n"
+)
+_ANSWER_HEAD = (
+    b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Fri, 20 Nov 2026 23:00:00 GMT\r\nContent-Type: text/plain\r\n"
+    b"Content-Length: 1024\r\nConnection: keep-alive\r\n"
+)
+_ANSWER = _ANSWER_HEAD + b"\r\n" + b"x" * 1024
+_CACHEABLE = _ANSWER_HEAD + b"Cache-Control: max-age=3600\r\n\r\n" + b"x" * 1024
+
+_CONFIG = """\
+location: ben1
+listen: 127.0.0.1:8080
+admin: off
+access_log: off
+origins:
+  app: {url: "http://127.0.0.1:9000", keepalive_timeout: 60s}
+routes:
+  - {path: /plain, origin: app, cache: {policy: CachingDisabled}}
+  - {path: /other/*, origin: app, cache: {policy: CachingDisabled}}
+  - {path: "*", origin: app}
+"""
+
+
+class _Silent:
+    """A transport that takes everything and sends nothing."""
+
+    def __init__(self, written: Callable[[], None]) -> None:
+        self._written = written
+
+    def write(self, data: bytes) -> None:
+        del data
+        self._written()
+
+    def writelines(self, pieces: list[bytes]) -> None:
+        del pieces
+        self._written()
+
+    def get_extra_info(self, name: str) -> object:
+        return ("127.0.0.1", 40_000) if name == "peername" else None
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def is_closing(self) -> bool:
+        return False
+
+    def abort(self) -> None:
+        """Do nothing."""
+
+    close = pause_reading = resume_reading = abort
+
+
+def _attach(protocol: asyncio.Protocol, written: Callable[[], None]) -> None:
+    protocol.connection_made(cast("asyncio.Transport", _Silent(written)))
+
+
+class _Origin:
+    """Stands where `Pool` opens connections; answers each request on the next turn of the loop."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
+    async def connect(
+        self, origin: Origin, attempt: int, protocol: Callable[[], OriginConnection]
+    ) -> OriginConnection:
+        del origin, attempt
+        connection = protocol()
+        loop = asyncio.get_running_loop()
+        _attach(connection, lambda: loop.call_soon(connection.data_received, self._answer) and None)
+        return connection
+
+
+@dataclass(frozen=True)
+class WholePath:
+    """A whole path: every viewer sends `asked` again as soon as it has its answer; `answer` is the origin's."""
+
+    asked: bytes
+    answer: bytes
+
+    async def run(self, requests: int, repeats: int) -> float:
+        """Return the least CPU time of a request, in microseconds."""
+        pool = Pool()
+        pool._connector = _Origin(self.answer)  # type: ignore[assignment]  # noqa: SLF001  # no seam there but this
+        settings = load(_CONFIG, filename="bench.yaml", base=".")
+        site = _site(settings, pool)
+        viewers = Connections()
+        try:
+            await self._serve(site, viewers, CONNECTIONS)
+            return min([await self._timed(site, viewers, requests) for _ in range(repeats)])
+        finally:
+            await viewers.drain(0)
+            await pool.close()
+
+    async def _timed(self, site: Site, viewers: Connections, requests: int) -> float:
+        began = time.process_time()
+        await self._serve(site, viewers, requests)
+        return (time.process_time() - began) / requests * 1e6
+
+    async def _serve(self, site: Site, viewers: Connections, requests: int) -> None:
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+        left = requests
+
+        def viewer() -> Callable[[], None]:
+            inbound = Inbound(site, ViewerLimits(), viewers)
+
+            def again() -> None:
+                nonlocal left
+                left -= 1
+                if left == 0:
+                    done.set_result(None)
+                elif left > 0:
+                    loop.call_soon(inbound.data_received, self.asked)
+
+            _attach(inbound, again)
+            return again
+
+        left += CONNECTIONS
+        for again in [viewer() for _ in range(CONNECTIONS)]:
+            again()
+        await done
+
+
+def _site(settings: Settings, pool: Pool) -> Site:
+    lasting = Lasting(
+        sender=pool,
+        store=MemoryStore(settings.cache_memory),
+        flights=Flights(),
+        background=Background(),  # nothing here grows stale, so it stays without work
+        pseudonym=f"{world.pseudonym()}.cloudfront.net",
+        access_log=_unlogged,
+    )
+    return site_of(settings, {}, lasting, lambda _: None)
+
+
+def _unlogged(line: str) -> None:
+    raise AssertionError(f"the access log is off, and yet: {line}")
+
+
+PATHS = {
+    "path: proxied, short request": WholePath(_SHORT % b"/plain", _ANSWER),
+    "path: proxied, browser's request": WholePath(_BROWSER % b"/plain", _ANSWER),
+    "path: fresh hit, short request": WholePath(_SHORT % b"/hit", _CACHEABLE),
+    "path: fresh hit, browser's request": WholePath(_BROWSER % b"/hit", _CACHEABLE),
+}
+
+
+def parts() -> dict[str, Callable[[], object]]:
+    """Return each pure part, ready to be called."""
+    settings = load(_CONFIG, filename="bench.yaml", base=".")
+    route, origin, limits = settings.routes[0], settings.origins["app"], ViewerLimits()
+    pseudonym = f"{world.pseudonym()}.cloudfront.net"
+    forwarder, dressing = Forwarder(route, EdgeFacts(pseudonym)), Dressing(pseudonym, "BEN1-P1")
+    short, browser = _SHORT % b"/plain", _BROWSER % b"/plain"
+    date, shown = "Fri, 20 Nov 2026 23:00:00 GMT", world.request_id()
+    came = read_head(_ANSWER_HEAD)
+    stored = from_origin(came.headers)
+    dressed = Response(200, "OK", dressing.to_viewer(stored, Result.MISS, shown, date), BytesBody(b"x" * 1024))
+    exposed = _request(browser)
+    config, event = EventConfig("d1.cloudfront.net", "D1"), Event.VIEWER_REQUEST
+    allowed = quotas(settings.quotas, event)
+    told = request_event(event, config, exposed, None)
+    returned = json.dumps(json.loads(told)["Records"][0]["cf"]["request"]).encode()
+    return {
+        "viewer's head, short": lambda: read_viewer_head(short, limits),
+        "viewer's head, browser": lambda: read_viewer_head(browser, limits),
+        "request made, short (head, id, trail)": lambda: _request(short),
+        "request id": world.request_id,
+        "to origin, short (request made included)": lambda: forwarder.to_origin(_request(short), origin),
+        "to origin, browser (request made included)": lambda: forwarder.to_origin(_request(browser), origin),
+        "request head out, browser": lambda: request_head(exposed, ""),
+        "response head in": lambda: read_head(_ANSWER_HEAD),
+        "response headers from origin (head in included)": lambda: from_origin(read_head(_ANSWER_HEAD).headers),
+        "response dressed": lambda: dressing.to_viewer(stored, Result.MISS, shown, date),
+        "answer's head out": lambda: answer_head(dressed, Framing.LENGTH, 1024, ""),
+        "hook event made, browser": lambda: request_event(event, config, exposed, None),
+        "hook result judged, browser": lambda: judge_request(event, exposed, None, returned, allowed),
+    }
+
+
+def _request(block: bytes) -> Request:
+    head = read_viewer_head(block, ViewerLimits())
+    viewer = Viewer("127.0.0.1", 40_000)
+    return Request(head.method, head.path, head.query, head.headers, no_body(), viewer, world.request_id(), Trail())
+
+
+def part_cost(part: Callable[[], object], repeats: int, calls: int = 2_000) -> float:
+    """Return the least CPU time of a call, in microseconds."""
+    best = float("inf")
+    for _ in range(repeats):
+        began = time.process_time()
+        for _ in range(calls):
+            part()
+        best = min(best, time.process_time() - began)
+    return best / calls * 1e6
+
+
+async def measure(only: str, repeats: int) -> dict[str, float]:
+    """Return the cost of each row whose name has `only` in it."""
+    costs = {name: part_cost(part, repeats) for name, part in parts().items() if only in name}
+    for name, path in PATHS.items():
+        if only in name:
+            costs[name] = await path.run(5_000, repeats)
+    return costs
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--only", default="", help="the rows with this in their name")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    gc.collect()
+    gc.freeze()  # as a running location does
+    costs = uvloop.run(measure(given.only, given.repeats))
+    print(f"Python {platform.python_version()}, {platform.machine()}; least of {given.repeats} repeats")
+    for name, cost in costs.items():
+        print(f"{name:52}{cost:9.2f} us")
+    told = json.dumps({name: round(cost, 3) for name, cost in costs.items()})
+    if given.json:
+        given.json.write_text(told)
+    else:
+        print(told)
+
+
+if __name__ == "__main__":
+    main()

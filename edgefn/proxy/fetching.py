@@ -1,0 +1,199 @@
+"""Asking the origin, and what comes of it: stored, merged into what is stored, or served stale in its stead."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from edgefn.model.errors import OriginError
+from edgefn.model.message import BytesBody, Request, Response
+from edgefn.model.settings import CachePolicy
+from edgefn.model.trail import Result, Trail
+from edgefn.proxy.answering import answer, chosen
+from edgefn.proxy.errand import Errand
+from edgefn.proxy.failing import Failing
+from edgefn.proxy.flights import Duty
+from edgefn.proxy.gzipped import Gzipped
+from edgefn.proxy.keeping import Keeping
+from edgefn.proxy.teed import Teed
+from edgefn.rules.age import Times, current_age
+from edgefn.rules.cache_status import appended, forwarded
+from edgefn.rules.compression import accepts_gzip, compressed_headers, is_compressible, with_vary
+from edgefn.rules.freshness import is_fresh
+from edgefn.rules.lookup import Lookup
+from edgefn.rules.stale import covers_failure, covers_status
+from edgefn.rules.storing import Reason, Refuse, may_store
+from edgefn.rules.storing import Store as MayStore
+from edgefn.stores.base import Store, Stored
+
+STORED = "stored"
+_VALIDATED = "validated"
+_STALE_IF_ERROR, _DISCONNECTED = "stale-if-error", "stale-disconnected"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """An answer that is being stored. `may_be_shared`: it answers others without validation."""
+
+    errand: Errand
+    duty: Duty
+    blank: Stored
+    may_be_shared: bool
+
+
+class Fetching:
+    """Goes on errands for one route."""
+
+    def __init__(self, store: Store, policy: CachePolicy, now: Callable[[], float]) -> None:
+        self._policy = policy
+        self._now = now
+        self._keeping = Keeping(store, policy)
+        self._failing = Failing(policy, now)
+
+    async def go(self, errand: Errand, duty: Duty) -> Response:
+        """Return what the origin, or what is stored in its stead, answers. Raises what fetching raises."""
+        with duty:
+            outgoing = errand.outgoing(self._policy)
+            requested_at = self._now()
+            try:
+                response = await self._ask(errand, outgoing)
+            except OriginError as error:
+                return self._stale_for_failure(errand, duty, error)
+            times = Times(requested_at, self._now())
+            if response.status == 304 and errand.validates:
+                response.body.close()
+                confirmed = self._confirmed(errand, response, times, duty)
+                return confirmed or await self.go(replace(errand, is_unconditional=True), duty)
+            stale = self._stale_for_error(errand, duty, response)
+            return stale or self._received(errand, duty, outgoing, response, times)
+
+    async def _ask(self, errand: Errand, outgoing: Request) -> Response:
+        known = self._failing.recall(errand.key)
+        if known is not None:
+            raise known
+        try:
+            return await errand.fetch(outgoing)
+        except OriginError as error:
+            self._failing.remember(errand.key, error)
+            raise
+
+    def _confirmed(self, errand: Errand, response: Response, times: Times, duty: Duty) -> Response | None:
+        """Return the answer that a 304 confirms, merged with it; None when it is about nothing that is stored."""
+        renewed = self._keeping.confirm(errand, response.headers, times, outdated=duty.is_outdated)
+        if renewed is None:
+            return None
+        _end(duty, shared=is_fresh(renewed.lifetime, renewed.initial_age))
+        _note(errand, _VALIDATED, Result.ERROR if renewed.from_origin_error else Result.REFRESH_HIT)
+        return self._answered(errand, renewed, response.status)
+
+    def _answered(self, errand: Errand, stored: Stored, status: int, why: str = "") -> Response:
+        now = self._now()
+        age = current_age(stored.initial_age, stored.received_at, now)
+        told = forwarded(errand.lookup, status, why) if self._policy.cache_status else ""
+        return answer(errand.request, stored, age, now, told)
+
+    def _stale_for_failure(self, errand: Errand, duty: Duty, error: OriginError) -> Response:
+        """Return the stale response for an answer that did not come. Raises `error` where it may not be served."""
+        stored = self._stale(errand)
+        if stored is None or not covers_failure(stored.stale, error.failure, self._staleness(stored)):
+            raise error
+        errand.request.trail.detail = f"{error.failure}: {error}"
+        return self._in_its_stead(errand, duty, stored, 0, _DISCONNECTED)
+
+    def _stale_for_error(self, errand: Errand, duty: Duty, response: Response) -> Response | None:
+        """Return the stale response for an error of the origin, where it may be served (RFC 5861 section 4)."""
+        stored = self._stale(errand)
+        if stored is None or not covers_status(stored.stale, response.status, self._staleness(stored)):
+            return None
+        response.body.close()
+        return self._in_its_stead(errand, duty, stored, response.status, _STALE_IF_ERROR)
+
+    @staticmethod
+    def _stale(errand: Errand) -> Stored | None:
+        return errand.stored if errand.lookup is Lookup.STALE else None
+
+    def _staleness(self, stored: Stored) -> float:
+        return current_age(stored.initial_age, stored.received_at, self._now()) - stored.lifetime
+
+    def _in_its_stead(self, errand: Errand, duty: Duty, stored: Stored, status: int, why: str) -> Response:
+        if self._policy.stale_retry > 0 and not duty.is_outdated:
+            self._keeping.rest(errand.key, stored, self._now() + self._policy.stale_retry)
+        duty.landed()  # who waits finds it at rest
+        _note(errand, why, Result.ERROR if stored.from_origin_error else Result.HIT)
+        return self._answered(errand, stored, status, why)
+
+    def _received(self, errand: Errand, duty: Duty, outgoing: Request, received: Response, times: Times) -> Response:
+        """Return the origin's answer, on its way into the store if it may be stored."""
+        errand.request.trail.result = Result.ERROR if received.from_origin_error else Result.MISS
+        if outgoing.method == "HEAD" and received.status == 200:
+            self._keeping.confirm_by_head(errand, received.headers, times)
+        response = self._compressed(outgoing, received)
+        verdict = may_store(outgoing, response, self._policy, times)
+        if isinstance(verdict, MayStore) and (response.body.length or 0) <= self._keeping.largest:
+            tag = None if response is received else received.headers.get("etag")
+            blank = self._keeping.blank(errand.request, response, verdict, times, tag)
+            return self._storing(_Fetched(errand, duty, blank, verdict.is_fresh), response)
+        reason = verdict.reason if isinstance(verdict, Refuse) else Reason.TOO_LARGE
+        if errand.validates and errand.stored is not None and response.status < 500 and not reason.is_about_request:
+            self._keeping.outdate(errand.key, errand.stored)
+        duty.unshared()
+        _note(errand, reason)
+        return self._told(response, errand, reason)
+
+    def _compressed(self, outgoing: Request, response: Response) -> Response:
+        if outgoing.method != "GET" or not is_compressible(response, self._policy):
+            return response
+        if not accepts_gzip(outgoing, self._policy):
+            return replace(response, headers=with_vary(response.headers))
+        return replace(response, headers=compressed_headers(response.headers), body=Gzipped(response.body))
+
+    def _storing(self, fetched: _Fetched, response: Response) -> Response:
+        """Return `response` with a body that is kept as it passes; one that is here already is kept at once."""
+        errand = fetched.errand
+        _note(errand, Reason.INCOMPLETE)  # until its body is here
+        keep, refused = partial(self._keep, fetched), partial(_refuse, errand.request.trail)
+        body = Teed(response.body, self._keeping.largest, fetched.duty, keep, refused)
+        data = body.buffered()
+        if data is None:
+            return self._told(replace(response, body=body), errand, "")
+        why = errand.request.trail.cache_reason
+        if errand.replaces_conditions and why == STORED:  # the viewer's own ones have not been looked at yet
+            stored = chosen(self._keeping.variants(errand.key), errand.request)
+            if stored is not None:
+                return self._answered(errand, stored, response.origin_status)
+        whole = replace(response, body=BytesBody(data, body.trailers))
+        return self._told(whole, errand, "" if why == STORED else why)
+
+    def _keep(self, fetched: _Fetched, data: bytes) -> None:
+        errand, duty = fetched.errand, fetched.duty
+        if duty.is_outdated:
+            errand.request.trail.cache_reason = Reason.INVALIDATED
+            return
+        reason = self._keeping.keep(errand.key, replace(fetched.blank, body=data), self._now())
+        errand.request.trail.cache_reason = reason or STORED
+        _end(duty, shared=fetched.may_be_shared)
+
+    def _told(self, response: Response, errand: Errand, why: str) -> Response:
+        """Return `response` with what Cache-Status has to say; `why` it is not stored, "" when it is."""
+        if not self._policy.cache_status or response.tunnel is not None:
+            return response
+        member = forwarded(errand.lookup, response.origin_status, why, stored=not why)
+        return replace(response, headers=appended(response.headers, member))
+
+
+def _end(duty: Duty, *, shared: bool) -> None:
+    if shared:
+        duty.landed()
+    else:
+        duty.unshared()
+
+
+def _note(errand: Errand, reason: str, result: Result | None = None) -> None:
+    trail = errand.request.trail
+    trail.cache = errand.lookup
+    trail.cache_reason = reason
+    if result is not None:
+        trail.result = result
+
+
+def _refuse(trail: Trail, reason: Reason) -> None:
+    trail.cache_reason = reason

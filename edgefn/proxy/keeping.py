@@ -1,0 +1,146 @@
+"""What becomes of the stored responses of one route when the origin has answered: added, confirmed, outdated."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from edgefn.model.headers import Headers
+from edgefn.model.message import Request, Response
+from edgefn.model.settings import CachePolicy
+from edgefn.proxy.answering import is_newer, matching
+from edgefn.proxy.errand import Errand, origin_headers
+from edgefn.proxy.parts import as_part, combined
+from edgefn.rules.age import Times, current_age
+from edgefn.rules.directives import in_force
+from edgefn.rules.freshness import is_fresh
+from edgefn.rules.stale import NEVER_STALE
+from edgefn.rules.storing import Reason, Refuse, may_store, stored_headers
+from edgefn.rules.storing import Store as MayStore
+from edgefn.rules.tags import tags_of
+from edgefn.rules.validating import agrees, confirmed, updated
+from edgefn.rules.vary import nominated, selected
+from edgefn.stores.base import Store, Stored
+
+
+def is_fresh_at(stored: Stored, now: float) -> bool:
+    """Return whether it may be served as it is."""
+    return is_fresh(stored.lifetime, current_age(stored.initial_age, stored.received_at, now))
+
+
+class Keeping:
+    """Changes the store by the policy of one route. It never waits."""
+
+    def __init__(self, store: Store, policy: CachePolicy) -> None:
+        self.largest = store.largest
+        self._store = store
+        self._policy = policy
+
+    def blank(
+        self, request: Request, response: Response, verdict: MayStore, times: Times, origin_tag: str | None
+    ) -> Stored:
+        """Return what is to be stored of `response`, without its body."""
+        names = nominated(response.headers) or ()
+        if self._policy.encodings:
+            names = tuple(name for name in names if name != "accept-encoding")  # its normalised value is in the key
+        control = in_force(response.headers, self._policy.targeted)
+        return Stored(
+            status=response.status,
+            reason=response.reason,
+            headers=stored_headers(response.headers, times.received_at, control),
+            body=b"",
+            requested_at=times.requested_at,
+            received_at=times.received_at,
+            lifetime=verdict.lifetime,
+            initial_age=verdict.initial_age,
+            vary=selected(names, request.headers),
+            from_origin_error=response.from_origin_error,
+            stale=verdict.stale,
+            tags=tags_of(response.headers, self._policy.tag_headers),
+            origin_tag=origin_tag,
+        )
+
+    def keep(self, key: str, complete: Stored, now: float) -> Reason | None:
+        """Store a response with its body. Return why not, or None."""
+        new = as_part(complete) if complete.status == 206 else complete
+        if new is None:
+            return Reason.INCOMPLETE
+        held = next((variant for variant in self._store.get(key) if variant.vary == new.vary), None)
+        if held is not None:
+            is_no_less = held.part is None or new.part is not None
+            if is_no_less and is_newer(held, new) and is_fresh_at(held, now):
+                return Reason.SUPERSEDED  # a slow fetch that began before the one that brought it
+            new = combined(held, new, self.largest)
+        self._store.put(key, new)
+        return None
+
+    def confirm(self, errand: Errand, answer: Headers, times: Times, *, outdated: bool) -> Stored | None:
+        """Update what a 304 is about, and return what it says of the response to `errand` (RFC 9111 section 4.3.4).
+
+        None: it is about nothing that is stored. With `outdated` the store is left alone.
+        """
+        if errand.stored is None:
+            return None
+        variants = matching(self._store.get(errand.key), errand.request)
+        candidates = [errand.stored, *(variant for variant in variants if variant is not errand.stored)]
+        found = confirmed(answer, [origin_headers(candidate) for candidate in candidates])
+        renewed = [self._renew(errand, candidates[index], answer, times, outdated=outdated) for index in found]
+        return renewed[0] if renewed else None
+
+    def _renew(self, errand: Errand, held: Stored, answer: Headers, times: Times, *, outdated: bool) -> Stored:
+        """Return `held` with the fields of the answer, and store it so, as far as the new fields allow that."""
+        headers = updated(origin_headers(held), answer, times.received_at)
+        response = Response(held.status, held.reason, headers, from_origin_error=held.from_origin_error)
+        of_get = replace(errand.request, method="GET")
+        verdict = may_store(of_get, replace(response, status=_whole_status(held)), self._policy, times)
+        store = MayStore(0.0, 0.0, NEVER_STALE) if isinstance(verdict, Refuse) else verdict
+        blank = self.blank(errand.request, response, store, times, held.origin_tag)
+        renewed = replace(blank, headers=_with_own_tag(blank.headers, held), body=held.body, part=held.part)
+        if isinstance(verdict, Refuse):
+            if not verdict.reason.is_about_request:
+                self.outdate(errand.key, held)
+        elif not outdated and (self._is_stored(errand.key, held) or not self._has_like(errand.key, renewed)):
+            self._store.put(errand.key, renewed)
+        return renewed
+
+    def _is_stored(self, key: str, held: Stored) -> bool:
+        return any(variant is held for variant in self._store.get(key))
+
+    def _has_like(self, key: str, new: Stored) -> bool:
+        return any(variant.vary == new.vary for variant in self._store.get(key))
+
+    def confirm_by_head(self, errand: Errand, answer: Headers, times: Times) -> None:
+        """Update the stored responses that the answer to a HEAD agrees with; outdate the others (section 4.3.5)."""
+        for held in matching(self._store.get(errand.key), errand.request):
+            size = None
+            if held.origin_tag is None:
+                size = len(held.body) if held.part is None else held.part.total
+            if held.status in {200, 206} and agrees(answer, origin_headers(held), size):
+                self._renew(errand, held, answer, times, outdated=False)
+            else:
+                self.outdate(errand.key, held)
+
+    def outdate(self, key: str, held: Stored) -> None:
+        """Let `held`, if it is still stored, answer nobody any more without validation."""
+        if self._is_stored(key, held):
+            self._store.put(key, replace(held, lifetime=0.0, stale=NEVER_STALE))
+
+    def rest(self, key: str, held: Stored, until: float) -> None:
+        """Leave the origin of `held` alone until then: it has just failed."""
+        if self._is_stored(key, held):
+            self._store.put(key, replace(held, retry_at=until))
+
+    def variants(self, key: str) -> Sequence[Stored]:
+        """Return what is stored under `key`."""
+        return self._store.get(key)
+
+
+def _with_own_tag(headers: Headers, held: Stored) -> Headers:
+    """Return `headers` with the tag of the edge's own form of the response, if that is what is stored."""
+    if held.origin_tag is None:
+        return headers
+    tag = held.headers.get("etag")
+    return headers.without("etag") if tag is None else headers.replacing("ETag", tag)
+
+
+def _whole_status(held: Stored) -> int:
+    """Return the status by which the rules judge it: a part is as storable as the whole."""
+    return 200 if held.part is not None else held.status

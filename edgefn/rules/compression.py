@@ -1,0 +1,64 @@
+"""What the edge compresses, and what becomes of its fields (AWS: serving compressed files)."""
+
+from edgefn.model.headers import Headers
+from edgefn.model.message import Request, Response
+from edgefn.model.settings import CachePolicy
+from edgefn.rules.accept_encoding import normalised
+from edgefn.rules.cache_control import parse
+from edgefn.rules.ranges import strong_tag
+
+GZIP = "gzip"
+_STATUSES = frozenset({200, 403, 404})
+_LEAST, _MOST = 1_000, 10_000_000
+_APPLICATION = (
+    "dash+xml eot font font-sfnt javascript json opentype otf pdf pkcs7-mime protobuf rss+xml truetype ttf "
+    "vnd.apple.mpegurl vnd.mapbox-vector-tile vnd.ms-fontobject wasm xhtml+xml xml x-font-opentype x-font-truetype "
+    "x-font-ttf x-httpd-cgi x-javascript x-mpegurl x-opentype x-otf x-perl x-ttf"
+)
+_FONT = "eot opentype otf ttf"
+_TEXT = "css csv html javascript js plain richtext tab-separated-values xml x-component x-java-source x-script"
+_TYPES = frozenset(
+    {f"application/{name}" for name in _APPLICATION.split()}
+    | {f"font/{name}" for name in _FONT.split()}
+    | {f"text/{name}" for name in _TEXT.split()}
+    | {"image/svg+xml", "vnd.apple.mpegurl"}
+)
+
+
+def is_compressible(response: Response, policy: CachePolicy) -> bool:
+    """Return whether the answer may go out gzipped, to viewers that accept that."""
+    headers, length = response.headers, response.body.length
+    if not policy.compress or response.status not in _STATUSES or "content-encoding" in headers:
+        return False
+    if length is None or not _LEAST <= length <= _MOST:
+        return False
+    if "no-transform" in parse(headers.joined("cache-control")):
+        return False  # RFC 9111 section 5.2.2.6
+    kind = (headers.get("content-type") or "").partition(";")[0].strip(" \t").lower()
+    return kind in _TYPES
+
+
+def accepts_gzip(request: Request, policy: CachePolicy) -> bool:
+    """Return whether this viewer gets it so. HTTP/1.0 does not know of chunks."""
+    accepted = normalised(request.headers.joined("accept-encoding"), policy.encodings)
+    return request.version != "1.0" and GZIP in accepted.split(",")
+
+
+def compressed_headers(headers: Headers) -> Headers:
+    """Return the fields of the gzipped response: a strong tag becomes weak, a malformed one goes."""
+    changed = headers.without("content-length", "content-md5").replacing("Content-Encoding", GZIP)
+    tag = headers.get("etag")
+    if strong_tag(headers) is not None:
+        changed = changed.replacing("ETag", f"W/{tag}")
+    elif tag is not None and not tag.startswith('W/"'):
+        changed = changed.without("etag")
+    return with_vary(changed)
+
+
+def with_vary(headers: Headers) -> Headers:
+    """Return `headers` with Accept-Encoding in Vary."""
+    stated = headers.joined("vary") or ""
+    names = {name.strip(" \t").lower() for name in stated.split(",")}
+    if names & {"*", "accept-encoding"}:
+        return headers
+    return headers.replacing("Vary", f"{stated}, Accept-Encoding" if stated else "Accept-Encoding")

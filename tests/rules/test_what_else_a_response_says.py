@@ -1,0 +1,155 @@
+"""Cache-Status, tags, what else has changed, what can be compressed, and how long errors are kept."""
+
+import pytest
+
+from edgefn.model.headers import Headers, Line
+from edgefn.model.message import BytesBody, Request, Response, Viewer, no_body
+from edgefn.model.settings import CachePolicy, ErrorPage
+from edgefn.model.trail import Trail
+from edgefn.rules.cache_status import appended, forwarded, hit
+from edgefn.rules.changed import changed_targets
+from edgefn.rules.compression import accepts_gzip, compressed_headers, is_compressible, with_vary
+from edgefn.rules.error_caching import with_error_pages
+from edgefn.rules.lookup import Lookup
+from edgefn.rules.structured_fields import Token, parse_dictionary
+from edgefn.rules.tags import tags_of
+
+
+def test_a_hit_tells_the_lifetime_that_is_left() -> None:
+    assert hit(59.9) == "edgefn; hit; ttl=59"
+    assert hit(-0.1, "stale-while-revalidate") == "edgefn; hit; ttl=-1; detail=stale-while-revalidate"
+
+
+def test_a_request_that_was_passed_on_tells_why() -> None:
+    assert forwarded(Lookup.URI_MISS, 200, "", stored=True) == "edgefn; fwd=uri-miss; fwd-status=200; stored"
+    assert forwarded(Lookup.STALE, 304, "") == "edgefn; fwd=stale; fwd-status=304"
+    assert forwarded(Lookup.BYPASS, 0, "upgrade") == "edgefn; fwd=bypass; detail=upgrade"
+    assert forwarded(Lookup.VARY_MISS, 0, "", collapsed=True) == "edgefn; fwd=vary-miss; collapsed"
+
+
+@pytest.mark.parametrize("lookup", Lookup)
+def test_every_member_is_a_structured_field(lookup: Lookup) -> None:
+    assert parse_dictionary(forwarded(lookup, 200, "no-store", stored=True, collapsed=True)) == {"edgefn": True}
+    assert parse_dictionary(f"x={hit(-1, 'fresh').partition('detail=')[2]}") == {"x": Token("fresh")}
+
+
+def test_the_member_stands_behind_those_that_are_there() -> None:
+    there = Headers([("Cache-Status", "other; hit"), ("X", "1")])
+    assert appended(there, hit(1)).get_all("cache-status") == ("other; hit", "edgefn; hit; ttl=1")
+
+
+def test_tags_are_listed_once() -> None:
+    headers = Headers([("Cache-Tag", "a, b ,,A"), ("cache-tag", "c,a"), ("X-Tags", "d")])
+    assert tags_of(headers, ("cache-tag",)) == ("a", "b", "A", "c")
+    assert tags_of(headers, ("cache-tag", "x-tags")) == ("a", "b", "A", "c", "d")
+    assert tags_of(headers, ()) == ()
+    assert len(tags_of(Headers([("T", ",".join(map(str, range(500))))]), ("t",))) == 100
+    assert tags_of(Headers([("T", "x" * 1025)]), ("t",)) == ()
+
+
+def posting(target: str, *, tls: bool = False, host: str = "Shop.test") -> Request:
+    path, mark, query = target.partition("?")
+    viewer = Viewer("127.0.0.1", 5, ("TLSv1.3", "x") if tls else None)
+    lines = Headers([("Host", host)])
+    return Request("POST", path, query if mark else None, lines, no_body(), viewer, "id", Trail())
+
+
+@pytest.mark.parametrize(
+    ("stated", "target"),
+    [
+        ("/b", ("/b", None)),
+        ("/b?x=1#y", ("/b", "x=1")),
+        ("c", ("/a/c", None)),
+        ("?q", ("/a/b", "q")),
+        ("../d", ("/d", None)),
+        ("http://shop.test/e", ("/e", None)),
+        ("http://SHOP.test:80/e", ("/e", None)),
+        ("//shop.test", ("/", None)),
+        ("https://shop.test/e", None),
+        ("http://shop.test:8080/e", None),
+        ("http://other.test/e", None),
+        ("http://[/e", None),
+        ("http://shop.test:x/e", None),
+        ("mailto:x", None),
+    ],
+)
+def test_what_else_has_changed_is_at_the_same_origin(stated: str, target: tuple[str, str | None] | None) -> None:
+    found = list(changed_targets(posting("/a/b"), Headers([("Location", stated)])))
+    assert found == ([] if target is None else [target])
+    assert list(changed_targets(posting("/a/b"), Headers([("Content-Location", stated)]))) == found
+
+
+def test_the_scheme_is_part_of_the_origin() -> None:
+    answer = Headers([("Location", "https://shop.test:443/x")])
+    assert list(changed_targets(posting("/", tls=True), answer)) == [("/x", None)]
+    assert list(changed_targets(posting("/"), answer)) == []
+
+
+def page(*lines: Line, status: int = 200, size: int = 1000) -> Response:
+    return Response(status, "", Headers([("Content-Type", "text/html; charset=x"), *lines]), BytesBody(bytes(size)))
+
+
+GZIP = CachePolicy(compress=True, encodings=("gzip",))
+
+
+@pytest.mark.parametrize(
+    ("response", "policy", "fits"),
+    [
+        (page(), GZIP, True),
+        (page(), CachePolicy(encodings=("gzip",)), False),
+        (page(status=404), GZIP, True),
+        (page(status=500), GZIP, False),
+        (page(size=999), GZIP, False),
+        (page(size=10_000_001), GZIP, False),
+        (page(("Content-Encoding", "identity")), GZIP, False),
+        (page(("Cache-Control", "no-transform")), GZIP, False),
+        (Response(200, "", Headers([("Content-Type", "image/png")]), BytesBody(bytes(2000))), GZIP, False),
+        (Response(200, "", Headers([("Content-Type", "IMAGE/SVG+xml")]), BytesBody(bytes(2000))), GZIP, True),
+        (Response(200, "", Headers(), BytesBody(bytes(2000))), GZIP, False),
+    ],
+)
+def test_what_the_edge_compresses(response: Response, policy: CachePolicy, fits: bool) -> None:
+    assert is_compressible(response, policy) is fits
+
+
+def test_who_gets_it_compressed() -> None:
+    def asks(accepted: str, version: str = "1.1") -> bool:
+        request = posting("/")
+        lines = Headers([("Accept-Encoding", accepted)])
+        return accepts_gzip(Request("GET", "/", None, lines, no_body(), request.viewer, "id", Trail(), version), GZIP)
+
+    assert [asks("gzip"), asks("br, GZIP"), asks("gzip;q=0"), asks("br"), asks("gzip", "1.0")] == [
+        True, True, False, False, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tag", "becomes"), [('"x"', 'W/"x"'), ('W/"x"', 'W/"x"'), ("x", None), ("w/x", None), (None, None)]
+)
+def test_a_compressed_response_has_a_weak_tag(tag: str | None, becomes: str | None) -> None:
+    lines = [("Content-Length", "5"), *([] if tag is None else [("ETag", tag)])]
+    headers = compressed_headers(Headers(lines))
+    assert (headers.get("etag"), headers.get("content-encoding"), headers.get("vary")) == (
+        becomes, "gzip", "Accept-Encoding",
+    )  # fmt: skip
+    assert "content-length" not in headers
+
+
+@pytest.mark.parametrize(
+    ("vary", "becomes"),
+    [
+        ([], ("Accept-Encoding",)), (["Cookie"], ("Cookie, Accept-Encoding",)),
+        (["accept-encoding"], ("accept-encoding",)), (["a", "*"], ("a", "*")), (["a", "b"], ("a, b, Accept-Encoding",)),
+    ],
+)  # fmt: skip
+def test_vary_names_accept_encoding_once(vary: list[str], becomes: tuple[str, ...]) -> None:
+    assert with_vary(Headers([("Vary", value) for value in vary])).get_all("vary") == becomes
+
+
+def test_error_pages_say_how_long_their_errors_are_kept() -> None:
+    pages = {status: ErrorPage(status, "/x", ttl=5.0) for status in (403, 404, 503)}
+    assert with_error_pages(CachePolicy(), pages).error_ttls == ((404, 5.0), (503, 5.0))
+    own = CachePolicy(error_ttls=((404, 60.0),))
+    assert with_error_pages(own, pages).error_ttls == ((404, 60.0), (503, 5.0))
+    assert with_error_pages(CachePolicy(enabled=False), pages) == CachePolicy(enabled=False)
+    assert with_error_pages(own, {}) is own

@@ -1,0 +1,72 @@
+"""WebAssembly guests at hooks, beside functions in processes."""
+
+from pathlib import Path
+
+import pytest
+from wasmtime import wat2wasm
+
+from tests.fakes.website import Website
+from tests.scenarios.edge import Edge
+
+REDIRECT = (
+    r"{\"status\":\"302\",\"statusDescription\":\"Found\","
+    r"\"headers\":{\"location\":[{\"key\":\"Location\",\"value\":\"/moved\"}]}}"
+)
+
+
+def answering(text: str) -> bytes:
+    """Return a guest that answers every event with `text`."""
+    size = len(text.replace("\\", ""))
+    return wat2wasm(f"""(module (memory (export "memory") 1) (data (i32.const 16) "{text}")
+        (func (export "alloc") (param i32) (result i32) (i32.const 4096))
+        (func (export "handle") (param i32 i32) (result i64)
+            (i64.or (i64.shl (i64.const 16) (i64.const 32)) (i64.const {size}))))""")
+
+
+SPINNING = wat2wasm("""(module (memory (export "memory") 1)
+    (func (export "alloc") (param i32) (result i32) (i32.const 4096))
+    (func (export "handle") (param i32 i32) (result i64) (loop $again (br $again)) (unreachable)))""")
+
+CONFIGURATION = """
+origins: {app: {url: "http://{origin}"}}
+functions:
+  redirect: {path: redirect.wasm, runtime: wasm}
+  spinning: {path: spinning.wasm, runtime: wasm, timeout: 300ms}
+routes:
+  - {path: /old, origin: app, hooks: {viewer-request: redirect}}
+  - {path: /spin, origin: app, hooks: {origin-request: spinning}}
+  - {path: "*", origin: app}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "redirect.wasm").write_bytes(answering(REDIRECT))
+    (tmp_path / "spinning.wasm").write_bytes(SPINNING)
+    return tmp_path
+
+
+async def test_a_guest_answers_at_viewer_request(folder: Path) -> None:
+    async with Website() as site, Edge(CONFIGURATION, folder, origin=site.address) as edge:
+        answer = await edge.get("/old")
+
+        assert (answer.status, answer["Location"], answer.x_cache) == (302, "/moved", "LambdaGeneratedResponse")
+        assert await edge.hooks_run(answer) == ["viewer-request"]
+        assert site.asked("/old") == []
+
+
+async def test_a_guest_that_never_ends_is_stopped_at_its_limit(folder: Path) -> None:
+    async with Website() as site, Edge(CONFIGURATION, folder, origin=site.address) as edge:
+        answer = await edge.get("/spin")
+
+        assert (answer.status, answer.x_cache) == (503, "LambdaExecutionError")
+        assert (await edge.get("/page")).status == 200
+
+
+async def test_a_module_that_is_none_is_named_at_the_start(folder: Path) -> None:
+    (folder / "redirect.wasm").write_bytes(b"no module")
+
+    async with Website() as site:
+        with pytest.raises(Exception, match=r"functions\.redirect: can't be started: redirect\.wasm"):
+            async with Edge(CONFIGURATION, folder, origin=site.address):
+                pass
