@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from edgefn.configuration.loader import load, verify
+from edgefn.configuration.loader import load, oversized, verify
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 
@@ -17,7 +17,7 @@ def read_settings(path: str) -> Settings:
     except UnicodeDecodeError as error:
         raise SettingsError((f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}",)) from error
     settings = load(text, filename=path, base=os.path.dirname(os.path.abspath(path)))
-    missing = verify(settings, os.path.exists)
+    missing = verify(settings, os.path.exists) or oversized(settings, os.path.getsize)
     if missing:
         raise SettingsError(tuple(f"{path}: {problem}" for problem in missing))
     return settings

@@ -10,6 +10,7 @@ from edgefn.configuration.location import LOCATION, build, check, declared
 from edgefn.configuration.reading import Reading, WrongError
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings, Settings
+from edgefn.rules.quotas import quotas
 
 
 def load(text: str, *, filename: str, base: str) -> Settings:
@@ -54,6 +55,22 @@ def verify(settings: Settings, exists: Callable[[str], bool]) -> tuple[str, ...]
         for function in settings.functions.values()
         if exists(function.path) and not _has_handler(function, exists)
     )
+
+
+def oversized(settings: Settings, size_of: Callable[[str], int]) -> tuple[str, ...]:
+    """Return a problem for each zip that is too large for a hook it stands at (AWS: quotas on Lambda@Edge).
+
+    `size_of` tells the bytes of a file.
+    """
+    problems: list[str] = []
+    for route in settings.routes:
+        for event, hook in route.hooks.items():
+            path, most = settings.functions[hook.function].path, quotas(settings.quotas, event).zip_size
+            if path.endswith(".zip") and size_of(path) > most:
+                problems.append(
+                    f"functions.{hook.function}.path: {path} is larger than {most >> 20} MB, the most at {event}"
+                )
+    return tuple(dict.fromkeys(problems))
 
 
 def _files(settings: Settings) -> Iterator[tuple[str, str]]:

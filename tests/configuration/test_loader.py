@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgefn.configuration.loader import load, verify
+from edgefn.configuration.loader import load, oversized, verify
 from edgefn.model.headers import Headers
 from edgefn.model.hook import Event
 from edgefn.model.origin import Origin, OriginKind
@@ -311,3 +311,26 @@ def test_verify_names_each_missing_file():
         "functions.empty.handler: /srv/empty has no index.js or index.mjs or index.cjs; write the file that is there",
     )
     assert verify(settings(MINIMAL), lambda path: False) == ()
+
+
+@pytest.mark.parametrize(
+    ("profile", "event", "size", "told"),
+    [
+        ("aws-2025", "viewer-request", 50 << 20, ()),
+        ("aws-2025", "viewer-request", (50 << 20) + 1, ("is larger than 50 MB, the most at viewer-request",)),
+        ("aws-legacy", "viewer-request", 1 << 20, ()),
+        ("aws-legacy", "viewer-request", (1 << 20) + 1, ("is larger than 1 MB, the most at viewer-request",)),
+        ("aws-legacy", "origin-request", 50 << 20, ()),
+        ("aws-legacy", "origin-request", (50 << 20) + 1, ("is larger than 50 MB, the most at origin-request",)),
+    ],
+)
+def test_a_zip_is_measured_against_the_quota_of_its_hook(profile, event, size, told):
+    read = settings(
+        MINIMAL.replace("origin: app}", f"origin: app, hooks: {{{event}: zipped}}}}")
+        + f"quotas: {profile}\nfunctions: {{zipped: {{path: f.zip, runtime: nodejs20.x}}}}\n"
+    )
+
+    problems = oversized(read, {"/srv/f.zip": size}.__getitem__)
+
+    assert len(problems) == len(told)
+    assert all(words in problem for words, problem in zip(told, problems, strict=True))
