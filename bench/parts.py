@@ -12,7 +12,6 @@ machine do not show; still, compare runs on one machine only, one right after th
 
 import argparse
 import asyncio
-import gc
 import json
 import platform
 import sys
@@ -32,6 +31,7 @@ from edgefn.model.origin import Origin
 from edgefn.model.settings import Settings, ViewerLimits
 from edgefn.model.trail import Result, Trail
 from edgefn.node import world
+from edgefn.node.collecting import settle
 from edgefn.node.parts import Lasting, site_of
 from edgefn.proxy.background import Background
 from edgefn.proxy.flights import Flights
@@ -273,8 +273,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="the rows with this in their name")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    gc.collect()
-    gc.freeze()  # as a running location does
+    settle()  # as a running location does
     costs = uvloop.run(measure(given.only, given.repeats))
     print(f"Python {platform.python_version()}, {platform.machine()}; least of {given.repeats} repeats")
     for name, cost in costs.items():

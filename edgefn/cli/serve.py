@@ -13,6 +13,7 @@ import uvloop
 from edgefn.cli.reading import read_settings
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
+from edgefn.node.collecting import settle
 from edgefn.node.location import Location
 from edgefn.node.supervisor import Supervisor
 from edgefn.node.worker import Line
@@ -62,6 +63,7 @@ async def _run_worker(config: str, line: Line) -> int:
     stopping = _stopping_on_signals()
     try:
         async with Location(reread(), reread=reread, report=_report) as location:
+            settle()
             line.ready(location.addresses)
             following = asyncio.create_task(line.follow(location, stopping.set))
             await stopping.wait()
@@ -91,6 +93,7 @@ async def _run(running: Location | Supervisor, settings: Settings, announce: Ann
     stopping = _stopping_on_signals()
     async with running as location:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, location.reload_soon)
+        settle()
         if not stopping.is_set():
             announce(location.addresses)
         await stopping.wait()

@@ -65,6 +65,9 @@ class _ViewerFields:
     body_size = Field("body_size", Size(0, _TB), "The body; more is 413.", "64GB")
     headers_timeout = Field("headers_timeout", Duration(0.01, 3600), "To send a request's headers.", "30s")
     keepalive_timeout = Field("keepalive_timeout", Duration(0, 3600), "Between requests of a connection.", "60s")
+    half_close_timeout = Field(
+        "half_close_timeout", Duration(0.01, 3600), "For an answer to begin after the viewer has ended its side.", "10s"
+    )
     stall_timeout = Field("stall_timeout", Duration(0.01, 3600), "Without a byte going either way.", "60s")
     connections = Field("connections", Whole(1, 1_000_000), "Connections at one time, in each process.", "10000")
 
@@ -77,6 +80,7 @@ def _build_viewer(values: Values) -> ViewerLimits:
         body_size=values[_ViewerFields.body_size],
         headers_timeout=values[_ViewerFields.headers_timeout],
         keepalive_timeout=values[_ViewerFields.keepalive_timeout],
+        half_close_timeout=values[_ViewerFields.half_close_timeout],
         stall_timeout=values[_ViewerFields.stall_timeout],
         connections=values[_ViewerFields.connections],
     )

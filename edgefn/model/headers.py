@@ -21,29 +21,29 @@ class Headers:
         self._begun: tuple[_Index, int] | None = None  # the index of the first few lines; it belongs to others too
 
     def _by_name(self) -> _Index:
-        index = self._index
-        if index is None:
+        """Return the index, made when it is first asked for. `self._index or` before a call spares most of them."""
+        if self._index is None:
             known, covered = self._begun or ({}, 0)
-            index = self._index = _with_lines(known, self._lines[covered:])
-        return index
+            self._index = _with_lines(known, self._lines[covered:])
+        return self._index
 
     def get(self, name: str) -> str | None:
         """Return the first line's value of the lower-case `name`, or None."""
-        values = self._by_name().get(name)
+        values = (self._index or self._by_name()).get(name)
         return values[0] if values else None
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Return the value of each line of the lower-case `name`, in order; empty when absent."""
-        return self._by_name().get(name, ())
+        return (self._index or self._by_name()).get(name, ())
 
     def joined(self, name: str) -> str | None:
         """Return all lines of the lower-case `name` as one list value, or None (RFC 9110 section 5.3)."""
-        values = self._by_name().get(name)
+        values = (self._index or self._by_name()).get(name)
         return None if values is None else ", ".join(values)
 
     def names(self) -> KeysView[str]:
         """Return each name once, lower-case, in the order of first appearance."""
-        return self._by_name().keys()
+        return (self._index or self._by_name()).keys()
 
     def without(self, *names: str) -> "Headers":
         """Return these fields less all lines of the lower-case `names`."""
@@ -51,7 +51,7 @@ class Headers:
 
     def less(self, names: Set[str]) -> "Headers":
         """Return these fields less all lines of the lower-case `names`."""
-        index = self._by_name()
+        index = self._index or self._by_name()
         if index.keys().isdisjoint(names):
             return self
         fewer = Headers([line for line in self._lines if line[0].lower() not in names])

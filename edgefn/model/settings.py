@@ -183,6 +183,7 @@ class ViewerLimits:
     body_size: int = 64 * 1024**3
     headers_timeout: float = 30.0
     keepalive_timeout: float = 60.0
+    half_close_timeout: float = 10.0
     stall_timeout: float = 60.0
     connections: int = 10_000
 

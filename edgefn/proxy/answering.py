@@ -19,7 +19,7 @@ def chosen(variants: Sequence[Stored], request: Request) -> Stored | None:
         if (
             (not variant.vary or matches(variant.vary, request.headers))
             and (best is None or is_newer(variant, best))
-            and (variant.part is None or has_wanted_part(variant, request))
+            and (variant.part is None or _has_wanted_part(variant, request))
         ):
             best = variant
     return best
@@ -35,14 +35,21 @@ def is_newer(one: Stored, other: Stored) -> bool:
     return one.received_at - one.initial_age > other.received_at - other.initial_age
 
 
-def has_wanted_part(stored: Stored, request: Request) -> bool:
+def can_answer(stored: Stored, request: Request) -> bool:
+    """Return whether it has all the bytes that `request` is to be answered with."""
+    return stored.part is None or _has_wanted_part(stored, request)
+
+
+def _has_wanted_part(stored: Stored, request: Request) -> bool:
     """Return whether an incomplete response has all the bytes that are asked for (RFC 9111 section 3.3)."""
     part, asked = stored.part, request.headers
     if part is None or "range" not in asked or request.method != "GET":
         return False
     wanted = asked_span(asked, part.total)
     held = Span(part.first, part.first + len(stored.body) - 1)
-    return isinstance(wanted, Span) and held.covers(wanted) and if_range_holds(asked, stored.headers, 0.0)
+    return (
+        isinstance(wanted, Span) and held.covers(wanted) and if_range_holds(asked, stored.headers, stored.received_at)
+    )
 
 
 def answer(request: Request, stored: Stored, age: float, now: float, cache_status: str = "") -> Response:

@@ -154,7 +154,7 @@ class Cache:
         if not self._policy.cache_status or response.tunnel is not None:
             return response
         member = forwarded(lookup, response.origin_status, "" if lookup is Lookup.METHOD else why)
-        return replace(response, headers=appended(response.headers, member))
+        return response.dressed(appended(response.headers, member))
 
     def _invalidate(self, request: Request) -> None:
         uri = uri_of(self._key(request))

@@ -177,7 +177,7 @@ class Fetching:
         if not self._policy.cache_status or response.tunnel is not None:
             return response
         member = forwarded(errand.lookup, response.origin_status, why, stored=not why)
-        return replace(response, headers=appended(response.headers, member))
+        return response.dressed(appended(response.headers, member))
 
 
 def _end(duty: Duty, *, shared: bool) -> None:

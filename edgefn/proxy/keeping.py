@@ -6,7 +6,7 @@ from dataclasses import replace
 from edgefn.model.headers import Headers
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
-from edgefn.proxy.answering import is_newer, matching
+from edgefn.proxy.answering import can_answer, is_newer, matching
 from edgefn.proxy.errand import Errand, origin_headers
 from edgefn.proxy.parts import as_part, combined
 from edgefn.rules.age import Times, current_age
@@ -83,7 +83,7 @@ class Keeping:
         candidates = [errand.stored, *(variant for variant in variants if variant is not errand.stored)]
         found = confirmed(answer, [origin_headers(candidate) for candidate in candidates])
         renewed = [self._renew(errand, candidates[index], answer, times, outdated=outdated) for index in found]
-        return renewed[0] if renewed else None
+        return next((stored for stored in renewed if can_answer(stored, errand.request)), None)
 
     def _renew(self, errand: Errand, held: Stored, answer: Headers, times: Times, *, outdated: bool) -> Stored:
         """Return `held` with the fields of the answer, and store it so, as far as the new fields allow that."""

@@ -31,7 +31,7 @@ def named_by_connection(headers: Headers) -> frozenset[str]:
 
 
 def _names(listed: str) -> frozenset[str]:
-    return frozenset(option.strip().lower() for option in listed.split(","))
+    return frozenset(option.strip(" \t").lower() for option in listed.split(","))
 
 
 _USUAL: Final = {listed: _names(listed) for listed in ("keep-alive", "Keep-Alive", "close", "Upgrade")}

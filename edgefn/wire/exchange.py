@@ -1,5 +1,6 @@
 """One request of a viewer, and the way its answer goes out."""
 
+from edgefn.model.errors import BadRequestError
 from edgefn.model.headers import NO_HEADERS, Headers
 from edgefn.model.message import Body, Request, Response
 from edgefn.wire.answer_head import (
@@ -163,3 +164,15 @@ class Exchange:
             self._outgoing.write_all([chunk_size(len(data)), data, b"\r\n"])
             await self._outgoing.drained()
         self._outgoing.write(last_chunk(body.trailers))
+
+
+def refuse(application: Application, outgoing: Outgoing, error: BadRequestError) -> bool:
+    """Answer what is no request; return whether all of the answer was sent."""
+    exchange = Exchange(application, outgoing, "", "1.1")
+    response = application.refuse(error, exchange.id, exchange.trail)
+    try:
+        complete = exchange.send_now(response)
+    except UnsendableAnswerError:
+        complete = False
+    exchange.tell(complete=complete)
+    return complete

@@ -16,7 +16,7 @@ from edgefn.wire.answer_head import UnsendableAnswerError
 from edgefn.wire.application import Application
 from edgefn.wire.connections import Connections, viewer_of
 from edgefn.wire.deadline import Deadline
-from edgefn.wire.exchange import Exchange
+from edgefn.wire.exchange import Exchange, refuse
 from edgefn.wire.incoming_body import IncomingBody, too_slow
 from edgefn.wire.outgoing import Outgoing
 from edgefn.wire.stream import StreamBody, Tap
@@ -94,6 +94,8 @@ class Inbound(asyncio.Protocol):
         else:
             if self._incoming is not None:
                 self._incoming.stream.fail(ViewerGoneError("the viewer ended before its request did"))
+            if self._exchange is not None:
+                self._await_answer()
             self._settle()
         return self._viewer.tls is None
 
@@ -254,8 +256,12 @@ class Inbound(asyncio.Protocol):
         response = application.answer_now(request)
         if response is not None and self._sent_now(exchange, response):
             return
-        self._deadline.clear()
+        self._await_answer()
         self._task = self._connections.run(self._answer(exchange, request, response))
+
+    def _await_answer(self) -> None:
+        """Give an answer all the time it takes; but one who has ended may well have hung up: a FIN says no more."""
+        self._deadline.set(self._limits.half_close_timeout) if self._ended else self._deadline.clear()
 
     def _body(self, head: ViewerHead, exchange: Exchange) -> Body:
         length = head.length
@@ -349,14 +355,7 @@ class Inbound(asyncio.Protocol):
 
     def _refuse(self, error: BadRequestError) -> None:
         """Answer what is no request, and close."""
-        exchange = Exchange(self._application, self._outgoing, "", "1.1")
-        response = self._application.refuse(error, exchange.id, exchange.trail)
-        try:
-            complete = exchange.send_now(response)
-        except UnsendableAnswerError:
-            complete = False
-        exchange.tell(complete=complete)
-        self._linger() if complete else self.abort()
+        self._linger() if refuse(self._application, self._outgoing, error) else self.abort()
 
     # Waiting and ending
 
@@ -365,7 +364,10 @@ class Inbound(asyncio.Protocol):
         self._deadline.set(_DRAIN_TIME if self._incoming is not None else self._limits.keepalive_timeout)
 
     def _expire(self) -> None:
-        if self._state is _State.OPEN and self._incoming is not None:
+        if self._ended and self._exchange is not None:
+            if not self._exchange.begun:
+                self.abort()
+        elif self._state is _State.OPEN and self._incoming is not None:
             self._linger()
         elif self._state is _State.OPEN and self._in_head:
             self._refuse(BadRequestError(408, f"no complete request within {self._limits.headers_timeout:g} s"))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from edgefn.model.errors import OriginFailure
 from edgefn.model.headers import Headers, Line
+from edgefn.rules.hop_by_hop import named_by_connection
 
 # Possessive throughout: an origin must not be able to make us backtrack.
 _STATUS_LINE = re.compile(r"HTTP/1\.([0-9]) ([1-5][0-9][0-9])(?: ([^\r\n\0]*+))?\r\n")
@@ -105,8 +106,5 @@ def _coded(head: ResponseHead, codings: str, lengths: tuple[str, ...]) -> Delimi
 
 def keeps_alive(head: ResponseHead) -> bool:
     """Return whether the origin lets the connection live on (RFC 9112 section 9.3)."""
-    options = head.headers.joined("connection")
-    if options is None:
-        return head.minor >= 1
-    named = {option.strip(" \t").lower() for option in options.split(",")}
+    named = named_by_connection(head.headers)
     return "close" not in named and (head.minor >= 1 or "keep-alive" in named)

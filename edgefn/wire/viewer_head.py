@@ -12,6 +12,7 @@ from typing import NamedTuple
 from edgefn.model.errors import BadRequestError
 from edgefn.model.headers import Headers, Line
 from edgefn.model.settings import ViewerLimits
+from edgefn.rules.hop_by_hop import named_by_connection
 
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELDS = rf"(?:{_NAME}:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
@@ -176,10 +177,7 @@ def _check_codings(headers: Headers, version: str) -> None:
 
 def _keeps_alive(headers: Headers, version: str) -> bool:
     """RFC 9112 section 9.3."""
-    options = headers.joined("connection")
-    if options is None:
-        return version == "1.1"
-    named = {option.strip(" \t").lower() for option in options.split(",")}
+    named = named_by_connection(headers)
     return "close" not in named and (version == "1.1" or "keep-alive" in named)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from edgefn.model.headers import Headers
-from edgefn.stores.base import Store, Stored
+from edgefn.rules.stale import StaleLimits
+from edgefn.stores.base import Part, Store, Stored
 from edgefn.stores.memory import MemoryStore
 
 CAPACITY = 2**20
@@ -19,7 +20,21 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 def stored(body: bytes = b"hello", vary: tuple[tuple[str, str | None], ...] = (), received_at: float = 1.0) -> Stored:
     return Stored(
-        200, "OK", Headers([("X", "\xff"), ("x", "2")]), body, received_at, received_at, 60.0, 0.0, vary, True
+        200,
+        "OK",
+        Headers([("X", "\xff"), ("x", "2")]),
+        body,
+        received_at,
+        received_at,
+        60.0,
+        0.0,
+        vary,
+        from_origin_error=True,
+        stale=StaleLimits(1.0, 2.0, 3.0, on_request=True),
+        retry_at=4.0,
+        tags=("a", "\xff"),
+        origin_tag='"x"',
+        part=Part(5, 100),
     )
 
 

@@ -162,6 +162,22 @@ async def test_a_304_about_something_else_is_no_answer_and_the_whole_is_fetched(
     assert len(stage.origin.asked) == 3
 
 
+async def test_a_304_about_a_part_does_not_make_it_the_whole() -> None:
+    stage = Stage()
+    part = ("Content-Range", "bytes 0-1/5")
+    stage.says("he", FRESH, part, ("ETag", '"p"'), status=206)
+    await stage.get(asking("/a", ("Range", "bytes=0-1")))
+    stage.says("hello", FRESH, TAG, ("Vary", "Lang"))
+    await stage.get()
+
+    def says(request: Request) -> Response:
+        conditional = "if-none-match" in request.headers
+        return saying("", ("ETag", '"p"'), status=304) if conditional else saying("anew", FRESH)
+
+    stage.origin.says = says
+    assert outcome(await stage.later(60)) == (200, "anew", Result.MISS, "stored")
+
+
 async def test_a_304_to_the_viewers_own_condition_goes_back_to_it() -> None:
     stage = holding()
     told = await stage.get(asking("/a", ("If-None-Match", '"v"')))

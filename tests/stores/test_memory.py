@@ -6,14 +6,21 @@ import tracemalloc
 import pytest
 
 from edgefn.model.headers import Headers
-from edgefn.stores.base import Stored
+from edgefn.rules.stale import StaleLimits
+from edgefn.stores.base import Part, Stored
 from edgefn.stores.memory import MemoryStore
 
 
 def stored(number: int, body: int, lines: int, vary: tuple[tuple[str, str | None], ...] = ()) -> Stored:
     headers = Headers([(f"Name-{number}-{line}", f"value {number} {line}") for line in range(lines)])
     assert "x" not in headers  # as a lookup leaves it: with its index
-    return Stored(200, "OK", headers, bytes(body), number + 0.1, number + 0.2, number + 60.5, number + 0.3, vary)
+    times = (number + 0.1, number + 0.2, number + 60.5, number + 0.3)
+    limits = StaleLimits(number + 0.4, number + 0.6, number + 0.7, on_request=True)
+    tags = tuple(f"tag {number} {line}" for line in range(lines))
+    return Stored(
+        200, "OK", headers, bytes(body), *times, vary, stale=limits, tags=tags, origin_tag=f'"{number}"',
+        part=Part(number + 300, number + 400),
+    )  # fmt: skip
 
 
 def test_what_was_used_least_recently_goes_first() -> None:

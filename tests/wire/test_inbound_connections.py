@@ -91,6 +91,20 @@ async def test_after_a_half_close_all_requests_are_still_answered() -> None:
         assert (front.application.cancelled, len(front.application.told)) == (0, 2)
 
 
+async def test_a_viewer_that_ended_does_not_get_for_ever_to_be_answered() -> None:
+    async def answer(request: Request) -> Response:
+        await asyncio.Event().wait()
+        return said(request.path)
+
+    limits = ViewerLimits(half_close_timeout=0.05)
+    async with serving(FakeApplication(answering=answer), limits) as front, front.viewer() as viewer:
+        await viewer.send(get("/1"))
+        await front.application.until_asked()
+        viewer.end()
+        assert await viewer.is_reset()
+        assert front.application.cancelled == 1
+
+
 async def test_a_half_close_within_a_body_fails_the_body() -> None:
     errors: list[EdgeError] = []
 
