@@ -10,6 +10,7 @@ from typing import Protocol
 from edgefn.model.headers import NO_HEADERS, Headers
 from edgefn.model.hot import hot_dataclass
 from edgefn.model.origin import Origin
+from edgefn.model.origin_choice import OriginChoice
 from edgefn.model.trail import Trail
 
 
@@ -104,7 +105,8 @@ def _drop_interim(status: int, headers: Headers) -> None:
 class Request:
     """One request. `query` is the raw text behind `?`, None when there was no `?`.
 
-    `origin` is where it is bound, from origin-request on. `id` is X-Amz-Cf-Id. `version` is "1.1" or "1.0".
+    `origin` is where it is bound, from origin-request on; `choice` is what a viewer-request function wants instead of
+    the route's. `id` is X-Amz-Cf-Id. `version` is "1.1" or "1.0".
     """
 
     method: str
@@ -118,6 +120,7 @@ class Request:
     version: str = "1.1"
     origin: Origin | None = None
     interim: Interim = _drop_interim
+    choice: OriginChoice | None = None
 
     @property
     def target(self) -> str:

@@ -20,7 +20,7 @@ class Origin:
     `response_timeout` bounds the wait for the first byte and between bytes; `completion_timeout` the whole
     response (None: no bound). `keepalive_timeout` is how long an idle connection is kept.
     `address` overrides where to connect ("host:port"); names, SNI and Host still follow `domain`.
-    `region` and `auth_method` are those of an S3 origin.
+    `region` and `auth_method` are those of an S3 origin. `host_header` is the Host value when it is not the domain's.
     """
 
     id: str
@@ -41,10 +41,13 @@ class Origin:
     address: str | None = None
     region: str = ""
     auth_method: str = "none"
+    host_header: str = ""
 
     @property
     def authority(self) -> str:
         """Return the Host value for this origin: the default port is left out (RFC 9110 section 7.2)."""
+        if self.host_header:
+            return self.host_header
         default = 443 if self.protocol == "https" else 80
         host = f"[{self.domain}]" if ":" in self.domain else self.domain
         return host if self.port == default else f"{host}:{self.port}"

@@ -64,7 +64,7 @@ def _lane(
 ) -> Lane:
     hooks = _hooks(route, settings, runners)
     policy = with_error_pages(route.cache, settings.error_pages)
-    cache = Cache(lasting.store, policy, lasting.flights, world.wall, lasting.background)
+    cache = Cache(lasting.store, policy, lasting.flights, world.steady, lasting.background)
     members, failover = _members(route, settings)
     forwarder = Forwarder(route, EdgeFacts(lasting.pseudonym))
     origins = Origins(forwarder, members, failover, lasting.sender, settings.resolve)

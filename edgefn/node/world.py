@@ -11,6 +11,16 @@ monotonic = time.monotonic
 wall = time.time
 thread_cpu = time.thread_time
 
+_ahead = time.time() - time.monotonic()
+
+
+def steady() -> float:
+    """Return seconds since the epoch that run on evenly, whatever is done to the clock meanwhile.
+
+    What is stored ages by this: the time held must be monotonic (RFC 9111 section 4.2.3).
+    """
+    return _ahead + time.monotonic()
+
 
 _ID_BYTES = 40
 _IDS_AT_ONCE = 128

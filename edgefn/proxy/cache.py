@@ -24,6 +24,7 @@ from edgefn.rules.changed import changed_targets
 from edgefn.rules.directives import in_force
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.lookup import Bypass, Lookup, bypass, is_safe, may_collapse
+from edgefn.rules.storing import Reason
 from edgefn.rules.validating import without_conditions
 from edgefn.rules.vary import selected
 from edgefn.rules.verdict import Ask, Held, Serve, Verdict, Why, verdict
@@ -136,8 +137,8 @@ class Cache:
         errand = Errand(asked, key, fetch, stored, Lookup.STALE)
         response = await self._fetching.go(errand, self._flights.alone(key))
         try:
-            while await response.body.read():
-                pass
+            while asked.trail.cache_reason == Reason.INCOMPLETE and await response.body.read():
+                pass  # until it is stored, or grows too large
         finally:
             response.body.close()
 
@@ -164,6 +165,10 @@ class Cache:
     async def _collapsed(self, errand: Errand) -> Response:
         """Fetch for all who wait, or wait; what comes of the wait is judged for this request alone."""
         request, key = errand.request, errand.key
+        if request.method == "GET":
+            duty = self._flights.board_nowait(self._flight_name(request, key))
+            if duty is not None:
+                return await self._fetching.go(errand, duty)
         for _ in range(_ROUNDS):  # the first may only tell what the response varies by
             name = self._flight_name(request, key)
             landing = await (self._flights.board(name) if request.method == "GET" else self._flights.join(name))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from edgefn.model.errors import OriginError
-from edgefn.model.message import BytesBody, Request, Response
+from edgefn.model.message import Body, BytesBody, Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
 from edgefn.proxy.answering import answer, chosen
@@ -13,7 +13,7 @@ from edgefn.proxy.errand import Errand
 from edgefn.proxy.failing import Failing
 from edgefn.proxy.flights import Duty
 from edgefn.proxy.gzipped import Gzipped
-from edgefn.proxy.keeping import Keeping
+from edgefn.proxy.keeping import Judged, Keeping
 from edgefn.proxy.teed import Teed
 from edgefn.rules.age import Times, current_age
 from edgefn.rules.cache_status import appended, forwarded
@@ -32,12 +32,11 @@ _STALE_IF_ERROR, _DISCONNECTED = "stale-if-error", "stale-disconnected"
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """An answer that is being stored. `may_be_shared`: it answers others without validation."""
+    """An answer that is being stored."""
 
     errand: Errand
     duty: Duty
-    blank: Stored
-    may_be_shared: bool
+    judged: Judged
 
 
 class Fetching:
@@ -129,9 +128,8 @@ class Fetching:
         response = self._compressed(outgoing, received)
         verdict = may_store(outgoing, response, self._policy, times)
         if isinstance(verdict, MayStore) and (response.body.length or 0) <= self._keeping.largest:
-            tag = None if response is received else received.headers.get("etag")
-            blank = self._keeping.blank(errand.request, response, verdict, times, tag)
-            return self._storing(_Fetched(errand, duty, blank, verdict.is_fresh), response)
+            tag = received.headers.get("etag") if isinstance(response.body, Gzipped) else None
+            return self._storing(_Fetched(errand, duty, Judged(response, verdict, times, tag)))
         reason = verdict.reason if isinstance(verdict, Refuse) else Reason.TOO_LARGE
         if errand.validates and errand.stored is not None and response.status < 500 and not reason.is_about_request:
             self._keeping.outdate(errand.key, errand.stored)
@@ -146,38 +144,41 @@ class Fetching:
             return replace(response, headers=with_vary(response.headers))
         return replace(response, headers=compressed_headers(response.headers), body=Gzipped(response.body))
 
-    def _storing(self, fetched: _Fetched, response: Response) -> Response:
-        """Return `response` with a body that is kept as it passes; one that is here already is kept at once."""
-        errand = fetched.errand
+    def _storing(self, fetched: _Fetched) -> Response:
+        """Return the response with a body that is kept as it passes; one that is here already is kept at once."""
+        errand, response = fetched.errand, fetched.judged.response
         _note(errand, Reason.INCOMPLETE)  # until its body is here
         keep, refused = partial(self._keep, fetched), partial(_refuse, errand.request.trail)
         body = Teed(response.body, self._keeping.largest, fetched.duty, keep, refused)
         data = body.buffered()
         if data is None:
-            return self._told(replace(response, body=body), errand, "")
+            return self._told(response, errand, "", body)
         why = errand.request.trail.cache_reason
         if errand.replaces_conditions and why == STORED:  # the viewer's own ones have not been looked at yet
             stored = chosen(self._keeping.variants(errand.key), errand.request)
             if stored is not None:
                 return self._answered(errand, stored, response.origin_status)
-        whole = replace(response, body=BytesBody(data, body.trailers))
-        return self._told(whole, errand, "" if why == STORED else why)
+        return self._told(response, errand, "" if why == STORED else why, BytesBody(data, body.trailers))
 
     def _keep(self, fetched: _Fetched, data: bytes) -> None:
         errand, duty = fetched.errand, fetched.duty
         if duty.is_outdated:
             errand.request.trail.cache_reason = Reason.INVALIDATED
             return
-        reason = self._keeping.keep(errand.key, replace(fetched.blank, body=data), self._now())
+        stored = self._keeping.stored(errand.request, fetched.judged, data)
+        reason = self._keeping.keep(errand.key, stored, self._now())
         errand.request.trail.cache_reason = reason or STORED
-        _end(duty, shared=fetched.may_be_shared)
+        _end(duty, shared=fetched.judged.verdict.is_fresh)
 
-    def _told(self, response: Response, errand: Errand, why: str) -> Response:
-        """Return `response` with what Cache-Status has to say; `why` it is not stored, "" when it is."""
-        if not self._policy.cache_status or response.tunnel is not None:
-            return response
-        member = forwarded(errand.lookup, response.origin_status, why, stored=not why)
-        return response.dressed(appended(response.headers, member))
+    def _told(self, response: Response, errand: Errand, why: str, body: Body | None = None) -> Response:
+        """Return `response`, with another `body`, and with what Cache-Status has to say.
+
+        `why` it is not stored, "" when it is.
+        """
+        headers = response.headers
+        if self._policy.cache_status and response.tunnel is None:
+            headers = appended(headers, forwarded(errand.lookup, response.origin_status, why, stored=not why))
+        return response.dressed(headers) if body is None else replace(response, headers=headers, body=body)
 
 
 def _end(duty: Duty, *, shared: bool) -> None:

@@ -95,6 +95,15 @@ class Flights:
         """Return a duty that nobody waits for."""
         return self._board.appoint(name, {})
 
+    def board_nowait(self, name: str) -> Duty | None:
+        """Return the duty to fetch, or None when a fetch is under way that can be waited for.
+
+        Nobody waits for a name whose response could not be shared the last time.
+        """
+        if name in self._board.led:
+            return None
+        return self.alone(name) if hash(name) in self._board.solo else self._board.lead(name, {})
+
     async def board(self, name: str) -> Duty | Landing:
         """Return the duty to fetch, or how the fetch went that was under way.
 

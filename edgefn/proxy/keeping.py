@@ -1,7 +1,7 @@
 """What becomes of the stored responses of one route when the origin has answered: added, confirmed, outdated."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from edgefn.model.headers import Headers
 from edgefn.model.message import Request, Response
@@ -18,12 +18,22 @@ from edgefn.rules.storing import Store as MayStore
 from edgefn.rules.tags import tags_of
 from edgefn.rules.validating import agrees, confirmed, updated
 from edgefn.rules.vary import nominated, selected
-from edgefn.stores.base import Store, Stored
+from edgefn.stores.base import Part, Store, Stored
 
 
 def is_fresh_at(stored: Stored, now: float) -> bool:
     """Return whether it may be served as it is."""
     return is_fresh(stored.lifetime, current_age(stored.initial_age, stored.received_at, now))
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A response that may be stored, with the times and the verdict; `origin_tag` as in `Stored`."""
+
+    response: Response
+    verdict: MayStore
+    times: Times
+    origin_tag: str | None
 
 
 class Keeping:
@@ -34,10 +44,9 @@ class Keeping:
         self._store = store
         self._policy = policy
 
-    def blank(
-        self, request: Request, response: Response, verdict: MayStore, times: Times, origin_tag: str | None
-    ) -> Stored:
-        """Return what is to be stored of `response`, without its body."""
+    def stored(self, request: Request, judged: Judged, body: bytes, part: Part | None = None) -> Stored:
+        """Return a response to `request` as it is to be stored with `body`."""
+        response, times, verdict = judged.response, judged.times, judged.verdict
         names = nominated(response.headers) or ()
         if self._policy.encodings:
             names = tuple(name for name in names if name != "accept-encoding")  # its normalised value is in the key
@@ -46,7 +55,7 @@ class Keeping:
             status=response.status,
             reason=response.reason,
             headers=stored_headers(response.headers, times.received_at, control),
-            body=b"",
+            body=body,
             requested_at=times.requested_at,
             received_at=times.received_at,
             lifetime=verdict.lifetime,
@@ -55,7 +64,8 @@ class Keeping:
             from_origin_error=response.from_origin_error,
             stale=verdict.stale,
             tags=tags_of(response.headers, self._policy.tag_headers),
-            origin_tag=origin_tag,
+            origin_tag=judged.origin_tag,
+            part=part,
         )
 
     def keep(self, key: str, complete: Stored, now: float) -> Reason | None:
@@ -92,8 +102,10 @@ class Keeping:
         of_get = replace(errand.request, method="GET")
         verdict = may_store(of_get, replace(response, status=_whole_status(held)), self._policy, times)
         store = MayStore(0.0, 0.0, NEVER_STALE) if isinstance(verdict, Refuse) else verdict
-        blank = self.blank(errand.request, response, store, times, held.origin_tag)
-        renewed = replace(blank, headers=_with_own_tag(blank.headers, held), body=held.body, part=held.part)
+        judged = Judged(response, store, times, held.origin_tag)
+        renewed = self.stored(errand.request, judged, held.body, held.part)
+        if held.origin_tag is not None:
+            renewed = replace(renewed, headers=_with_own_tag(renewed.headers, held))
         if isinstance(verdict, Refuse):
             if not verdict.reason.is_about_request:
                 self.outdate(errand.key, held)
@@ -134,9 +146,7 @@ class Keeping:
 
 
 def _with_own_tag(headers: Headers, held: Stored) -> Headers:
-    """Return `headers` with the tag of the edge's own form of the response, if that is what is stored."""
-    if held.origin_tag is None:
-        return headers
+    """Return `headers` with the tag of the edge's own form of the response, which is what is stored."""
     tag = held.headers.get("etag")
     return headers.without("etag") if tag is None else headers.replacing("ETag", tag)
 

@@ -118,6 +118,8 @@ class Site:
             request = replace(request, path=meant)
         lane = self._lane(request.path)
         request.trail.route = lane.route.path
+        if self._routes.is_ambiguous(request.path):
+            return self._failed(request, failure(BadRequestError(400, "the path can be read in two ways")))
         turned_away = _turned_away(lane.route.viewer_protocol, request)
         if turned_away is not None:
             return turned_away

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 MOST_SECONDS = 2**31
 """What every larger delta-seconds counts as (RFC 9111 section 1.2.2)."""
 
 _MOST_DIGITS = 10
 _BLANK = " \t"
+_SHORT = 200
 
 # Any text is a sequence of such members, so nothing of it is passed over. A quote that isn't closed before the next
 # comma or the end quotes nothing: what stands behind it may restrict us and must be seen.
@@ -38,8 +40,10 @@ class CacheControl:
 
     def fields(self, name: str) -> tuple[str, ...]:
         """Return the lower-case field names that the directive is about; none: it is about the whole response."""
-        listed = (self.directives.get(name) or "").split(",")
-        return tuple(field_name for part in listed if (field_name := part.strip(_BLANK).lower()))
+        argument = self.directives.get(name)
+        if not argument:
+            return ()
+        return tuple(field_name for part in argument.split(",") if (field_name := part.strip(_BLANK).lower()))
 
     def forbids(self, name: str) -> bool:
         """Return whether the directive is there and about the whole response (RFC 9111 section 5.2.2.4 and 5.2.2.7)."""
@@ -48,11 +52,21 @@ class CacheControl:
 
 def parse(text: str | None) -> CacheControl:
     """Return the directives of a Cache-Control value, all of its lines joined. Never raises."""
+    if not text:
+        return _NONE
+    return _remembered(text) if len(text) <= _SHORT else _parsed(text)
+
+
+def _parsed(text: str) -> CacheControl:
     directives: dict[str, str | None] = {}
-    for name, quoted, bare in _members(text or ""):
+    for name, quoted, bare in _members(text):
         argument = bare.rstrip(_BLANK) if quoted is None and bare is not None else _unescaped(quoted)
         directives.setdefault(name, argument)
     return CacheControl(directives)
+
+
+_NONE = CacheControl()
+_remembered = lru_cache(512)(_parsed)  # an origin has few of them; long ones would make room for an attack
 
 
 def _members(text: str) -> list[tuple[str, str | None, str | None]]:

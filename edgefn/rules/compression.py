@@ -9,6 +9,7 @@ from edgefn.rules.ranges import strong_tag
 
 GZIP = "gzip"
 _STATUSES = frozenset({200, 403, 404})
+_OF_THE_PLAIN_BYTES = ("content-length", "content-md5", "content-digest", "repr-digest", "digest")
 _LEAST, _MOST = 1_000, 10_000_000
 _APPLICATION = (
     "dash+xml eot font font-sfnt javascript json opentype otf pdf pkcs7-mime protobuf rss+xml truetype ttf "
@@ -46,7 +47,7 @@ def accepts_gzip(request: Request, policy: CachePolicy) -> bool:
 
 def compressed_headers(headers: Headers) -> Headers:
     """Return the fields of the gzipped response: a strong tag becomes weak, a malformed one goes."""
-    changed = headers.without("content-length", "content-md5").replacing("Content-Encoding", GZIP)
+    changed = headers.without(*_OF_THE_PLAIN_BYTES).replacing("Content-Encoding", GZIP)
     tag = headers.get("etag")
     if strong_tag(headers) is not None:
         changed = changed.replacing("ETag", f"W/{tag}")

@@ -151,6 +151,8 @@ class Forwarder:
         return fate
 
     def _fate(self, name: str) -> _Fate:
+        if "_" in name and _is_ours_to_say(name.replace("_", "-")):
+            return _Fate.DROPPED  # CGI and WSGI origins could not tell it from the true one
         if name in _REWRITTEN:
             return _Fate.REWRITTEN
         if name == "cookie":
@@ -171,6 +173,17 @@ class Forwarder:
         """Return whether the viewer's header `name` goes on (AWS: HTTP request headers and CloudFront behavior)."""
         route = self._route
         return name in route.cache.headers or name in _FORWARDED_ANYWAY or is_selected(name, route.forwarding.headers)
+
+
+def _is_ours_to_say(name: str) -> bool:
+    """Return whether viewers can't tell origins `name`, or not as it comes."""
+    return (
+        name in _REMOVED
+        or name in _REWRITTEN
+        or name == "content-length"
+        or name.startswith(_REMOVED_PREFIXES)
+        or is_edge_header(name)
+    )
 
 
 def finish(request: Request, origin: Origin) -> Request:

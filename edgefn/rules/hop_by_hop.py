@@ -37,6 +37,24 @@ def _names(listed: str) -> frozenset[str]:
 _USUAL: Final = {listed: _names(listed) for listed in ("keep-alive", "Keep-Alive", "close", "Upgrade")}
 
 
+def without_named(headers: Headers) -> Headers:
+    """Return `headers` less the lines that Connection names; of itself it keeps a wish to upgrade only.
+
+    To be done before anything is decided by `headers`: what a viewer could talk away later, it could talk away from
+    what a function has set, or from the origin alone and not from the cache key.
+    """
+    listed = named_by_connection(headers)
+    named = listed - _NOT_ITS_TO_NAME
+    if not named:
+        return headers
+    rest = headers.less(named | {"connection"})
+    return rest.adding(("Connection", "Upgrade")) if "upgrade" in listed else rest
+
+
+_NOT_ITS_TO_NAME: Final = HOP_BY_HOP | {"", "close", "content-length", "expect", "host"}
+"""Options of the connection itself, and the fields that tell what and how much is asked for."""
+
+
 def asks_for_websocket(method: str, headers: Headers) -> bool:
     """Return whether a request wants to become a WebSocket (RFC 6455 section 4.1)."""
     upgrades = (headers.joined("upgrade") or "").lower().split(",")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _LONG_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -17,6 +18,7 @@ _FORMATS = (
     re.compile(rf"(?:{_DAY}) (?P<month>{_MONTH}) (?P<day>\d\d| \d) {_TIME} (?P<year>\d{{4}})", _NAMES_IN_ANY_CASE),
 )
 _LEAP_SECOND = 60
+_IMF_LENGTH = len("Sun, 06 Nov 1994 08:49:37 GMT")
 
 
 def parse(text: str, now: float) -> float | None:
@@ -25,6 +27,10 @@ def parse(text: str, now: float) -> float | None:
     `now`, in the same seconds, decides the century of a two-digit year. The name of the day is not held against the
     date. Never raises.
     """
+    return _parsed_imf(text) if len(text) == _IMF_LENGTH else _parsed(text, now)
+
+
+def _parsed(text: str, now: float) -> float | None:
     match = next(filter(None, (form.fullmatch(text) for form in _FORMATS)), None)
     if match is None:
         return None
@@ -38,6 +44,11 @@ def parse(text: str, now: float) -> float | None:
         return datetime(year, *moment, tzinfo=UTC).timestamp() + leap
     except ValueError:
         return None
+
+
+@lru_cache(256)
+def _parsed_imf(text: str) -> float | None:
+    return _parsed(text, 0.0)  # no other format is as long, and its year has four digits
 
 
 def _full_year(digits: int, moment: tuple[int, int, int, int, int], now: float) -> int:

@@ -4,7 +4,7 @@ The route is chosen before viewer-request, by the normalised path; the path itse
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -14,6 +14,8 @@ from edgefn.model.settings import RouteSettings, ViewerProtocol
 _ENCODED: Final = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _SLASHES: Final = re.compile(r"//+")
+_SLASH_IN_DISGUISE: Final = re.compile(r"%2[Ff]|%5[Cc]|\\")
+_READ_DIFFERENTLY: Final = re.compile(r"//|%2[Ff]|%5[Cc]|\\")
 _KEEPS_METHOD: Final = frozenset({"DELETE", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
@@ -48,6 +50,14 @@ def _without_dots(path: str) -> str:
     return "/" + "/".join(kept)
 
 
+def _other_readings(path: str) -> Iterator[str]:
+    """Yield what origins may make of `path` that `normalised` does not."""
+    parted = _SLASH_IN_DISGUISE.sub("/", path)
+    yield normalised(parted)
+    for each in (path, parted):
+        yield _SLASHES.sub("/", _without_dots(_ENCODED.sub(_decoded, each)))
+
+
 def pattern(path_pattern: str) -> re.Pattern[str]:
     """Return what matches as a whole the normalised paths that fit `path_pattern`.
 
@@ -76,19 +86,31 @@ class Routes:
         self._routes = tuple(routes)
         self._patterns = tuple(pattern(route.path).fullmatch for route in routes[:-1])
 
+    def is_ambiguous(self, path: str) -> bool:
+        """Return whether an origin may read the raw `path` as one of another route than it takes here.
+
+        Origins differ in whether an encoded slash or a backslash parts segments, and in whether `..` takes an empty
+        segment away. Between two such readings a path could pass the hooks that stand before what it then gets.
+        """
+        if not self._patterns or _READ_DIFFERENTLY.search(path) is None:
+            return False
+        position = self.position(path)
+        return any(self._fitting(reading) != position for reading in _other_readings(path))
+
     def match(self, path: str) -> RouteSettings:
         """Return the route of the raw `path`."""
         return self._routes[self.position(path)]
 
     def position(self, path: str) -> int:
         """Return which route, counted from 0, the raw `path` takes."""
+        return self._fitting(normalised(path)) if self._patterns else 0
+
+    def _fitting(self, plain: str) -> int:
         position = 0
-        if self._patterns:
-            plain = normalised(path)
-            for fits in self._patterns:
-                if fits(plain):
-                    break
-                position += 1
+        for fits in self._patterns:
+            if fits(plain):
+                break
+            position += 1
         return position
 
 

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     PRIVATE = "private"
     NO_CACHE = "no-cache"
     VARY_ANY = "vary-any"
+    SET_COOKIE = "set-cookie"
     NO_FRESHNESS = "no-explicit-freshness"
     STALE = "stale-on-arrival"
     TOO_LARGE = "too-large"
@@ -125,6 +126,8 @@ def _lifetime_verdict(facts: _Facts, times: Times) -> Verdict:
         return Store(lifetime, age, limits)
     # What nobody has been served from memory so far is not served to anybody when the origin is gone.
     limits = StaleLimits(limits.while_revalidate, limits.if_error, limits.if_error, limits.on_request)
+    if "set-cookie" in headers:
+        return Refuse(Reason.SET_COOKIE)  # after a validation it would be another viewer's
     is_storable = lifetime is not None or allows_heuristic(facts.response.status, control)
     if is_storable and (has_validator(headers) or limits.while_revalidate or limits.if_error):
         return Store(lifetime or 0.0, age, limits)
@@ -136,9 +139,10 @@ def _lifetime_verdict(facts: _Facts, times: Times) -> Verdict:
 def _lifetime(facts: _Facts, explicit: float | None, received_at: float, age: float) -> float | None:
     """Return what the origin, the heuristic and the route's TTLs make of it together; None: none at all."""
     status, policy = facts.response.status, facts.policy
-    heuristic = 0.0
-    if explicit is None and policy.heuristic_ttl > 0 and allows_heuristic(status, facts.control):
-        heuristic = heuristic_lifetime(facts.response.headers, received_at, policy.heuristic_ttl)
+    headers, heuristic = facts.response.headers, 0.0
+    is_personal = "set-cookie" in headers and "public" not in facts.control
+    if explicit is None and not is_personal and allows_heuristic(status, facts.control):
+        heuristic = heuristic_lifetime(headers, received_at, policy.heuristic_ttl)
     return granted_lifetime(status, explicit, heuristic, policy, age)
 
 

@@ -59,20 +59,21 @@ class MemoryStore:
         if len(stored.body) > self.largest:
             return
         others = (variant for variant in self.get(key) if variant.vary != stored.vary)
-        entry = _Entry(key, self._bounded(key, [stored, *others]))
+        entry = self._entry(key, [stored, *others])
         if entry.variants:
             self._entries[key] = entry
 
-    def _bounded(self, key: str, variants: list[Stored]) -> tuple[Stored, ...]:
+    def _entry(self, key: str, variants: list[Stored]) -> "_Entry":
         """Return the newest of `variants`, as many as `key` may have; none when there is no room for the first."""
         kept: list[Stored] = []
-        room = self._most_of_a_key - _key_cost(key)
+        size = _key_cost(key)
         for variant in variants[:_VARIANTS]:
-            room -= cost(variant)
-            if room < 0:
+            with_it = size + cost(variant)
+            if with_it > self._most_of_a_key:
                 break
             kept.append(variant)
-        return tuple(kept)
+            size = with_it
+        return _Entry(tuple(kept), size)
 
     def remove(self, key: str) -> None:
         """Drop all variants of `key`, and of the keys that extend it behind a CR. Harmless when there are none."""
@@ -86,9 +87,9 @@ class _Entry:
 
     __slots__ = ("size", "variants")
 
-    def __init__(self, key: str, variants: tuple[Stored, ...]) -> None:
+    def __init__(self, variants: tuple[Stored, ...], size: int) -> None:
         self.variants = variants
-        self.size = _key_cost(key) + sum(cost(variant) for variant in variants)
+        self.size = size
 
 
 class _Entries(LRUCache[str, _Entry]):

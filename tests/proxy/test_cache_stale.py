@@ -260,3 +260,16 @@ async def test_a_large_answer_behind_their_backs_is_read_to_its_end() -> None:
     body.arrives(b"ne", b"w", b"")
     await settled()
     assert (await stage.get()).text == "new"
+
+
+@pytest.mark.parametrize("control", [BEHIND, controlled("no-store")])
+async def test_an_answer_behind_their_backs_that_is_not_kept_is_not_read_to_its_end(control: tuple[str, str]) -> None:
+    stage = Stage(capacity=20_000)
+    stage.says("old", BEHIND)
+    await stage.get()
+    body = ArrivingBody()
+    stage.origin.says = lambda request: saying(body, control)
+    await stage.later(61)
+    body.arrives(bytes(5_000), bytes(5_000))
+    await settled()
+    assert (body.is_closed, len(stage.background), len(stage.flights)) == (True, 0, 0)

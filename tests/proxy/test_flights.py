@@ -141,3 +141,18 @@ async def test_invalidation_reaches_every_fetch_of_the_uri_and_no_other() -> Non
     heir = await waiter
     assert isinstance(heir, Duty)
     assert not heir.is_outdated
+
+
+async def test_boarding_without_waiting_leads_or_flies_alone_or_does_neither() -> None:
+    flights = Flights()
+    duty = flights.board_nowait("a")
+    assert duty is not None
+    assert flights.board_nowait("a") is None
+    (waiter,) = await waiting(flights)
+    duty.unshared()
+    assert await waiter is Landing.UNSHARED
+    for _ in range(2):
+        assert flights.board_nowait("a") is not None
+    assert await flights.join("a") is Landing.NOBODY
+    flights.alone("a").landed()
+    assert isinstance(await flights.board("a"), Duty)

@@ -256,3 +256,23 @@ def test_the_heuristic_is_used_only_when_nothing_is_said() -> None:
     assert verdict(changed, status=500) == Refuse(Reason.NO_FRESHNESS)
     assert verdict(changed, policy=CachePolicy(heuristic_ttl=0)) == Kept(0, 0)
     assert verdict(changed, policy=CachePolicy(heuristic_ttl=30)) == Kept(30, 0)
+
+
+COOKIE = ("Set-Cookie", "session=1")
+
+
+@pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ([FRESH, COOKIE, TAG], Kept(60, 0)),
+        ([COOKIE, TAG], Refuse(Reason.SET_COOKIE)),
+        ([("Cache-Control", "no-cache"), COOKIE, TAG], Refuse(Reason.SET_COOKIE)),
+        ([("Cache-Control", "max-age=0, stale-while-revalidate=9"), COOKIE], Refuse(Reason.SET_COOKIE)),
+        ([("Last-Modified", imf_fixdate(NOW - 1000)), COOKIE], Refuse(Reason.SET_COOKIE)),
+        ([("Last-Modified", imf_fixdate(NOW - 1000)), COOKIE, ("Cache-Control", "public")], Kept(100, 0)),
+    ],
+)
+def test_a_cookie_is_replayed_only_where_the_origin_has_granted_a_lifetime(
+    lines: list[Line], found: Kept | Refuse
+) -> None:
+    assert verdict(*lines) == found

@@ -109,3 +109,24 @@ async def test_a_viewer_that_wants_nothing_but_what_is_stored_gets_a_504(tmp_pat
         assert (answer.status, answer.x_cache, answer.get("Cache-Status")) == (504, "Error", None)
         assert (await edge.get("/wishes/a")).get("Cache-Status") is None
         assert len(site.asked("/wishes/a")) == 1
+
+
+ERRORS = """
+origins: {app: {url: "http://{origin}"}}
+error_pages: {404: {path: /sorry.html, ttl: 1m}, 503: {path: /sorry.html, ttl: 0}}
+routes:
+  - {path: /aws/*, origin: app, cache: {policy: CachingOptimized}}
+  - {path: /never/*, origin: app, cache: {max_ttl: 0}}
+  - {path: "*", origin: app}
+"""
+
+
+async def test_errors_are_kept_for_as_long_as_their_page_says(tmp_path: Path) -> None:
+    pages = {name: page(404, b"no") for name in ("/a", "/aws/a", "/never/a")}
+    pages |= {name: page(503, b"no") for name in ("/b", "/aws/b")}
+    async with Website(pages) as site, Edge(ERRORS, tmp_path, origin=site.address) as edge:
+        for path in pages:
+            answers = [await edge.get(path) for _ in range(2)]
+            assert {(answer.text, answer.x_cache) for answer in answers} == {("/sorry.html", "Error")}
+        asked = [len(site.asked(path)) for path in ("/a", "/aws/a", "/never/a", "/b", "/aws/b")]
+        assert asked == [1, 1, 2, 2, 1]
