@@ -39,8 +39,10 @@ lock: ready ## Resolve the dependencies anew, within pyproject.toml, into the lo
 	$(COMPILE) --extra dev --build-deps-for editable --output-file .ci/requirements.txt pyproject.toml
 	$(BIN)/python .ci/sandbox_extra.py | $(COMPILE) --output-file .ci/requirements-sandbox.txt -
 
-bench: ready ## Run every bench. Each prints a table and JSON.
-	for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: ready ## Run every bench. Each prints a table and JSON. Some need wrk and nginx.
+	for script in $$(grep -l __main__ bench/*.py); do \
+	    echo "== $$script"; $(BIN)/python -m bench.$$(basename $$script .py) || exit 1; \
+	done
 
 clean: ## Remove what the set-up, the checks and the tests leave behind.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build dist

@@ -17,6 +17,20 @@ PROXY_CORE = "1"
 LOAD_CORE = "0"
 
 
+def need(*programs: str) -> None:
+    """End the bench with a word on what is missing, unless all of `programs` and the two cores are here."""
+    lacking = [program for program in programs if _found(program) is None]
+    if lacking:
+        sys.exit(f"this bench needs {' and '.join(lacking)}: apt-get install {' '.join(lacking)}")
+    cores = os.sched_getaffinity(0)
+    if not {int(PROXY_CORE), int(LOAD_CORE)} <= cores:
+        sys.exit(f"this bench pins to the cores {LOAD_CORE} and {PROXY_CORE}, but may use only {sorted(cores)}")
+
+
+def _found(program: str) -> str | None:
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+
+
 def free_port() -> int:
     """Return a port that was free a moment ago."""
     with socket.socket() as probe:
@@ -59,7 +73,6 @@ def started(arguments: list[str], port: int, core: str) -> Iterator[subprocess.P
 
 
 def _nginx(directory: Path, name: str, http: str) -> list[str]:
-    binary = shutil.which("nginx") or "/usr/sbin/nginx"
     home = directory / name
     home.mkdir()
     home.chmod(0o777)
@@ -71,16 +84,17 @@ def _nginx(directory: Path, name: str, http: str) -> list[str]:
         f" proxy_temp_path {home}/p; fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;\n"
         f"{http}\n}}\n"
     )
-    return [binary, "-c", str(config), "-p", str(home)]
+    return [_found("nginx") or "nginx", "-c", str(config), "-p", str(home)]
 
 
 def nginx_origin(directory: Path, port: int) -> list[str]:
-    """Return the command of an origin that answers 1 KB from memory."""
+    """Return the command of an origin that answers 1 KB from memory, and tells what X-Bench it was asked with."""
     body = "x" * BODY_SIZE
     return _nginx(
         directory,
         "origin",
         f"server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ default_type text/plain;"
+        " add_header X-Bench-Seen $http_x_bench;"
         f' return 200 "{body}"; }} }}',
     )
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -25,6 +26,8 @@ examples:
 It prints one `ready` line once it listens. SIGTERM and Ctrl-C let running requests end (drain_timeout), a second
 Ctrl-C does not wait for them. SIGHUP and `edgefn reload CONFIG` swap the configuration with no failed request.
 """
+
+_MOST_DESCRIPTORS = 1 << 20
 
 Announce = Callable[[list[str]], None]
 """Takes the URLs that viewers can use."""
@@ -77,6 +80,7 @@ async def _run_worker(config: str, line: Line) -> int:
 
 def run_until_stopped(work: Coroutine[object, object, int]) -> int:
     """Run `work`; return its exit status, or 130 when somebody did not want to wait for its end."""
+    _take_all_descriptors()
     logging.basicConfig(format="edgefn: %(message)s")
     try:
         return uvloop.run(work)
@@ -121,3 +125,11 @@ def _stopping_on_signals() -> asyncio.Event:
 
 def _report(line: str) -> None:
     print(f"edgefn: {line}", file=sys.stderr, flush=True)
+
+
+def _take_all_descriptors() -> None:
+    """Lift the soft limit of open files to the hard one: many systems' 1024 are fewer than the viewers at one time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -29,6 +29,11 @@ class Admin:
         application.router.add_post("/reload", self._reload)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Return (ip, port) of each listening socket, with the port that the system chose for port 0."""
+        return [address[:2] for address in self._runner.addresses]
+
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises `OSError` when the address is taken."""
         await self._runner.setup()
@@ -43,7 +48,8 @@ class Admin:
 
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if not hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected.encode()):
+            given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+            if not hmac.compare_digest(given, expected.encode()):
                 told = {"error": "send the token of admin.token in the data directory as `Authorization: Bearer`"}
                 return web.json_response(told, status=401, headers={"WWW-Authenticate": "Bearer"})
             return await handler(request)

@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import TextIO
 
 _MAX_WAITING = 50_000
+_GATHERING = 0.02
+"""Seconds that lines wait for others: to wake the thread for each would cost a request more than all the rest of it."""
 
 
 class LineWriter:
@@ -16,7 +18,7 @@ class LineWriter:
         self._waiting: deque[str] = deque()
         self._dropped = 0
         self._wake = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="edgefn-log", daemon=True)
         self._thread.start()
 
@@ -31,7 +33,7 @@ class LineWriter:
 
     def close(self) -> None:
         """Write what waits, for up to two seconds."""
-        self._closing = True
+        self._closing.set()
         self._wake.set()
         self._thread.join(timeout=2.0)
 
@@ -46,12 +48,15 @@ class LineWriter:
     def _run(self) -> None:
         while True:
             self._wake.wait()
+            self._closing.wait(_GATHERING)
             self._wake.clear()
             try:
                 self._drain()
-            except (OSError, ValueError):
+            except (BrokenPipeError, ValueError):
                 return  # the reader of our output is gone: nothing is left to tell it
-            if self._closing and not self._waiting:
+            except OSError:
+                pass  # a full disk loses these lines, and may have room for the next
+            if self._closing.is_set() and not self._waiting:
                 return
 
     def _drain(self) -> None:

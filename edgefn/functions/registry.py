@@ -74,7 +74,8 @@ class Registry:
             except OpenError as error:
                 problems.append(f"functions.{name}: can't be started: {error}")
             except OSError as error:
-                problems.append(f"functions.{name}: {error.filename} can't be written: {error.strerror}")
+                where = error.filename or self.bundles
+                problems.append(f"functions.{name}: {where} can't be written: {error.strerror}")
         kept = {id(entry.runner) for entry in self._opened.values()}
         if problems:
             for entry in opened.values():
@@ -95,7 +96,11 @@ class Registry:
         if not root.exists():
             unfinished = root.with_suffix(".new")
             shutil.rmtree(unfinished, ignore_errors=True)
-            bundle.write(unfinished)
+            try:
+                bundle.write(unfinished)
+            except OSError:
+                shutil.rmtree(unfinished, ignore_errors=True)  # lest a full disk stays full
+                raise
             unfinished.rename(root)
         code = code_of(settings, root)
         sandbox = await self.host.open(

@@ -1,5 +1,6 @@
 """One function, ready to run: its sandboxes and its log."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ class Runner:
         self.code = code
         self._sandbox = sandbox
         self._around = surroundings
+        self._running: set[asyncio.Task[Outcome]] = set()
 
     @property
     def label(self) -> str:
@@ -32,7 +34,16 @@ class Runner:
         return f"{self.name}:{self.code.version}"
 
     async def run(self, event: bytes, body: bytes | None) -> Outcome:
-        """Run one event (JSON); `body` is put into it, base64-encoded, inside the sandbox. Never raises."""
+        """Run one event (JSON); `body` is put into it, base64-encoded, inside the sandbox. Never raises.
+
+        Cancelling doesn't stop the function: a viewer that leaves would otherwise cost a warm sandbox.
+        """
+        task = asyncio.get_running_loop().create_task(self._run(event, body))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _run(self, event: bytes, body: bytes | None) -> Outcome:
         invocation = Invocation(self._around.new_id(), event, body)
         log = self._around.log
         log(self.name, start_line(self.code, invocation.id))
@@ -42,5 +53,7 @@ class Runner:
         return outcome
 
     async def close(self) -> None:
-        """Stop its sandboxes."""
+        """Stop its sandboxes, and with them the events that still run."""
         await self._sandbox.close()
+        if self._running:
+            await asyncio.wait(self._running)

@@ -2,8 +2,6 @@
 
 import ipaddress
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from edgefn.functions.registry import Host
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import SandboxSettings, Settings
 from edgefn.node import world
+from edgefn.node.scratch import scratch_directory
 from edgefn.sandbox.base import Code, Log, Sandbox
 from edgefn.sandbox.process.ground import LauncherConfig
 from edgefn.sandbox.process.hiring import Senses as ProcessSenses
@@ -40,13 +39,6 @@ def launcher_config(settings: SandboxSettings, directory: str) -> LauncherConfig
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
 
 
-def runtime_directory() -> str:
-    """Return a fresh directory for sandboxes that the user they run as may enter, wherever the checkout lies."""
-    directory = tempfile.mkdtemp(prefix="edgefn-")
-    os.chmod(directory, 0o711)  # noqa: S103  # others may pass through; they can't list it
-    return directory
-
-
 class FunctionHosts:
     """Opens functions by their runtime; what runs a kind of them is started with the first one."""
 
@@ -67,8 +59,7 @@ class FunctionHosts:
     def _process_host(self) -> ProcessHost:
         if self._processes is None:
             sandbox = self._settings.sandbox
-            directory = runtime_directory()
-            self._stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            directory = self._stack.enter_context(scratch_directory())
             try:
                 launcher = ProcessLauncher(launcher_config(sandbox, directory))
             except LaunchError as error:

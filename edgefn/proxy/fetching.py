@@ -20,7 +20,7 @@ from edgefn.rules.cache_status import appended, forwarded
 from edgefn.rules.compression import accepts_gzip, compressed_headers, is_compressible, with_vary
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.lookup import Lookup
-from edgefn.rules.stale import covers_failure, covers_status
+from edgefn.rules.stale import covers_failure, covers_status, limit_for
 from edgefn.rules.storing import Reason, Refuse, may_store
 from edgefn.rules.storing import Store as MayStore
 from edgefn.stores.base import Store, Stored
@@ -84,10 +84,12 @@ class Fetching:
         _note(errand, _VALIDATED, Result.ERROR if renewed.from_origin_error else Result.REFRESH_HIT)
         return self._answered(errand, renewed, response.status)
 
-    def _answered(self, errand: Errand, stored: Stored, status: int, why: str = "") -> Response:
+    def _answered(
+        self, errand: Errand, stored: Stored, status: int, why: str = "", *, is_new: bool = False
+    ) -> Response:
         now = self._now()
         age = current_age(stored.initial_age, stored.received_at, now)
-        told = forwarded(errand.lookup, status, why) if self._policy.cache_status else ""
+        told = forwarded(errand.lookup, status, why, stored=is_new) if self._policy.cache_status else ""
         return answer(errand.request, stored, age, now, told)
 
     def _stale_for_failure(self, errand: Errand, duty: Duty, error: OriginError) -> Response:
@@ -96,6 +98,7 @@ class Fetching:
         if stored is None or not covers_failure(stored.stale, error.failure, self._staleness(stored)):
             raise error
         errand.request.trail.detail = f"{error.failure}: {error}"
+        self._rest(errand, duty, stored, limit_for(stored.stale, error.failure))
         return self._in_its_stead(errand, duty, stored, 0, _DISCONNECTED)
 
     def _stale_for_error(self, errand: Errand, duty: Duty, response: Response) -> Response | None:
@@ -104,6 +107,7 @@ class Fetching:
         if stored is None or not covers_status(stored.stale, response.status, self._staleness(stored)):
             return None
         response.body.close()
+        self._rest(errand, duty, stored, stored.stale.if_error)
         return self._in_its_stead(errand, duty, stored, response.status, _STALE_IF_ERROR)
 
     @staticmethod
@@ -113,9 +117,13 @@ class Fetching:
     def _staleness(self, stored: Stored) -> float:
         return current_age(stored.initial_age, stored.received_at, self._now()) - stored.lifetime
 
+    def _rest(self, errand: Errand, duty: Duty, stored: Stored, limit: float) -> None:
+        """Leave the origin alone for a moment, but no longer than `stored` may stand in for it."""
+        moment = min(self._policy.stale_retry, limit - self._staleness(stored))
+        if moment > 0 and not duty.is_outdated:
+            self._keeping.rest(errand.key, stored, self._now() + moment)
+
     def _in_its_stead(self, errand: Errand, duty: Duty, stored: Stored, status: int, why: str) -> Response:
-        if self._policy.stale_retry > 0 and not duty.is_outdated:
-            self._keeping.rest(errand.key, stored, self._now() + self._policy.stale_retry)
         duty.landed()  # who waits finds it at rest
         _note(errand, why, Result.ERROR if stored.from_origin_error else Result.HIT)
         return self._answered(errand, stored, status, why)
@@ -157,7 +165,7 @@ class Fetching:
         if errand.replaces_conditions and why == STORED:  # the viewer's own ones have not been looked at yet
             stored = chosen(self._keeping.variants(errand.key), errand.request)
             if stored is not None:
-                return self._answered(errand, stored, response.origin_status)
+                return self._answered(errand, stored, response.origin_status, is_new=True)
         return self._told(response, errand, "" if why == STORED else why, BytesBody(data, body.trailers))
 
     def _keep(self, fetched: _Fetched, data: bytes) -> None:

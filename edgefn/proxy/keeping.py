@@ -10,6 +10,7 @@ from edgefn.proxy.answering import can_answer, is_newer, matching
 from edgefn.proxy.errand import Errand, origin_headers
 from edgefn.proxy.parts import as_part, combined
 from edgefn.rules.age import Times, current_age
+from edgefn.rules.compression import with_vary
 from edgefn.rules.directives import in_force
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.stale import NEVER_STALE
@@ -98,6 +99,8 @@ class Keeping:
     def _renew(self, errand: Errand, held: Stored, answer: Headers, times: Times, *, outdated: bool) -> Stored:
         """Return `held` with the fields of the answer, and store it so, as far as the new fields allow that."""
         headers = updated(origin_headers(held), answer, times.received_at)
+        if self._policy.compress and "accept-encoding" in (nominated(held.headers) or ()):
+            headers = with_vary(headers)  # what the edge has said of it; the origin does not know
         response = Response(held.status, held.reason, headers, from_origin_error=held.from_origin_error)
         of_get = replace(errand.request, method="GET")
         verdict = may_store(of_get, replace(response, status=_whole_status(held)), self._policy, times)

@@ -11,6 +11,7 @@ MOST_SECONDS = 2**31
 _MOST_DIGITS = 10
 _BLANK = " \t"
 _SHORT = 200
+_ABOUT_FIELDS = frozenset({"no-cache", "private"})
 
 # Any text is a sequence of such members, so nothing of it is passed over. A quote that isn't closed before the next
 # comma or the end quotes nothing: what stands behind it may restrict us and must be seen.
@@ -22,8 +23,9 @@ _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 class CacheControl:
     """The directives by lower-case name, each with its argument (None: there was none).
 
-    Of a directive that is given twice the first counts (RFC 9111 section 4.2.1). `is_targeted`: they came in a
-    targeted field, and so Expires says nothing (RFC 9213 section 2.2).
+    Of a directive that is given twice the first counts (RFC 9111 section 4.2.1), but for those that can name fields:
+    they count together. `is_targeted`: they came in a targeted field, and so Expires says nothing (RFC 9213 section
+    2.2).
     """
 
     directives: Mapping[str, str | None] = field(default_factory=dict)
@@ -61,8 +63,17 @@ def _parsed(text: str) -> CacheControl:
     directives: dict[str, str | None] = {}
     for name, quoted, bare in _members(text):
         argument = bare.rstrip(_BLANK) if quoted is None and bare is not None else _unescaped(quoted)
-        directives.setdefault(name, argument)
+        if name in _ABOUT_FIELDS and name in directives:
+            argument = _together(directives[name], argument)
+        elif name in directives:
+            continue
+        directives[name] = argument
     return CacheControl(directives)
+
+
+def _together(one: str | None, other: str | None) -> str | None:
+    """Return what two such directives are about: all that either names, the whole response if one names nothing."""
+    return f"{one},{other}" if one and other else None
 
 
 _NONE = CacheControl()
@@ -71,8 +82,15 @@ _remembered = lru_cache(512)(_parsed)  # an origin has few of them; long ones wo
 
 def _members(text: str) -> list[tuple[str, str | None, str | None]]:
     """Return the lower-case name, the quoted and the bare argument of each member that has a name."""
-    found = ((match[1].strip(_BLANK).lower(), match[2], match[3]) for match in _MEMBER.finditer(text))
-    return [member for member in found if member[0]]
+    found: list[tuple[str, str | None, str | None]] = []
+    for match in _MEMBER.finditer(text):
+        stated, quoted, bare = match.groups()
+        name = stated.strip(_BLANK).lower()
+        if name and stated[-1] in _BLANK and (quoted is not None or bare is not None):
+            found.append((name, None, ""))  # outside the grammar: it may restrict us, but grants nothing
+        elif name:
+            found.append((name, quoted, bare))
+    return found
 
 
 def _unescaped(quoted: str | None) -> str | None:

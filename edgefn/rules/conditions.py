@@ -5,8 +5,10 @@ import re
 from edgefn.model.headers import Headers
 from edgefn.rules.http_date import parse
 
-_TAG = re.compile(r'[ \t,]*+(?:W/)?("[\x21\x23-\x7e\x80-\xff]*+")[ \t]*+(?=,|\Z)')
-_WHOLE_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*+")')
+# Blanks are outside the grammar, but origins make tags with them, and viewers send them back.
+_OPAQUE = r'("[\t\x20\x21\x23-\x7e\x80-\xff]*+")'
+_TAG = re.compile(rf"[ \t,]*+(?:W/)?{_OPAQUE}[ \t]*+(?=,|\Z)")
+_WHOLE_TAG = re.compile(rf"(?:W/)?{_OPAQUE}")
 _OF_THE_CONTENT = ("content-length", "content-encoding", "content-language", "content-range", "content-type", "trailer")
 
 

@@ -151,13 +151,11 @@ class Forwarder:
         return fate
 
     def _fate(self, name: str) -> _Fate:
-        if "_" in name and _is_ours_to_say(name.replace("_", "-")):
-            return _Fate.DROPPED  # CGI and WSGI origins could not tell it from the true one
         if name in _REWRITTEN:
             return _Fate.REWRITTEN
         if name == "cookie":
             return _Fate.KEPT if self._cookies == ALL else _Fate.COOKIE
-        if name in _REMOVED or name.startswith(_REMOVED_PREFIXES):
+        if name in _REMOVED or name.startswith(_REMOVED_PREFIXES) or _is_disguised(name):
             return _Fate.DROPPED
         if is_edge_header(name):
             return _Fate.KEPT if name in self._added else _Fate.DROPPED
@@ -175,15 +173,13 @@ class Forwarder:
         return name in route.cache.headers or name in _FORWARDED_ANYWAY or is_selected(name, route.forwarding.headers)
 
 
-def _is_ours_to_say(name: str) -> bool:
-    """Return whether viewers can't tell origins `name`, or not as it comes."""
-    return (
-        name in _REMOVED
-        or name in _REWRITTEN
-        or name == "content-length"
-        or name.startswith(_REMOVED_PREFIXES)
-        or is_edge_header(name)
-    )
+def _is_disguised(name: str) -> bool:
+    """Return whether CGI and WSGI origins could take `name` for one that only this location tells them."""
+    if "_" not in name:
+        return False
+    true = name.replace("_", "-")
+    said_here = true in _REMOVED or true in _REWRITTEN or true == "content-length"
+    return said_here or true.startswith(_REMOVED_PREFIXES) or is_edge_header(true)
 
 
 def finish(request: Request, origin: Origin) -> Request:

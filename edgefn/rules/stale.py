@@ -54,8 +54,13 @@ def covers_status(limits: StaleLimits, status: int, staleness: float) -> bool:
 
 
 def covers_failure(limits: StaleLimits, failure: OriginFailure, staleness: float) -> bool:
-    """Return whether it may stand in for an answer that did not come.
+    """Return whether it may stand in for an answer that did not come."""
+    return staleness < limit_for(limits, failure)
+
+
+def limit_for(limits: StaleLimits, failure: OriginFailure) -> float:
+    """Return for how long it may do so.
 
     A broken answer is an error of the origin; everything else that fails is a disconnection.
     """
-    return staleness < (limits.if_error if failure in _AN_ANSWER else limits.if_disconnected)
+    return limits.if_error if failure in _AN_ANSWER else limits.if_disconnected

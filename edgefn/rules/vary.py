@@ -8,17 +8,20 @@ from edgefn.model.headers import Headers
 Selected: TypeAlias = tuple[tuple[str, str | None], ...]
 """Lower-case names, in order of the alphabet, each with the request's joined value (None: absent)."""
 
-_LISTS = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
+_IN_ANY_CASE = frozenset({"accept-charset", "accept-encoding", "accept-language"})
+_LISTS = _IN_ANY_CASE | {"accept"}  # whose parameters may tell cases apart
+# Origins get these from here, another one for each viewer or request: what was received of them tells nothing.
+_OF_ONE_REQUEST = frozenset({"*", "x-amz-cf-id", "x-forwarded-for"})
 _BLANKS = re.compile(r"[ \t]*([,;])[ \t]*")
 
 
 def nominated(response: Headers) -> tuple[str, ...] | None:
-    """Return the lower-case names in Vary, each once; None when one is `*`, which no request matches."""
+    """Return the lower-case names in Vary, each once; None when one is `*`, or as good as that: no request matches."""
     text = response.joined("vary")
     if text is None:
         return ()
     names = {member.strip(" \t").lower() for member in text.split(",")} - {""}
-    return None if "*" in names else tuple(sorted(names))
+    return tuple(sorted(names)) if names.isdisjoint(_OF_ONE_REQUEST) else None
 
 
 def selected(names: tuple[str, ...], request: Headers) -> Selected:
@@ -32,11 +35,12 @@ def matches(stored: Selected, request: Headers) -> bool:
 
 
 def _value(name: str, request: Headers) -> str | None:
-    """Return the joined value; of a list of preferences in lower case and without blanks around its separators.
+    """Return the joined value; of a list of preferences without blanks around its separators, and cases that mean none.
 
     No order is changed: origins take the order of equal weights for a preference (RFC 9110 section 12.5.4).
     """
     value = request.joined(name)
     if value is None or name not in _LISTS or '"' in value:
         return value
-    return _BLANKS.sub(r"\1", value.strip(" \t")).lower()
+    tidy = _BLANKS.sub(r"\1", value.strip(" \t"))
+    return tidy.lower() if name in _IN_ANY_CASE else tidy

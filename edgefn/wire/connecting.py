@@ -13,6 +13,8 @@ from edgefn.wire.resolving import Resolver
 
 _Connection = TypeVar("_Connection", bound=asyncio.Protocol)
 _AWS_METADATA = ipaddress.ip_network("fd00:ec2::/32")
+_OTHER_METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192")))
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _Means: TypeAlias = tuple[ssl.SSLContext | None, Callable[[], _Connection]]
 
 
@@ -43,10 +45,17 @@ def origin_failed(failure: OriginFailure, origin: Origin, why: str) -> OriginErr
 
 def is_off_limits(address: str) -> bool:
     """Return whether an IP address is none that a function may choose: the metadata services of clouds, mostly."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in _AWS_METADATA
+    ip = _inner(ipaddress.ip_address(address.partition("%")[0]))
+    return ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip in _AWS_METADATA or ip in _OTHER_METADATA
+
+
+def _inner(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the IPv4 address that an IPv6 one leads to, if it does."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
 
 
 class Connector:

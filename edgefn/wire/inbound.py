@@ -14,6 +14,7 @@ from edgefn.model.message import Body, BytesBody, Duplex, Request, Response, no_
 from edgefn.model.settings import ViewerLimits
 from edgefn.wire.answer_head import UnsendableAnswerError
 from edgefn.wire.application import Application
+from edgefn.wire.attendant import Attendant
 from edgefn.wire.connections import Connections, viewer_of
 from edgefn.wire.deadline import Deadline
 from edgefn.wire.exchange import Exchange, refuse
@@ -21,14 +22,14 @@ from edgefn.wire.incoming_body import IncomingBody, too_slow
 from edgefn.wire.outgoing import Outgoing
 from edgefn.wire.stream import StreamBody, Tap
 from edgefn.wire.upgraded import pump, viewer_bytes
-from edgefn.wire.viewer_head import ViewerHead, check_unfinished, read_viewer_head
+from edgefn.wire.viewer_head import HeadReader, ViewerHead, check_unfinished
 
 _BURST = 32  # steps in one turn of the loop: pipelined requests must not starve the other viewers
 _PIPELINED = 65_536
 _DRAIN_TIME = 2.0
 _LINGER_TIME = 1.0
 _TURNED_AWAY = 64  # connections beyond the limit that get an answer
-_EMPTY_LINES = re.compile(rb"(?:\r\n)*+")
+_EMPTY_LINES = re.compile(rb"(?:\r\n){0,16}+")
 
 
 class _State(Enum):
@@ -48,12 +49,12 @@ class Inbound(asyncio.Protocol):
         self._deadline = Deadline(self._loop, self._expire)
         self._state = _State.OPEN
         self._buffer = b""
-        self._checked = 0
-        self._in_head = False
+        self._heads = HeadReader()
+        self._checked, self._in_head = 0, False
         self._exchange: Exchange | None = None
         self._incoming: IncomingBody | None = None
         self._tunnel: StreamBody | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._attendant = Attendant(connections.run)
         self._continuing: asyncio.Handle | None = None
         self._held = False
         self._reading = True
@@ -121,10 +122,9 @@ class Inbound(asyncio.Protocol):
             self._tunnel.fail(gone)
         if self._incoming is not None:
             self._incoming.stream.fail(gone)
-        if self._task is not None:
-            self._task.cancel()
+        self._attendant.dismiss()
         if self._exchange is not None and not self._exchange.answering:
-            self._exchange.tell(complete=False)  # its task was cancelled before it began
+            self._exchange.tell(complete=False)  # its answer was never begun
         self._connections.remove(self)
 
     # What the registry tells us
@@ -199,22 +199,22 @@ class Inbound(asyncio.Protocol):
                 self._transport.resume_reading()
 
     def _take_head(self) -> bool:
-        if self._buffer[0] == 0x0D:  # RFC 9112 section 2.2: empty lines before a request are nothing
-            self._buffer = self._buffer[_EMPTY_LINES.match(self._buffer).end() :]  # type: ignore[union-attr]  # matches ""
-            self._in_head = self._in_head and bool(self._buffer)
         buffer = self._buffer
+        if buffer[0] == 0x0D:  # RFC 9112 section 2.2: a few empty lines before a request are nothing
+            buffer = buffer[_EMPTY_LINES.match(buffer).end() :]  # type: ignore[union-attr]  # matches ""
+            if not buffer:
+                return False
+            self._buffer, self._checked = buffer, 0
         end = buffer.find(b"\r\n\r\n", max(0, self._checked - 3))
         try:
             if end < 0:
                 self._await_rest_of_head()
                 return False
-            head = read_viewer_head(buffer[: end + 4], self._limits)
+            head = self._heads.read(buffer[: end + 4], self._limits)
         except BadRequestError as error:
             self._refuse(error)
             return False
-        self._buffer = buffer[end + 4 :]
-        self._checked = 0
-        self._in_head = False
+        self._buffer, self._checked, self._in_head = buffer[end + 4 :], 0, False
         self._serve(head)
         return True
 
@@ -257,7 +257,7 @@ class Inbound(asyncio.Protocol):
         if response is not None and self._sent_now(exchange, response):
             return
         self._await_answer()
-        self._task = self._connections.run(self._answer(exchange, request, response))
+        self._attendant.do(self._answer(exchange, request, response))
 
     def _await_answer(self) -> None:
         """Give an answer all the time it takes; but one who has ended may well have hung up: a FIN says no more."""
@@ -299,7 +299,6 @@ class Inbound(asyncio.Protocol):
         except EdgeError:
             pass  # the head is out, so the only way to tell the viewer is to break off
         finally:
-            self._task = None
             self._over(exchange, complete=complete)
             self._advance()
 

@@ -66,7 +66,7 @@ class IncomingBody:
         self._overhead += len(data) - len(content) - len(dechunker.rest)
         if self._received > self._body_size:
             raise BadRequestError(413, f"the body is longer than {self._body_size} bytes")
-        if self._overhead > _OVERHEAD + 2 * self._received:
+        if self._overhead > _OVERHEAD + self._received:
             raise BadRequestError(400, "the body is mostly chunk sizes and extensions")
         self.stream.feed(content)
         if dechunker.done:

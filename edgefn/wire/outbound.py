@@ -8,6 +8,7 @@ from edgefn.model.errors import EdgeError, OriginError, OriginFailure
 from edgefn.model.headers import Headers
 from edgefn.model.message import Body, BytesBody, Request, Response
 from edgefn.model.origin import Origin
+from edgefn.rules.trailers import fit_for_trailers
 from edgefn.wire.connecting import origin_failed
 from edgefn.wire.patience import Patience
 from edgefn.wire.request_head import asks_for_upgrade
@@ -182,7 +183,7 @@ class OriginConnection(asyncio.Protocol):
         body = self._body
         self._finish(reusable=reusable)
         if body is not None:
-            body.finish(trailers)
+            body.finish(fit_for_trailers(trailers))
 
     # Within.
 

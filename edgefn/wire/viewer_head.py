@@ -2,7 +2,7 @@
 
 One strict grammar of our own instead of llhttp's: llhttp knows a fixed list of methods and refuses all others
 (RFC 9110 section 9.1 lets unknown ones pass), refuses bytes above 0x7F in a target, and would still need a scan in
-front of it. One possessive pattern over the whole head costs less than llhttp and that scan together, and can't
+front of it. Two possessive patterns over the whole head cost less than llhttp and that scan together, and can't
 backtrack. What doesn't match never gets any further.
 """
 
@@ -12,11 +12,12 @@ from typing import NamedTuple
 from edgefn.model.errors import BadRequestError
 from edgefn.model.headers import Headers, Line
 from edgefn.model.settings import ViewerLimits
-from edgefn.rules.hop_by_hop import named_by_connection
+from edgefn.rules.hop_by_hop import named_by_connection, without_named
+from edgefn.rules.trailers import fit_for_trailers
 
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELDS = rf"(?:{_NAME}:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
-_HEAD = re.compile(rf"({_NAME}) ([\x21-\x7e\x80-\xff]++) HTTP/1\.([01])\r\n({_FIELDS})\r\n")
+_REQUEST_LINE = re.compile(rf"({_NAME}) ([\x21-\x7e\x80-\xff]++) HTTP/1\.([01])\r\n")
 _FIELD_LINES = re.compile(_FIELDS)
 _FIELD = re.compile(r"([^:\r]++):[ \t]*+([^\r]*+)\r\n")
 _OTHER_VERSION = re.compile(rf"{_NAME} [\x21-\x7e\x80-\xff]++ HTTP/[0-9]\.[0-9]\r\n")
@@ -26,6 +27,7 @@ _ABSOLUTE = re.compile(r"https?://([^/?]*+)([^?]*+)(?:\?(.*+))?+", re.IGNORECASE
 # No comma, though RFC 3986 has it in names: two Host lines joined by somebody before us would look like one.
 _HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9\-._~%!$&'()*+;=]++)(?::[0-9]{0,5})?+")
 _LENGTH = re.compile(r"[0-9]++")
+_REMEMBERED = 2_048  # the most characters of fields that a connection keeps while it waits
 _TELLING = frozenset({"connection", "content-length", "expect", "transfer-encoding"})
 _CODINGS = frozenset({"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd"})
 
@@ -54,37 +56,79 @@ def check_unfinished(data: bytes, since: int, limits: ViewerLimits) -> None:
         raise _too_big(data, limits)
 
 
-def read_viewer_head(block: bytes, limits: ViewerLimits) -> ViewerHead:
-    """Return the head in `block`, which ends with the empty line. Raises `BadRequestError`."""
-    if len(block) > limits.headers_size:
-        raise _too_big(block, limits)
-    text = block.decode("latin-1")
-    match = _HEAD.fullmatch(text)
-    if match is None:
-        raise _malformed(text)
-    method, target, minor, fields = match.groups()
-    if len(target) > limits.url_size:
-        raise BadRequestError(414, f"the URL is longer than {limits.url_size} bytes")
-    headers = Headers(_lines(fields, limits))
-    version = "1.1" if minor == "1" else "1.0"
-    path, query, authority = _split_target(method, target)
+class _Fields(NamedTuple):
+    """The fields of a request, and what they say of its body and its connection."""
+
+    headers: Headers
+    length: int | None
+    keep_alive: bool
+    expects_continue: bool
+
+
+class HeadReader:
+    """Reads the heads of one connection.
+
+    Viewers repeat their fields from one request to the next. When they come again to the letter, what was read and
+    checked the last time is the answer again.
+    """
+
+    __slots__ = ("_asked", "_last")
+
+    def __init__(self) -> None:
+        self._asked: tuple[str, str, ViewerLimits] | None = None
+        self._last: _Fields | None = None
+
+    def read(self, block: bytes, limits: ViewerLimits) -> ViewerHead:
+        """Return the head in `block`, which ends with the empty line. Raises `BadRequestError`."""
+        if len(block) > limits.headers_size:
+            raise _too_big(block, limits)
+        text = block.decode("latin-1")
+        match = _REQUEST_LINE.match(text)
+        if match is None:
+            raise _malformed(text)
+        method, target, minor = match.groups()
+        if len(target) > limits.url_size:
+            raise BadRequestError(414, f"the URL is longer than {limits.url_size} bytes")
+        version = "1.1" if minor == "1" else "1.0"
+        path, query, authority = _split_target(method, target)
+        headers, length, keep_alive, expects = self._fields(text[match.end() : -2], version, limits)
+        if authority is not None:
+            headers = headers.replacing("host", authority)
+        return ViewerHead(method, path, query, headers, version, length, keep_alive, expects)
+
+    def _fields(self, text: str, version: str, limits: ViewerLimits) -> _Fields:
+        asked = (text, version, limits)
+        if self._last is not None and self._asked == asked:
+            return self._last
+        fields = _read_fields(text, version, limits)
+        if len(text) <= _REMEMBERED:
+            self._asked, self._last = asked, fields
+        return fields
+
+
+def _read_fields(text: str, version: str, limits: ViewerLimits) -> _Fields:
+    """Return the fields in `text`, checked. Raises `BadRequestError`."""
+    if _FIELD_LINES.fullmatch(text) is None:
+        raise BadRequestError(400, "a header line is malformed")
+    headers = Headers(_lines(text, limits))
     _check_host(headers, version)
-    if authority is not None:
-        headers = headers.replacing("host", authority)
     if _TELLING.isdisjoint(headers.names()):
-        return ViewerHead(method, path, query, headers, version, 0, version == "1.1", False)
+        return _Fields(headers, 0, version == "1.1", expects_continue=False)
     length = _body_length(headers, version, limits)
     keep_alive = _keeps_alive(headers, version)
-    return ViewerHead(method, path, query, headers, version, length, keep_alive, _expects_continue(headers, version))
+    return _Fields(without_named(headers), length, keep_alive, _expects_continue(headers, version))
 
 
 def read_trailers(lines: Headers) -> Headers:
-    """Return the trailer fields, checked. Raises `BadRequestError` for bad bytes, framing and routing fields."""
+    """Return the trailer fields that go on, checked.
+
+    Raises `BadRequestError` for bad bytes, framing and routing fields.
+    """
     if _FIELD_LINES.fullmatch("".join(f"{name}:{value}\r\n" for name, value in lines)) is None:
         raise BadRequestError(400, "a trailer field is malformed")
     if any(name in lines for name in ("transfer-encoding", "content-length", "host", "connection")):
         raise BadRequestError(400, "a trailer field that belongs into the head (RFC 9110 section 6.5.1)")
-    return lines
+    return fit_for_trailers(lines)
 
 
 def _lines(fields: str, limits: ViewerLimits) -> list[Line]:
@@ -107,9 +151,7 @@ def _malformed(text: str) -> BadRequestError:
     if _OTHER_VERSION.match(text) is None:
         return BadRequestError(400, "the request line is malformed")
     version = text[: text.index("\r\n")].rpartition("/")[2]
-    if version not in {"1.0", "1.1"}:
-        return BadRequestError(505, f"HTTP/{version} is not spoken here")
-    return BadRequestError(400, "a header line is malformed")
+    return BadRequestError(505, f"HTTP/{version} is not spoken here")
 
 
 def _split_target(method: str, target: str) -> tuple[str, str | None, str | None]:

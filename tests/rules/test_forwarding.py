@@ -104,6 +104,21 @@ def test_some_headers_never_go_on(line):
     assert sent(request(line)) == []
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X_Forwarded_For",
+        "x_forwarded-proto",
+        "Content_Length",
+        "Transfer_Encoding",
+        "CloudFront_Viewer_Country",
+        "X_Amz_Cf_Id",
+    ],
+)
+def test_an_underscore_does_not_disguise_what_only_the_edge_may_say(name):
+    assert sent(request((name, "1"), ("X_Other", "2"))) == [("X_Other", "2")]
+
+
 def test_what_connection_names_ends_here():
     asked = request(
         ("Connection", "X-One, close"), ("X-One", "1"), ("connection", "x-two"), ("X-Two", "2"), ("X-3", "3")

@@ -118,6 +118,43 @@ def test_the_first_route_that_fits_wins():
     assert [routes.position(path) for path in ("/api/v1/x", "/api/v1/../x", "/elsewhere", "*")] == [0, 1, 3, 3]
 
 
+READ_IN_TWO_WAYS = [
+    "/public/..%2fprivate/x",
+    "/public/..%5Cprivate/x",
+    "/public\\..\\private/x",
+    "/private%2Fx",
+    "/%2fprivate/x",
+    "/private//../x",
+    "/private/%2e//../x",
+    "/a//../private/x",
+]
+
+
+@pytest.mark.parametrize("path", READ_IN_TWO_WAYS)
+def test_a_path_that_origins_could_read_as_one_of_another_route_is_told(path):
+    routes = Routes([RouteSettings(each, each) for each in ("/private/*", "/public/*", "*")])
+    assert routes.is_ambiguous(path)
+    assert not Routes([RouteSettings("*", "o")]).is_ambiguous(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "*",
+        "/private/x",
+        "/private/a%2Fb",
+        "//private//x",
+        "/public/../private/x",
+        "/a%2Fb",
+        "/private/..%2fprivate/x",
+    ],
+)
+def test_a_path_with_one_meaning_is_not(path):
+    routes = Routes([RouteSettings(each, each) for each in ("/private/*", "/public/*", "*")])
+    assert not routes.is_ambiguous(path)
+
+
 @pytest.mark.parametrize("paths", [[], ["/a"], ["*", "/a"]])
 def test_routes_without_a_last_one_for_all_are_refused(paths):
     with pytest.raises(ValueError, match="all paths"):

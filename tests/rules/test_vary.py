@@ -20,6 +20,8 @@ def varying(*lines: str) -> Headers:
         (["*"], None),
         (["a, *"], None),
         (["a", "b,*"], None),
+        (["a, X-Forwarded-For"], None),
+        (["x-amz-cf-id"], None),
     ],
 )
 def test_all_lines_name_fields_and_a_star_anywhere_is_a_star(lines: list[str], names: tuple[str, ...] | None) -> None:
@@ -51,6 +53,8 @@ def test_repeated_lines_are_one_list() -> None:
         ("Accept-Encoding", "gzip, br", "gzip,br", True),
         ("Accept-Encoding", "gzip, br", "br, gzip", False),
         ("Accept", 'a/b;x="1, 2"', 'a/b;x="1,2"', False),
+        ("Accept", "a/b , c/d", "a/b,c/d", True),
+        ("Accept", "a/b;x=C", "a/b;x=c", False),
         ("X-List", "a, b", "a,b", False),
         ("Cookie", "a=1; b=2", "a=1;b=2", False),
     ],

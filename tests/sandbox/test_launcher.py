@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,46 @@ async def settled(namespace: int, reaper: int) -> bool:
         while states(namespace, reaper) != {"T"}:  # noqa: ASYNC110
             await asyncio.sleep(0.001)  # the kernel tells nobody
     return True
+
+
+MANY = """
+import os, time
+for _ in range(60):
+    if os.fork() == 0:
+        time.sleep(60)
+"""
+
+
+async def test_a_frozen_sandbox_holds_few_descriptors_of_ours_however_many_it_has_inside(lab: Laboratory) -> None:
+    probe = await lab.start()
+    await probe.ask(MANY)
+    probe.process.freeze()
+    probe.process.thaw()
+    before = len(os.listdir("/proc/self/fd"))
+    probe.process.freeze()
+    assert len(os.listdir("/proc/self/fd")) <= before + 8
+    probe.process.thaw()
+    assert await probe.ask("result = 'awake'") == "awake"
+
+
+@pytest.mark.parametrize("room", range(1, 5))
+async def test_a_freeze_that_fails_halfway_leaves_everything_running(lab: Laboratory, room: int) -> None:
+    """Without descriptors left nothing can be frozen; what was stopped already goes on."""
+    probe = await lab.start()
+    await probe.ask(MANY)
+    probe.process.freeze()
+    probe.process.thaw()
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open("/dev/null", os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + room - 1, usual[1]))
+    try:
+        with suppress(OSError):
+            probe.process.freeze()
+            probe.process.thaw()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+    assert await probe.ask("result = 'awake'") == "awake"
 
 
 async def test_a_frozen_sandbox_dies_at_once(lab: Laboratory) -> None:

@@ -1,6 +1,7 @@
 """The warm workers of one version that have nothing to do: last in, first out; frozen soon, retired later."""
 
 import asyncio
+from contextlib import suppress
 
 from edgefn.sandbox.process.worker import Worker
 
@@ -37,8 +38,7 @@ class IdleWorkers:
         """Return the worker that was idle for the shortest time, thawed, or None."""
         while self._workers:
             worker = self._workers.pop()
-            if worker.is_alive:
-                worker.thaw()
+            if worker.is_alive and _thawed(worker):
                 return worker
         return None
 
@@ -62,7 +62,8 @@ class IdleWorkers:
                 worker.kill()
         for worker in self._workers:
             if now - worker.idle_since >= FREEZE_AFTER:
-                worker.freeze()
+                with suppress(OSError):  # out of descriptors, say: the next sweep tries again
+                    worker.freeze()
         self._timer = None
         if self._workers:
             self._sweep_in(self._next(now))
@@ -82,3 +83,13 @@ class IdleWorkers:
         if any(not worker.frozen for worker in self._workers):
             return FREEZE_AFTER
         return max(self._workers[0].idle_since + self._timeout - now, FREEZE_AFTER)
+
+
+def _thawed(worker: Worker) -> bool:
+    """Thaw a worker, or kill one that can't be thawed: it would sleep through its next event."""
+    try:
+        worker.thaw()
+    except OSError:
+        worker.kill()
+        return False
+    return True

@@ -12,6 +12,7 @@ from edgefn.sandbox.process.launch import Footprint
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PASSES = 8
+_MOST_HELD = 8
 _REAPER = "1"
 _WORKER = "2"
 
@@ -29,47 +30,68 @@ class Inside:
 
     def __init__(self, proc: int) -> None:
         self._proc = proc
-        self._stopped: list[int] = []
+        self._stopped: set[str] = set()
+        self._held: dict[str, int] = {}
 
     def close(self) -> None:
         """Close the view. It cannot be used after that."""
         self._forget()
         os.close(self._proc)
 
+    def twin(self) -> "Inside":
+        """Return a second view, for another thread: it outlives this one, and must be closed by itself."""
+        return Inside(os.dup(self._proc))
+
     def processes(self) -> list[str]:
         """Return the pids inside, as the sandbox numbers them, without its reaper."""
         return [name for name in os.listdir(self._proc) if name.isdigit() and name != _REAPER]
 
     def stop(self) -> None:
-        """Stop every process. Repeats until no new one has come up, so that none gets away by forking."""
-        known: set[str] = set()
-        for _ in range(_PASSES):
-            fresh = [pid for pid in self.processes() if pid not in known]
-            if not fresh:
-                return
-            for pid in fresh:
-                self._stop_one(pid)
-            known.update(fresh)
+        """Stop every process. Repeats until no new one has come up, so that none gets away by forking.
+
+        Raises `OSError`, and all go on then.
+        """
+        try:
+            for _ in range(_PASSES):
+                fresh = [pid for pid in self.processes() if pid not in self._stopped]
+                if not fresh:
+                    return
+                self._stopped.update(fresh)
+                for pid in fresh:
+                    self._stop_one(pid)
+        except OSError:
+            with suppress(OSError):
+                self.resume()
+            raise
 
     def _stop_one(self, pid: str) -> None:
+        """Stop a process. A descriptor of it is kept if it is one of the first few: a function could make hundreds."""
         try:
             process = os.open(pid, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._proc)
         except FileNotFoundError:
             return
-        self._stopped.append(process)
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(process, signal.SIGSTOP)
+        _signal(process, signal.SIGSTOP)
+        if len(self._held) < _MOST_HELD:
+            self._held[pid] = process
+        else:
+            os.close(process)
 
     def resume(self) -> None:
-        """Let every stopped process go on."""
-        for process in self._stopped:
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(process, signal.SIGCONT)
+        """Let every stopped process go on. Raises `OSError`; never where there are only a few."""
+        for process in self._held.values():
+            _signal(process, signal.SIGCONT)
+        others = self._stopped - self._held.keys()
         self._forget()
+        for pid in others:
+            with suppress(FileNotFoundError):
+                process = os.open(pid, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._proc)
+                _signal(process, signal.SIGCONT)
+                os.close(process)
 
     def _forget(self) -> None:
-        for process in self._stopped:
+        for process in self._held.values():
             os.close(process)
+        self._held.clear()
         self._stopped.clear()
 
     def footprint(self) -> Footprint:
@@ -83,7 +105,9 @@ class Inside:
         return Memory(held, self._files_in_tmp())
 
     def memory_shared_fairly(self) -> int:
-        """Return the bytes that all processes hold, shared pages divided between them. Much slower than `memory`."""
+        """Return the bytes that all processes hold, shared pages divided between them. Never on the event loop:
+        the kernel lets it wait for each process's lock, which the process can hold for seconds.
+        """
         own = ("Pss_Anon:", "Pss_Shmem:")
         return sum(
             _kilobytes(self._read(pid, "smaps_rollup"), own) or _kilobytes(self._read(pid, "status"), ("RssAnon:",))
@@ -113,6 +137,11 @@ class Inside:
             return ""
         finally:
             os.close(file)
+
+
+def _signal(process: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        signal.pidfd_send_signal(process, number)
 
 
 def _kilobytes(text: str, names: tuple[str, ...]) -> int:

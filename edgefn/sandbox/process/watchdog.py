@@ -6,6 +6,7 @@ RLIMIT_DATA bounds each process; this bounds their sum, and the files in /tmp, a
 import asyncio
 import logging
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from edgefn.sandbox.process.inside import Inside, Memory
@@ -14,6 +15,9 @@ from edgefn.sandbox.process.limits import TMP_FILES
 _log = logging.getLogger(__name__)
 
 INTERVAL = 0.1
+
+_PATIENCE = 0.5  # seconds
+_THREADS = 4
 
 
 class Watched(Protocol):
@@ -43,25 +47,61 @@ def excess(memory: Memory, limit: int) -> str | None:
     return None
 
 
-def look_at(sandbox: Watched) -> str | None:
-    """Return why a sandbox must be killed, or None. Shared pages are only divided up where it makes a difference."""
-    inside = sandbox.inside()
-    if inside is None:
-        return None
-    memory = inside.memory()
-    if memory.held > sandbox.memory_limit:
-        memory = Memory(inside.memory_shared_fairly(), memory.files)
-    return excess(memory, sandbox.memory_limit)
-
-
 async def watch(sandboxes: Iterable[Watched]) -> None:
     """Look at every running sandbox ten times a second, for ever. `sandboxes` is looked through anew each time."""
-    while True:
-        await asyncio.sleep(INTERVAL)
-        for sandbox in tuple(sandboxes):
-            if sandbox.frozen:
-                continue
-            reason = look_at(sandbox)
-            if reason is not None:
-                _log.warning("a sandbox was killed: it held %s", reason)
-                sandbox.kill()
+    threads = ThreadPoolExecutor(_THREADS, "edgefn-watchdog")
+    try:
+        while True:
+            await asyncio.sleep(INTERVAL)
+            async with asyncio.TaskGroup() as doubts:
+                for sandbox in tuple(sandboxes):
+                    memory = None if sandbox.frozen else _seen(sandbox)
+                    if memory is None:
+                        continue
+                    if memory.held > sandbox.memory_limit:
+                        doubts.create_task(_settle(sandbox, memory, threads))
+                    else:
+                        _judge(sandbox, memory)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _seen(sandbox: Watched) -> Memory | None:
+    inside = sandbox.inside()
+    try:
+        return None if inside is None else inside.memory()
+    except OSError:
+        return None  # it ends just now
+
+
+async def _settle(sandbox: Watched, memory: Memory, threads: ThreadPoolExecutor) -> None:
+    """Judge a sandbox that is over its limit unless its processes share pages.
+
+    One whose processes don't let the kernel tell in time is held to what was seen.
+    """
+    inside = sandbox.inside()
+    if inside is not None:
+        view = inside.twin()
+        told = threads.submit(_shared_fairly, view)
+        try:
+            memory = Memory(await asyncio.wait_for(asyncio.wrap_future(told), _PATIENCE), memory.files)
+        except OSError:
+            pass  # a TimeoutError is one
+        finally:
+            if told.cancelled():  # before its turn came
+                view.close()
+    _judge(sandbox, memory)
+
+
+def _shared_fairly(inside: Inside) -> int:
+    try:
+        return inside.memory_shared_fairly()
+    finally:
+        inside.close()
+
+
+def _judge(sandbox: Watched, memory: Memory) -> None:
+    reason = excess(memory, sandbox.memory_limit)
+    if reason is not None:
+        _log.warning("a sandbox was killed: it held %s", reason)
+        sandbox.kill()

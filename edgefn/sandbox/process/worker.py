@@ -129,13 +129,13 @@ class Worker:
                 return endings.exited(invocation.id, await self._exit_status(), usage)
 
     def freeze(self) -> None:
-        """Stop threads and children that outlived the call from running."""
+        """Stop threads and children that outlived the call from running. Raises `OSError`, e.g. for want of files."""
         if not self.frozen and not self._dead:
-            self.frozen = True
             self._process.freeze()
+            self.frozen = True
 
     def thaw(self) -> None:
-        """Undo `freeze`."""
+        """Undo `freeze`. Raises `OSError`."""
         if self.frozen:
             self.frozen = False
             self._process.thaw()

@@ -1,0 +1,59 @@
+"""A runner, and viewers that don't wait for it."""
+
+import asyncio
+
+from edgefn.functions.runner import Runner, Surroundings
+from edgefn.sandbox.base import Code, Failed, Invocation, Outcome, Returned, Usage
+
+CODE = Code("us-east-1.f", "1", "arn", "/", "nodejs20.x", "index.handler", 5.0, 128, {})
+
+
+class Stage:
+    """A sandbox whose one event ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self.stopped = False
+        self.lines: list[str] = []
+        self.ended = asyncio.Event()
+        self.runner = Runner("f", CODE, self, Surroundings(lambda: "the-id", lambda: "now", self._log))
+
+    def _log(self, _name: str, line: str) -> None:
+        self.lines.append(line.split(" ", maxsplit=1)[0])
+        if line.startswith("REPORT"):
+            self.ended.set()
+
+    async def run(self, _invocation: Invocation) -> Outcome:
+        try:
+            return await self.outcome
+        except asyncio.CancelledError:
+            self.stopped = True
+            raise
+
+    async def close(self) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(Failed("Closed", "closed", (), Usage(0.1)))
+
+
+async def test_a_viewer_that_leaves_does_not_stop_the_function() -> None:
+    stage = Stage()
+    call = asyncio.create_task(stage.runner.run(b"{}", None))
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.wait([call])
+    assert call.cancelled()
+    assert not stage.stopped
+    stage.outcome.set_result(Returned(b"{}", Usage(0.1)))
+    async with asyncio.timeout(5):
+        await stage.ended.wait()
+    assert stage.lines == ["START", "END", "REPORT"]
+
+
+async def test_closing_ends_what_nobody_waits_for() -> None:
+    stage = Stage()
+    call = asyncio.create_task(stage.runner.run(b"{}", None))
+    await asyncio.sleep(0)
+    call.cancel()
+    async with asyncio.timeout(5):
+        await stage.runner.close()
+    assert "REPORT" in stage.lines

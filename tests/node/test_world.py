@@ -1,0 +1,11 @@
+"""The ids that the world gives."""
+
+import re
+
+from edgefn.node import world
+
+
+def test_request_ids_have_awss_shape_and_never_come_twice():
+    ids = [world.request_id() for _ in range(1_000)]
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{54}==", one) for one in ids)
+    assert len(set(ids)) == len(ids)
