@@ -6,7 +6,7 @@ export CUSTOM_COMPILE_COMMAND := make lock
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help ready demo test check format docs lock bench clean
+.PHONY: help ready demo test check engine format docs lock bench clean
 
 help: ## List what can be made.
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ ready: ## Set this checkout up: .venv from the lock, bubblewrap, Node.js. Every 
 demo: ready ## Start an origin and a location with hooks, and show what happens to a few requests.
 	$(BIN)/edgefn demo
 
-test: check ## Everything that must hold: the checks, then all tests.
+test: check engine ## Everything that must hold: the checks, then all tests.
 	$(BIN)/pytest -n 2 --dist loadfile
 
 check: ready ## The checks without the tests: lint, format, types, floors.
@@ -25,6 +25,9 @@ check: ready ## The checks without the tests: lint, format, types, floors.
 	$(BIN)/ruff format --check --quiet || { echo "Some files are not formatted: make format" >&2; exit 1; }
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo
+
+engine: ready ## Build the JavaScript engine to WebAssembly, unless it is there. A minute, and 100 MB from PyPI.
+	$(BIN)/python .ci/build_engine.py
 
 format: ready ## Put all Python files in shape.
 	$(BIN)/ruff check --fix --quiet --exit-zero

@@ -1,0 +1,163 @@
+// What every runtime stands on: how a call begins and ends, how errors are told, how values are shown in a log.
+// The parts of a runtime share one scope, and `natives`, which no function ever sees.
+
+const { parse, stringify } = JSON;
+const { defineProperty, entries, keys } = Object;
+const { now } = Date;
+
+// Adds what a program can use and does not see when it lists an object.
+function hidden(object, name, value) {
+  defineProperty(object, name, { value, writable: true, configurable: true, enumerable: false });
+}
+
+function remove(object, ...names) {
+  for (const name of names) delete object[name];
+}
+
+hidden(Math, 'random', natives.random);
+
+// -------------------------------------------------------------------------------------------------------------- a call
+
+let call = { text: '', failed: false, thrown: undefined }; // text is undefined until there is a result
+let questions = []; // [what is asked, who takes the answer]
+
+// A result as JSON: text, or true where the engine has it already.
+const json = (value) => natives.json(value) ?? stringify(value);
+let serialise = json;
+let pending = () => { throw new Error('The function waits for a promise that nothing will settle'); };
+
+function begin() {
+  call = { text: undefined, failed: false, thrown: undefined };
+  questions = [];
+}
+
+const ended = () => call.failed || call.text !== undefined;
+
+function succeed(value) {
+  if (ended()) return;
+  try {
+    const text = serialise(value);
+    call.text = text === undefined ? 'null' : text;
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function fail(thrown) {
+  if (ended()) return;
+  call.failed = true;
+  call.thrown = thrown;
+}
+
+function follow(value) {
+  if (value !== null && typeof value === 'object' && typeof value.then === 'function') value.then(succeed, fail);
+  else succeed(value);
+}
+
+const ASKS = 1;
+
+function outcome() {
+  if (call.failed) throw call.thrown;
+  if (call.text === undefined && questions.length > 0) return [ASKS, stringify(questions.map(([question]) => question))];
+  if (call.text === undefined) pending();
+  if (call.failed) throw call.thrown;
+  return [0, call.text];
+}
+
+// A promise of what the host knows: bytes, or undefined where there is nothing.
+function ask(...question) {
+  return new Promise((resolve) => { questions.push([question, resolve]); });
+}
+
+function resume(answers) {
+  const view = new DataView(answers.buffer);
+  const asked = questions;
+  questions = [];
+  let at = 0;
+  for (const [, resolve] of asked) {
+    const size = view.getInt32(at, true);
+    at += 4;
+    resolve(size < 0 ? undefined : answers.slice(at, at + size));
+    if (size > 0) at += size;
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------------- errors
+
+const OWN = /\((?:edgefn|native)[:)]|^ *at (?:native|edgefn:)/;
+
+function framesOf(error) {
+  return String(error.stack || '').split('\n').filter((frame) => frame && !OWN.test(frame)).slice(0, 100);
+}
+
+// Whatever was thrown, as the fields of AWS's error document. A syntax error has its place in the message.
+function described(thrown) {
+  if (thrown === null) return { errorType: 'InternalError', errorMessage: 'null was thrown, as it is when memory runs out', trace: [] };
+  if (!(thrown instanceof Error)) return { errorType: typeof thrown, errorMessage: shortened(String(thrown)), trace: [] };
+  const frames = framesOf(thrown);
+  let message = String(thrown.message);
+  if (thrown instanceof SyntaxError && frames.length > 0) message += ` in ${frames[0].replace(/^ *at /, '').replace(/^.*\(|\)$/g, '')}`;
+  const name = String(thrown.name);
+  return { errorType: name, errorMessage: shortened(message), trace: [shortened(`${name}: ${message}`), ...frames.map(shortened)] };
+}
+
+const shortened = (text) => text.slice(0, 4096);
+
+function describe(thrown) {
+  try {
+    return stringify(described(thrown));
+  } catch {
+    return '{"errorType":"Error","errorMessage":"an error that can not be read","trace":[]}';
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------ values in a log
+
+const QUOTED = /^[A-Za-z_$][\w$]*$/;
+const DEEPEST = 3;
+const MOST_ITEMS = 100;
+
+function quoted(text) {
+  return `'${stringify(text).slice(1, -1).replace(/\\"/g, '"').replace(/'/g, "\\'")}'`;
+}
+
+function listed(items, open, close, count = items.length) {
+  const more = count > MOST_ITEMS ? [`... ${count - MOST_ITEMS} more`] : [];
+  const shown = [...items.slice(0, MOST_ITEMS), ...more];
+  if (shown.length === 0) return open + close;
+  const line = `${open} ${shown.join(', ')} ${close}`;
+  return line.length <= 76 && !line.includes('\n') ? line : `${open}\n  ${shown.join(',\n').replace(/\n/g, '\n  ')}\n${close}`;
+}
+
+function shownObject(value, above) {
+  if (value instanceof Error) return `${value.name}: ${value.message}\n${framesOf(value).join('\n')}`.trimEnd();
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'Invalid Date' : value.toISOString();
+  if (value instanceof RegExp) return String(value);
+  if (above.includes(value)) return '[Circular *1]';
+  const inside = [...above, value];
+  const named = value.constructor && value.constructor !== Object && value.constructor.name;
+  if (above.length >= DEEPEST) return Array.isArray(value) ? '[Array]' : `[${named || 'Object'}]`;
+  if (Array.isArray(value)) return listed(value.slice(0, MOST_ITEMS + 1).map((item) => shown(item, inside)), '[', ']', value.length);
+  if (value instanceof Map) {
+    return listed([...value].map(([key, item]) => `${shown(key, inside)} => ${shown(item, inside)}`), `Map(${value.size}) {`, '}');
+  }
+  if (value instanceof Set) return listed([...value].map((item) => shown(item, inside)), `Set(${value.size}) {`, '}');
+  if (ArrayBuffer.isView(value)) return listed(Array.from(value.slice ? value.slice(0, MOST_ITEMS + 1) : []), `${named}(${value.length}) [`, ']', value.length);
+  if (value instanceof Promise) return 'Promise { }';
+  const pairs = keys(value).slice(0, MOST_ITEMS + 1).map((key) => `${QUOTED.test(key) ? key : quoted(key)}: ${shown(value[key], inside)}`);
+  return listed(pairs, named ? `${named} {` : '{', '}', keys(value).length);
+}
+
+// A value as Node.js would print it inside of another one.
+function shown(value, above = []) {
+  switch (typeof value) {
+    case 'string': return quoted(value);
+    case 'bigint': return `${value}n`;
+    case 'function': return value.name ? `[Function: ${value.name}]` : '[Function (anonymous)]';
+    case 'number': return Object.is(value, -0) ? '-0' : String(value);
+    case 'object': return value === null ? 'null' : shownObject(value, above);
+    default: return String(value);
+  }
+}
+
+const plain = (value) => (typeof value === 'string' ? value : shown(value));

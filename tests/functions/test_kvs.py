@@ -1,0 +1,132 @@
+"""Key-value stores in files: read in memory, changed as a whole, noticed by those who read."""
+
+import asyncio
+import contextlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from edgefn.functions.kvs import KeyValueStore, KeyValueStores, StoreError, import_file, parsed, read_content, update
+from edgefn.rules.kvs import Changes
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"data": [{"key": "a", "value": "1"}, {"key": "b", "value": {"c": 2}}]}, {"a": "1", "b": {"c": 2}}],
+    ids=["AWS's form", "plain"],
+)
+def test_a_store_is_read_in_both_forms(tmp_path: Path, document: object) -> None:
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps(document))
+    store = KeyValueStore(path)
+    assert (store.get("a"), store.get("b"), store.get("c")) == (b"1", b'{"c":2}', None)
+    assert json.loads(store.about())["keyCount"] == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (b"{", "is not JSON"),
+        (b"[]", "is not a JSON object"),
+        (b'{"data": [{"key": 1, "value": ""}]}', "no key with a value"),
+        (b'{"data": [{"key": "a", "value": ""}, {"key": "a", "value": ""}]}', "stands there twice"),
+        (json.dumps({"k": "v" * 1025}).encode(), "at most 1024"),
+    ],
+)
+def test_a_file_that_is_no_store_is_refused(source: bytes, why: str) -> None:
+    with pytest.raises(StoreError, match=why):
+        parsed(source, NOW)
+
+
+def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"nowhere\.json: No such file"):
+        KeyValueStore(tmp_path / "nowhere.json")
+
+
+def test_changes_are_kept_and_change_the_etag(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    first = update(path, Changes({"a": "1"}), now=NOW)
+    second = update(path, Changes({"b": "2"}, ["a"]), now=NOW + 1, if_match=first.etag)
+    assert (first.pairs, second.pairs) == ({"a": "1"}, {"b": "2"})
+    assert first.etag != second.etag
+    assert second.created == "2023-11-14T22:13:20.000Z"
+    assert read_content(path).pairs == second.pairs
+
+
+def test_a_change_by_somebody_else_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    first = update(path, Changes({"a": "1"}), now=NOW)
+    update(path, Changes({"a": "2"}), now=NOW)
+    with pytest.raises(StoreError, match="changed by somebody else"):
+        update(path, Changes({"a": "3"}), now=NOW, if_match=first.etag)
+    assert read_content(path).pairs == {"a": "2"}
+
+
+def test_a_change_beyond_a_limit_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    update(path, Changes({"a": "1"}), now=NOW)
+    with pytest.raises(StoreError, match="at most 1024"):
+        update(path, Changes({"b": "v" * 2000}), now=NOW)
+    assert read_content(path).pairs == {"a": "1"}
+    assert [name for name in os.listdir(tmp_path) if name.startswith(".unfinished")] == []
+
+
+def test_an_import_takes_the_place_of_all(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    update(path, Changes({"a": "1"}), now=NOW)
+    content = import_file(path, b'{"data": [{"key": "b", "value": "2"}]}', now=NOW + 9)
+    assert (content.pairs, content.created) == ({"b": "2"}, "2023-11-14T22:13:20.000Z")
+
+
+def test_a_reader_sees_a_change_when_it_looks(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    update(path, Changes({"a": "1"}), now=NOW)
+    store = KeyValueStore(path)
+    assert store.refresh() is False
+    update(path, Changes({"a": "2"}), now=NOW)
+    assert store.get("a") == b"1"
+    assert store.refresh() is True
+    assert store.get("a") == b"2"
+
+
+def test_a_store_that_breaks_keeps_its_values_and_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    stores = KeyValueStores(tmp_path, told.append)
+    update(stores.path("s"), Changes({"a": "1"}), now=NOW)
+    store = stores.open("s")
+    (tmp_path / "s.json").write_text("{")
+    stores.refresh()
+    assert store.get("a") == b"1"
+    assert len(told) == 1
+    assert "s.json: is not JSON" in told[0]
+    stores.refresh()
+    assert len(told) == 1
+
+
+def test_stores_of_a_directory_have_names(tmp_path: Path) -> None:
+    stores = KeyValueStores(tmp_path, print)
+    for name in ("b", "a"):
+        update(stores.path(name), Changes({"k": name}), now=NOW)
+    assert stores.names() == ("a", "b")
+    assert stores.open("a") is stores.open("a")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a\0"])
+def test_a_name_can_not_leave_the_directory(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StoreError, match="not the name"):
+        KeyValueStores(tmp_path, print).path(name)
+
+
+async def test_the_watch_brings_changes(tmp_path: Path) -> None:
+    stores = KeyValueStores(tmp_path, print)
+    update(stores.path("s"), Changes({"a": "1"}), now=NOW)
+    store = stores.open("s")
+    update(stores.path("s"), Changes({"a": "2"}), now=NOW)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await stores.watch(0.005)
+    assert store.get("a") == b"2"
