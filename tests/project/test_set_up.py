@@ -110,7 +110,9 @@ def test_an_old_python_is_told_which_one_to_take() -> None:
 def test_make_help_lists_every_target() -> None:
     make = shutil.which("make")
     assert make is not None
-    done = subprocess.run([make, "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        [make, "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30
+    )
     listed = {line.split()[1] for line in done.stdout.splitlines()}
     makefile = (ROOT / "Makefile").read_text()
     phony = next(line for line in makefile.splitlines() if line.startswith(".PHONY:"))
