@@ -22,7 +22,7 @@ def run(given: argparse.Namespace) -> int:
     """Run the command."""
     if given.name is None:
         for name, sample in SAMPLES.items():
-            print(f"{name:22} {sample.about}")
+            print(f"{name:28} {sample.about}")
         return 0
     print(json.dumps(json.loads(SAMPLES[given.name].event()), indent=2))
     return 0

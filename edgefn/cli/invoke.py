@@ -37,7 +37,7 @@ _STOPPED = 128 + signal.SIGTERM
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("path", metavar="PATH", help="a directory, a zip, or one source file")
-    parser.add_argument("--runtime", required=True, help="nodejs18.x ... nodejs24.x, python3.11 ... python3.14")
+    parser.add_argument("--runtime", required=True, help="nodejs20.x, python3.12, cloudfront-js-2.0, js, wasm ...")
     parser.add_argument("--handler", help="as in AWS: FILE.EXPORT (default: what AWS's console would make)")
     events = parser.add_mutually_exclusive_group(required=True)
     events.add_argument("--event", metavar="FILE", help="one event as JSON; - is standard input")

@@ -102,7 +102,9 @@ def _is_text(value: str) -> bool:
 def read_events(given: argparse.Namespace) -> list[bytes]:
     """Return the events that the arguments name. Raises `SettingsError`, and then none is run."""
     if given.sample:
-        return [SAMPLES[given.sample].event()]
+        as_function = f"cloudfront-{given.sample}"  # these functions have events of their own
+        name = as_function if given.runtime.startswith("cloudfront-js") and as_function in SAMPLES else given.sample
+        return [SAMPLES[name].event()]
     if given.event:
         return [_event(_text(given.event).strip(), _named(given.event))]
     lines = _text(given.events).split("\n")

@@ -9,6 +9,7 @@ from edgefn.model.hook import Event
 from edgefn.model.message import Request, Response, Viewer, no_body
 from edgefn.model.origin import Origin, OriginKind
 from edgefn.model.trail import Trail
+from edgefn.rules import cff_event
 from edgefn.rules.event import EventConfig, ExposedBody, request_event, response_event
 
 _CONFIG = EventConfig("d111111abcdef8.cloudfront.net", "EDFDVBD6EXAMPLE")
@@ -126,4 +127,12 @@ SAMPLES = {
         "the origin has no such page", _response(Event.ORIGIN_RESPONSE, _OUTGOING, _NOT_FOUND)
     ),
     "viewer-response": Sample("a response on its way out", _response(Event.VIEWER_RESPONSE, _REQUEST, _RESPONSE)),
+    "cloudfront-viewer-request": Sample(
+        "a page is asked for, as a CloudFront Function sees it",
+        lambda: cff_event.request_event(Event.VIEWER_REQUEST, _CONFIG, _REQUEST, None),
+    ),
+    "cloudfront-viewer-response": Sample(
+        "a response on its way out, as a CloudFront Function sees it",
+        lambda: cff_event.response_event(Event.VIEWER_RESPONSE, _CONFIG, _REQUEST, _RESPONSE),
+    ),
 }

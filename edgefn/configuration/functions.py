@@ -24,9 +24,10 @@ RUNTIMES: Final = (
     "python3.13",
     "python3.14",
     "wasm",
+    "js",
+    "cloudfront-js-1.0",
+    "cloudfront-js-2.0",
 )
-NOT_AVAILABLE: Final = ("cloudfront-js-1.0", "cloudfront-js-2.0", "js")
-"""Runtimes that configurations may name one day, and that this version can't run."""
 
 RESERVED: Final = frozenset(
     {
@@ -60,8 +61,6 @@ def runtime_flaw(text: str) -> str | None:
     """Return what is wrong with a runtime, or None."""
     if text in RUNTIMES:
         return None
-    if text in NOT_AVAILABLE:
-        return f'the runtime "{text}" is not available in this version of edgefn; write {RUNTIMES[2]} or {RUNTIMES[0]}'
     return f'the runtime "{text}" is not known; {did_you_mean(text, RUNTIMES)}'
 
 

@@ -99,6 +99,8 @@ def _limit_flaws(function: FunctionSettings, event: Event, declared: Declared) -
     allowed = quotas(declared.quotas, event)
     name, where = f'the function "{function.name}"', f"at {event} the most is"
     flaws: list[str] = []
+    if function.runtime.startswith("cloudfront-js") and not event.is_viewer:
+        flaws.append(f"{name} is a CloudFront Function; write it at viewer-request or viewer-response")
     if function.timeout > allowed.timeout:
         most = format_duration(allowed.timeout)
         flaws.append(f"{name} has a timeout of {format_duration(function.timeout)}; {where} {most}")

@@ -75,11 +75,14 @@ class OriginError(EdgeError):
 
 
 class FunctionFault(StrEnum):
-    """The three ways in which a function fails a request, as X-Cache names them."""
+    """The ways in which a function fails a request, as X-Cache names them: Lambda@Edge, then CloudFront Functions."""
 
     EXECUTION = "LambdaExecutionError"
     VALIDATION = "LambdaValidationError"
     LIMIT = "LambdaLimitExceeded"
+    CLOUDFRONT_EXECUTION = "FunctionExecutionError"
+    CLOUDFRONT_VALIDATION = "FunctionValidationError"
+    CLOUDFRONT_THROTTLED = "FunctionThrottledError"
 
 
 class FunctionError(EdgeError):

@@ -13,6 +13,8 @@ from edgefn.model.settings import SandboxSettings, Settings
 from edgefn.node import world
 from edgefn.node.scratch import scratch_directory
 from edgefn.sandbox.base import Code, Log, Sandbox
+from edgefn.sandbox.js.loader import JsLoader
+from edgefn.sandbox.js.profiles import LIMITS, PROFILES
 from edgefn.sandbox.process.ground import LauncherConfig
 from edgefn.sandbox.process.hiring import Senses as ProcessSenses
 from edgefn.sandbox.process.host import ProcessHost
@@ -25,7 +27,7 @@ from edgefn.sandbox.wasm.host import WasmHost
 from edgefn.sandbox.wasm.room import EngineRoom
 from edgefn.sandbox.wasm.room import Senses as WasmSenses
 
-_WASM_RUNTIMES = frozenset({"wasm"})
+_WASM_RUNTIMES = frozenset({"wasm", *PROFILES})
 _GUESTS = 128  # guests at one time, beyond one warm slot for each function
 _SPINNING = 64
 
@@ -84,7 +86,7 @@ class FunctionHosts:
             sizes = Sizes(slots=len(self._settings.functions) + _GUESTS)
             senses = WasmSenses(world.monotonic, world.thread_cpu, world.wall, os.urandom)
             room = EngineRoom(sizes, Bounds(spinning=_SPINNING), code, senses)
-            self._guests = WasmHost(room, {"wasm": room.loader()})
+            self._guests = WasmHost(room, {"wasm": room.loader(), **dict.fromkeys(PROFILES, JsLoader(room))}, LIMITS)
             self._stack.push_async_callback(self._guests.close)
         return self._guests
 

@@ -6,18 +6,21 @@ from dataclasses import dataclass
 
 from edgefn.functions.runner import Runner
 from edgefn.model.hook import Event
-from edgefn.model.origin import Origin
+from edgefn.model.origin_choice import OriginChoice
 from edgefn.model.settings import RouteSettings, Settings
 from edgefn.node import world
 from edgefn.node.geo import Locate
 from edgefn.proxy.background import Background
 from edgefn.proxy.cache import Cache
+from edgefn.proxy.dialects import LAMBDA, Dialect, cloudfront
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.hooks import Hook, Hooks
 from edgefn.proxy.origins import Origins, Sender
 from edgefn.proxy.site import Lane, Site, Surroundings
 from edgefn.proxy.viewer_facts import ViewerFacts
 from edgefn.proxy.walk import Walk
+from edgefn.rules.cff_event import EdgeLocation
+from edgefn.rules.cff_origin import KnownOrigins
 from edgefn.rules.error_caching import with_error_pages
 from edgefn.rules.event import EventConfig
 from edgefn.rules.forwarding import EdgeFacts, Forwarder
@@ -65,27 +68,34 @@ def _lane(
     hooks = _hooks(route, settings, runners)
     policy = with_error_pages(route.cache, settings.error_pages)
     cache = Cache(lasting.store, policy, lasting.flights, world.steady, lasting.background)
-    members, failover = _members(route, settings)
     forwarder = Forwarder(route, EdgeFacts(lasting.pseudonym))
-    origins = Origins(forwarder, members, failover, lasting.sender, settings.resolve)
+    origins = Origins(forwarder, _usual(route, settings), lasting.sender, settings.resolve)
     names = wanted(route)
     walk = Walk(hooks, ViewerFacts(names, locate), cache, origins)
     return Lane(route, walk, None if hooks.on_viewer_side or names else cache)
 
 
-def _members(route: RouteSettings, settings: Settings) -> tuple[tuple[Origin, ...], frozenset[int]]:
+def _usual(route: RouteSettings, settings: Settings) -> OriginChoice:
     group = settings.origin_groups.get(route.origin)
     if group is None:
-        return (settings.origins[route.origin],), frozenset()
-    return tuple(settings.origins[member] for member in group.members), group.statuses
+        return OriginChoice((settings.origins[route.origin],))
+    return OriginChoice(tuple(settings.origins[member] for member in group.members), group.statuses)
+
+
+def _dialect(runtime: str, route: RouteSettings, settings: Settings) -> Dialect:
+    if not runtime.startswith("cloudfront-js"):
+        return LAMBDA
+    known = KnownOrigins(_usual(route, settings).members[0], settings.origins)
+    return cloudfront(known, EdgeLocation(pop_of(settings.location)[:3]))
 
 
 def _hooks(route: RouteSettings, settings: Settings, runners: Mapping[str, Runner]) -> Hooks:
     config = EventConfig(settings.distribution_domain or _first_domain(settings), settings.distribution_id)
     bound: dict[Event, Hook] = {}
     for event, hook in route.hooks.items():
-        limits = quotas(settings.quotas, event)
-        bound[event] = Hook(event, runners[hook.function], hook.include_body, limits, config, world.monotonic)
+        runner, limits = runners[hook.function], quotas(settings.quotas, event)
+        dialect = _dialect(runner.code.runtime, route, settings)
+        bound[event] = Hook(event, runner, hook.include_body, limits, config, world.monotonic, dialect)
     return Hooks.of(bound)
 
 

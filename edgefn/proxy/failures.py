@@ -16,10 +16,15 @@ from edgefn.model.trail import Result
 
 _TIMEOUTS = {OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT}
 
+_LIMITS = {FunctionFault.LIMIT, FunctionFault.CLOUDFRONT_THROTTLED}
+
 _FUNCTION_FAILURES = {
     FunctionFault.EXECUTION: (503, Result.LAMBDA_EXECUTION_ERROR),
     FunctionFault.VALIDATION: (502, Result.LAMBDA_VALIDATION_ERROR),
     FunctionFault.LIMIT: (503, Result.LAMBDA_LIMIT_EXCEEDED),
+    FunctionFault.CLOUDFRONT_EXECUTION: (503, Result.FUNCTION_EXECUTION_ERROR),
+    FunctionFault.CLOUDFRONT_VALIDATION: (502, Result.FUNCTION_VALIDATION_ERROR),
+    FunctionFault.CLOUDFRONT_THROTTLED: (503, Result.FUNCTION_THROTTLED_ERROR),
 }
 
 
@@ -51,7 +56,7 @@ def failure(error: EdgeError) -> Failure:
             return Failure(status, Result.ERROR, f"{kind}: {error}", _origin_sentence(kind))
         case FunctionError(kind=fault):
             status, result = _FUNCTION_FAILURES[fault]
-            return Failure(status, result, _function_detail(error), str(error), page=fault is not FunctionFault.LIMIT)
+            return Failure(status, result, _function_detail(error), str(error), page=fault not in _LIMITS)
         case _:
             return Failure(500, Result.ERROR, f"InternalError: {error!r}", "An error occurred in the edge location.")
 

@@ -4,21 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from edgefn.functions.runner import Runner
-from edgefn.model.errors import FunctionError, FunctionFault
+from edgefn.model.errors import FunctionError
 from edgefn.model.hook import Event, Quotas
 from edgefn.model.message import Request, Response
-from edgefn.model.trail import HookRun, Result, Trail
+from edgefn.model.trail import HookRun, Trail
+from edgefn.proxy.dialects import LAMBDA, Dialect
 from edgefn.proxy.exposing import expose
-from edgefn.rules.contract import Violation, judge_request, judge_response
-from edgefn.rules.event import EventConfig, request_event, response_event
+from edgefn.rules.event import EventConfig
 from edgefn.rules.response_headers import generated
+from edgefn.rules.violation import Violation
 from edgefn.sandbox.base import Failed, Outcome, OverLimit, Returned, TimedOut
-
-_THROTTLED = "The Lambda function associated with the CloudFront distribution was throttled."
-_INVALID = (
-    "The Lambda function associated with the CloudFront distribution is invalid "
-    "or doesn't have the required permissions."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +26,7 @@ class Hook:
     quotas: Quotas
     config: EventConfig
     now: Callable[[], float]
+    dialect: Dialect = LAMBDA
 
     async def on_request(self, request: Request) -> Request | Response:
         """Run a viewer-request or origin-request function. Raises `FunctionError`."""
@@ -38,9 +34,9 @@ class Hook:
         if self.include_body:
             body, exposed = await expose(request.body, self.quotas.body_exposed)
             request = replace(request, body=body)
-        event = request_event(self.event, self.config, request, exposed)
+        event = self.dialect.request_event(self.event, self.config, request, exposed)
         result = await self._run(event, None if exposed is None else exposed.data, request.trail)
-        judged = judge_request(self.event, request, exposed, result, self.quotas)
+        judged = self.dialect.judge_request(self.event, request, exposed, result, self.quotas)
         if isinstance(judged, Violation):
             raise self._violated(judged)
         if judged.body is not request.body:
@@ -49,10 +45,10 @@ class Hook:
 
     async def on_response(self, asked: Request, response: Response) -> Response:
         """Run an origin-response or viewer-response function. Raises `FunctionError`."""
-        event = response_event(self.event, self.config, asked, response)
+        event = self.dialect.response_event(self.event, self.config, asked, response)
         try:
             result = await self._run(event, None, asked.trail)
-            judged = judge_response(self.event, asked, response, result, self.quotas)
+            judged = self.dialect.judge_response(self.event, asked, response, result, self.quotas)
         except BaseException:
             response.body.close()
             raise
@@ -75,16 +71,16 @@ class Hook:
             case Returned(result=result):
                 return result
             case Failed(type=kind, message=message):
-                raise FunctionError(FunctionFault.EXECUTION, label, _INVALID, rule=f"{kind}: {message}")
+                raise FunctionError(self.dialect.execution, label, self.dialect.invalid, rule=f"{kind}: {message}")
             case TimedOut():
                 timed_out = f"Task timed out after {self.runner.code.timeout:.2f} seconds"
-                raise FunctionError(FunctionFault.EXECUTION, label, _INVALID, rule=timed_out)
+                raise FunctionError(self.dialect.execution, label, self.dialect.invalid, rule=timed_out)
             case OverLimit(reason=reason):
-                raise FunctionError(FunctionFault.LIMIT, label, _THROTTLED, rule=reason)
+                raise FunctionError(self.dialect.limit, label, self.dialect.throttled, rule=reason)
 
     def _violated(self, violation: Violation) -> FunctionError:
         return FunctionError(
-            FunctionFault.VALIDATION,
+            self.dialect.validation,
             self.runner.label,
             violation.sentence,
             field=violation.field,
@@ -117,7 +113,7 @@ class Hooks:
             return request
         asked = await self.at_viewer_request.on_request(request)
         if isinstance(asked, Response):
-            request.trail.result = Result.LAMBDA_GENERATED_RESPONSE
+            request.trail.result = self.at_viewer_request.dialect.generated
             return replace(asked, headers=generated(asked.headers))
         return asked
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from edgefn.model.errors import OriginError, OriginFailure
 from edgefn.model.message import Request, Response
 from edgefn.model.origin import Origin
+from edgefn.model.origin_choice import OriginChoice
 from edgefn.model.trail import OriginAttempt
 from edgefn.rules.forwarding import Forwarder, finish
 from edgefn.rules.response_headers import from_origin
@@ -24,14 +25,13 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """One origin, or a primary and a secondary with the statuses on which the secondary is asked.
+    """The `usual` origins of the route, or what a viewer-request function chose for one request.
 
     `resolve` maps a domain to the "host:port" that stands for it.
     """
 
     forwarder: Forwarder
-    members: tuple[Origin, ...]
-    failover: frozenset[int]
+    usual: OriginChoice
     sender: Sender
     resolve: Mapping[str, str]
 
@@ -40,22 +40,27 @@ class Origins:
 
         Raises what the last one raised.
         """
-        if len(self.members) > 1 and request.method in _MAY_FAIL_OVER and request.body.length == 0:
-            return self._with_failover(request, ask)
-        return ask(self._outgoing(request, self.members[0]))
+        choice = request.choice or self.usual
+        if len(choice.members) > 1 and request.method in _MAY_FAIL_OVER and request.body.length == 0:
+            return self._with_failover(request, ask, choice)
+        return ask(self._outgoing(request, choice.members[0]))
 
-    async def _with_failover(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await self._unless_failing(request, ask)
-        return response or await ask(self._outgoing(request, self.members[1]))
+    async def _with_failover(
+        self, request: Request, ask: Callable[[Request], Awaitable[Response]], choice: OriginChoice
+    ) -> Response:
+        response = await self._unless_failing(request, ask, choice)
+        return response or await ask(self._outgoing(request, choice.members[1]))
 
-    async def _unless_failing(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response | None:
+    async def _unless_failing(
+        self, request: Request, ask: Callable[[Request], Awaitable[Response]], choice: OriginChoice
+    ) -> Response | None:
         try:
-            response = await ask(self._outgoing(request, self.members[0]))
+            response = await ask(self._outgoing(request, choice.members[0]))
         except OriginError as error:
-            if failover_status(error.failure) in self.failover:
+            if failover_status(error.failure) in choice.statuses:
                 return None
             raise
-        if response.origin_status in self.failover:
+        if response.origin_status in choice.statuses:
             response.body.close()
             return None
         return response

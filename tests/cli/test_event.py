@@ -24,7 +24,14 @@ def test_without_a_name_it_lists_the_names(here: Here) -> None:
     assert {event.value for event in Event} <= set(SAMPLES)
 
 
-@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("name", [name for name in SAMPLES if name.startswith("cloudfront-")])
+def test_a_sample_for_cloudfront_functions_is_an_event_of_theirs(here: Here, name: str) -> None:
+    told = json.loads(here("event", name).stdout)
+    assert f"cloudfront-{told['context']['eventType']}" == name
+    assert ("response" in told) == ("response" in name)
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLES if not name.startswith("cloudfront-")])
 def test_a_sample_is_an_event_of_its_type(here: Here, name: str) -> None:
     cf = sample(here, name)["cf"]
     assert name.startswith(str(cf["config"]["eventType"]))

@@ -199,11 +199,11 @@ GOLDEN = [
         'e.yaml:11: origin_groups: "app" is the name of an origin too; take another one',
     ),
     (
-        "a runtime that is not there yet",
-        replaced("nodejs20.x", "cloudfront-js-2.0"),
+        "a CloudFront Function at the origin's side",
+        in_last("hooks: {origin-request: slow}").replace("nodejs20.x", "cloudfront-js-2.0"),
         (
-            'e.yaml:7: functions.slow.runtime: the runtime "cloudfront-js-2.0" is not available in this version of'
-            " edgefn; write nodejs22.x or nodejs18.x"
+            'e.yaml:10: routes[1].hooks.origin-request: the function "slow" is a CloudFront Function;'
+            " write it at viewer-request or viewer-response"
         ),
     ),
     (

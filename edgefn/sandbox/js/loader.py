@@ -98,7 +98,10 @@ class JsLoader:
             return self._runtimes[name]
 
     async def _open(self) -> Workshop:
-        source = await asyncio.to_thread(self.engine.read_bytes)
+        try:
+            source = await asyncio.to_thread(self.engine.read_bytes)
+        except FileNotFoundError as error:
+            raise LoadError("the JavaScript engine is not built; in a checkout, run `make engine`") from error
         cells = self.room.cells
         machine = Machine.of(cells, await load_module(cells, self.room.compiler, code_module(source)))
         blank = await asyncio.to_thread(cells.engine.compile, memory_module(initial_memory(source)))

@@ -1,0 +1,63 @@
+"""The two kinds of functions that AWS has at its edge: their events, their rules, and what their failures are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from edgefn.model.errors import FunctionFault
+from edgefn.model.hook import Event, Quotas
+from edgefn.model.message import Request, Response
+from edgefn.model.trail import Result
+from edgefn.rules import cff_contract, cff_event, contract, event
+from edgefn.rules.cff_origin import KnownOrigins
+from edgefn.rules.event import EventConfig, ExposedBody
+from edgefn.rules.violation import Violation
+
+_FUNCTION = "The CloudFront function associated with the CloudFront distribution"
+_LAMBDA = "The Lambda function associated with the CloudFront distribution"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one kind of function is spoken to, judged, and blamed. `generated` is X-Cache for its own responses."""
+
+    request_event: Callable[[Event, EventConfig, Request, ExposedBody | None], bytes]
+    response_event: Callable[[Event, EventConfig, Request, Response], bytes]
+    judge_request: Callable[[Event, Request, ExposedBody | None, bytes, Quotas], Request | Response | Violation]
+    judge_response: Callable[[Event, Request, Response, bytes, Quotas], Response | Violation]
+    execution: FunctionFault
+    validation: FunctionFault
+    limit: FunctionFault
+    generated: Result
+    invalid: str
+    throttled: str
+
+
+LAMBDA = Dialect(
+    event.request_event,
+    event.response_event,
+    contract.judge_request,
+    contract.judge_response,
+    FunctionFault.EXECUTION,
+    FunctionFault.VALIDATION,
+    FunctionFault.LIMIT,
+    Result.LAMBDA_GENERATED_RESPONSE,
+    f"{_LAMBDA} is invalid or doesn't have the required permissions.",
+    f"{_LAMBDA} was throttled.",
+)
+
+
+def cloudfront(origins: KnownOrigins, location: cff_event.EdgeLocation) -> Dialect:
+    """Return the dialect of CloudFront Functions on a route that has these origins to choose from."""
+    return Dialect(
+        partial(cff_event.request_event, location=location),
+        cff_event.response_event,
+        partial(cff_contract.judge_request, origins=origins),
+        cff_contract.judge_response,
+        FunctionFault.CLOUDFRONT_EXECUTION,
+        FunctionFault.CLOUDFRONT_VALIDATION,
+        FunctionFault.CLOUDFRONT_THROTTLED,
+        Result.FUNCTION_GENERATED_RESPONSE,
+        f"{_FUNCTION} is invalid or could not run.",
+        f"{_FUNCTION} was throttled.",
+    )
