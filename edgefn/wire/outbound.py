@@ -8,6 +8,7 @@ from edgefn.model.errors import EdgeError, OriginError, OriginFailure
 from edgefn.model.headers import Headers
 from edgefn.model.message import Body, BytesBody, Request, Response
 from edgefn.model.origin import Origin
+from edgefn.rules.hop_by_hop import HOP_BY_HOP, named_by_connection
 from edgefn.rules.trailers import fit_for_trailers
 from edgefn.wire.connecting import origin_failed
 from edgefn.wire.patience import Patience
@@ -149,7 +150,8 @@ class OriginConnection(asyncio.Protocol):
     def interim(self, head: ResponseHead) -> None:
         """Pass a 1xx on. A 100 is an answer to `Expect`, which we never send (RFC 9110 section 15.2.1)."""
         if head.status != 100:
-            self._request.interim(head.status, head.headers)
+            gone = HOP_BY_HOP | named_by_connection(head.headers)
+            self._request.interim(head.status, head.headers.less(gone))
 
     def switched(self, head: ResponseHead, rest: bytes) -> None:
         """Hand the connection over to a tunnel. Raises `BrokenResponseError` if nobody asked for one."""

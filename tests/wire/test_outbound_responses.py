@@ -43,7 +43,10 @@ async def test_interim_responses_arrive_before_the_final_one_but_100_stays_here(
 
     async def script(conversation: Conversation) -> None:
         await conversation.request()
-        await conversation.send(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
+        await conversation.send(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n"
+            b"Connection: x-hop\r\nX-Hop: 1\r\nUpgrade: h2c\r\nLink: </a.css>\r\n\r\n"
+        )
         await go_on.wait()
         await conversation.send(b"HTTP/1.1 102 Processing\r\n\r\n", ok())
 
