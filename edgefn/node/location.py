@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,17 +128,9 @@ class Location:
 
     def reload_soon(self) -> None:
         """Reload in the background; what went wrong is reported."""
-        task = asyncio.get_running_loop().create_task(self._reload_reporting())
+        task = asyncio.get_running_loop().create_task(reload_and_tell(self.reload, self._report))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _reload_reporting(self) -> None:
-        try:
-            self._report(await self.reload())
-        except SettingsError as error:
-            self._report("the configuration was not reloaded:")
-            for problem in error.problems:
-                self._report(f"  {problem}")
 
     async def reload(self) -> str:
         """Read the configuration again and swap to it; return a line about it. Raises `SettingsError`: no change.
@@ -163,6 +155,16 @@ class Location:
         task = asyncio.get_running_loop().create_task(_close_when_idle(site, runners, patience))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def reload_and_tell(reload: Callable[[], Awaitable[str]], tell: Callable[[str], None]) -> None:
+    """Reload; `tell` hears what came of it, or all that was wrong."""
+    try:
+        tell(await reload())
+    except SettingsError as error:
+        tell("the configuration was not reloaded:")
+        for problem in error.problems:
+            tell(f"  {problem}")
 
 
 def _make_directory(*parts: str) -> Path:

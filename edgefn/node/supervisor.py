@@ -21,7 +21,7 @@ from edgefn.control.admin import Operations
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node.administering import open_admin
-from edgefn.node.location import refuse_changes_that_need_a_restart
+from edgefn.node.location import refuse_changes_that_need_a_restart, reload_and_tell
 
 START_PATIENCE: Final = 60.0
 RELOAD_PATIENCE: Final = 60.0
@@ -183,17 +183,9 @@ class Supervisor:
 
     def reload_soon(self) -> None:
         """Reload in the background; what went wrong is reported."""
-        task = asyncio.get_running_loop().create_task(self._reload_reporting())
+        task = asyncio.get_running_loop().create_task(reload_and_tell(self.reload, self._report))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _reload_reporting(self) -> None:
-        try:
-            self._report(await self.reload())
-        except SettingsError as error:
-            self._report("the configuration was not reloaded:")
-            for problem in error.problems:
-                self._report(f"  {problem}")
 
     async def reload(self) -> str:
         """Have every worker read the configuration again; return a line about it.
