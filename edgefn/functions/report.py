@@ -4,6 +4,7 @@ import math
 
 from edgefn.rules.log_line import one_line
 from edgefn.sandbox.base import Code, Failed, Outcome, OverLimit, Returned, TimedOut, Usage
+from edgefn.sandbox.js.profiles import compute_utilization
 
 
 def start_line(code: Code, invocation_id: str) -> str:
@@ -31,8 +32,20 @@ def closing_lines(code: Code, invocation_id: str, outcome: Outcome, timestamp: s
             return (f"{timestamp}\t{invocation_id}\t[ERROR] LimitExceeded: {reason}", _end(invocation_id))
 
 
+def stopped_lines(invocation_id: str, timestamp: str) -> tuple[str, ...]:
+    """Return the lines that close an invocation whose viewer has left. `timestamp` is ISO 8601."""
+    return (f"{timestamp} {invocation_id} Task stopped: nobody waits for its result", _end(invocation_id))
+
+
 def _end(invocation_id: str) -> str:
     return f"END RequestId: {invocation_id}"
+
+
+def _compute(code: Code, usage: Usage) -> str:
+    """Return what AWS's console says of a CloudFront Function's use of CPU time, and nothing for other functions."""
+    if not code.runtime.startswith("cloudfront-js-"):
+        return ""
+    return f"\tCompute Utilization: {compute_utilization(usage.cpu)}"
 
 
 def _report(code: Code, invocation_id: str, usage: Usage, status: str) -> str:
@@ -41,5 +54,5 @@ def _report(code: Code, invocation_id: str, usage: Usage, status: str) -> str:
     return (
         f"REPORT RequestId: {invocation_id}\tDuration: {duration:.2f} ms\tBilled Duration: {math.ceil(duration)} ms"
         f"\tMemory Size: {code.memory} MB\tMax Memory Used: {math.ceil(usage.memory / 1024**2)} MB"
-        f"{init}{status}"
+        f"{_compute(code, usage)}{init}{status}"
     )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edgefn.functions.report import closing_lines, start_line
+from edgefn.functions.report import closing_lines, start_line, stopped_lines
 from edgefn.sandbox.base import Code, Invocation, Outcome, Sandbox
 
 
@@ -36,8 +36,10 @@ class Runner:
     async def run(self, event: bytes, body: bytes | None) -> Outcome:
         """Run one event (JSON); `body` is put into it, base64-encoded, inside the sandbox. Never raises.
 
-        Cancelling doesn't stop the function: a viewer that leaves would otherwise cost a warm sandbox.
+        Cancelling stops the function only where that is cheap: a viewer that leaves must not cost a warm sandbox.
         """
+        if self._sandbox.stopping_is_cheap:
+            return await self._run(event, body)
         task = asyncio.get_running_loop().create_task(self._run(event, body))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -47,7 +49,12 @@ class Runner:
         invocation = Invocation(self._around.new_id(), event, body)
         log = self._around.log
         log(self.name, start_line(self.code, invocation.id))
-        outcome = await self._sandbox.run(invocation)
+        try:
+            outcome = await self._sandbox.run(invocation)
+        except asyncio.CancelledError:
+            for line in stopped_lines(invocation.id, self._around.timestamp()):
+                log(self.name, line)
+            raise
         for line in closing_lines(self.code, invocation.id, outcome, self._around.timestamp()):
             log(self.name, line)
         return outcome

@@ -26,12 +26,19 @@ class Result(StrEnum):
 
 @hot_dataclass(frozen=True, slots=True)
 class HookRun:
-    """One invocation of a hook's function. `seconds` is wall time as the request felt it."""
+    """One invocation of a hook's function. `seconds` is wall time as the request felt it.
+
+    `cpu` in seconds and `memory` in bytes are what the function took, 0 where nobody counts them; `cold`: it had to be
+    started first.
+    """
 
     event: str
     function: str
     outcome: str
     seconds: float
+    cpu: float = 0.0
+    memory: int = 0
+    cold: bool = False
 
 
 @hot_dataclass(frozen=True, slots=True)

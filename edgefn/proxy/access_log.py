@@ -1,7 +1,9 @@
 """One line per request, from its trail: what was asked, what went out, and why."""
 
+import math
+
 from edgefn.model.message import Request, Response
-from edgefn.model.trail import Trail
+from edgefn.model.trail import HookRun, Trail
 from edgefn.rules.log_line import one_line
 
 
@@ -17,7 +19,7 @@ def access_line(
         fields.append(f"route={trail.route}")
     if trail.cache_reason:
         fields.append(f"cache={trail.cache_reason}")
-    fields.extend(f"{run.event}={run.function}/{run.outcome}/{run.seconds * 1000:.1f}ms" for run in trail.hooks)
+    fields.extend(_hook(run) for run in trail.hooks)
     fields.extend(
         f"origin={attempt.origin or 'dynamic'}/{attempt.outcome}/{attempt.seconds * 1000:.1f}ms"
         for attempt in trail.attempts
@@ -25,6 +27,14 @@ def access_line(
     if trail.detail:
         fields.append(f'detail="{_shown(trail.detail)}"')
     return " ".join(fields)
+
+
+def _hook(run: HookRun) -> str:
+    """Return what a hook did, and what its function took where that is known."""
+    told = f"{run.event}={run.function}/{run.outcome}/{run.seconds * 1000:.1f}ms"
+    if run.cpu or run.memory:
+        told += f"/cpu:{run.cpu * 1000:.2f}ms/memory:{math.ceil(run.memory / 1024**2)}MB"
+    return f"{told}/cold" if run.cold else told
 
 
 def _shown(text: str) -> str:

@@ -62,8 +62,15 @@ class Hook:
     async def _run(self, event: bytes, body: bytes | None, trail: Trail) -> bytes:
         began = self.now()
         outcome = await self.runner.run(event, body)
-        trail.hooks.append(HookRun(self.event, self.runner.label, type(outcome).__name__, self.now() - began))
+        trail.hooks.append(self._noted(outcome, self.now() - began))
         return self._result(outcome)
+
+    def _noted(self, outcome: Outcome, seconds: float) -> HookRun:
+        label, name = self.runner.label, type(outcome).__name__
+        if isinstance(outcome, OverLimit):
+            return HookRun(self.event, label, name, seconds)
+        usage = outcome.usage
+        return HookRun(self.event, label, name, seconds, usage.cpu, usage.memory, usage.init is not None)
 
     def _result(self, outcome: Outcome) -> bytes:
         label = self.runner.label

@@ -98,6 +98,10 @@ Log = Callable[[str, str], None]
 class Sandbox(Protocol):
     """The sandboxes of one version. `run` never raises for what the function does."""
 
+    @property
+    def stopping_is_cheap(self) -> bool:
+        """Return whether a function that nobody waits for is best stopped: it costs nothing that was warm."""
+
     async def run(self, invocation: Invocation) -> Outcome:
         """Run one event to its end or its limit. Cancelling stops the function."""
 

@@ -1,7 +1,11 @@
 """A runner, and viewers that don't wait for it."""
 
 import asyncio
+from dataclasses import replace
 
+import pytest
+
+from edgefn.functions.report import closing_lines
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.sandbox.base import Code, Failed, Invocation, Outcome, Returned, Usage
 
@@ -14,6 +18,7 @@ class Stage:
     def __init__(self) -> None:
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self.stopped = False
+        self.stopping_is_cheap = False
         self.lines: list[str] = []
         self.ended = asyncio.Event()
         self.runner = Runner("f", CODE, self, Surroundings(lambda: "the-id", lambda: "now", self._log))
@@ -47,6 +52,26 @@ async def test_a_viewer_that_leaves_does_not_stop_the_function() -> None:
     async with asyncio.timeout(5):
         await stage.ended.wait()
     assert stage.lines == ["START", "END", "REPORT"]
+
+
+async def test_a_viewer_that_leaves_stops_a_function_where_that_is_cheap() -> None:
+    stage = Stage()
+    stage.stopping_is_cheap = True
+    call = asyncio.create_task(stage.runner.run(b"{}", None))
+    await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.wait([call])
+    assert call.cancelled()
+    assert stage.stopped
+    assert stage.lines == ["START", "now", "END"]
+
+
+@pytest.mark.parametrize(("runtime", "told"), [("cloudfront-js-2.0", "\tCompute Utilization: 42\t"), ("wasm", "MB\t")])
+def test_the_report_tells_the_compute_utilization_of_a_cloudfront_function(runtime: str, told: str) -> None:
+    code = replace(CODE, runtime=runtime)
+    report = closing_lines(code, "the-id", Returned(b"{}", Usage(0.1, cpu=0.00042, init=0.2)), "now")[-1]
+    assert f"{told}Init Duration: 200.00 ms" in report
+    assert ("Compute" in report) is runtime.startswith("cloudfront")
 
 
 async def test_closing_ends_what_nobody_waits_for() -> None:

@@ -1,5 +1,6 @@
 """WebAssembly guests at hooks, beside functions in processes."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,15 @@ async def test_a_guest_answers_at_viewer_request(folder: Path) -> None:
         assert (answer.status, answer["Location"], answer.x_cache) == (302, "/moved", "LambdaGeneratedResponse")
         assert await edge.hooks_run(answer) == ["viewer-request"]
         assert site.asked("/old") == []
+
+
+async def test_the_access_log_tells_what_a_guest_took(folder: Path) -> None:
+    async with Website() as site, Edge(CONFIGURATION, folder, origin=site.address) as edge:
+        lines = [await edge.log_line((await edge.get("/old"))["X-Amz-Cf-Id"]) for _ in range(2)]
+
+    told = r" viewer-request=redirect:1/Returned/[\d.]+ms/cpu:0\.\d\dms/memory:1MB"
+    assert re.search(f"{told}/cold$", lines[0])
+    assert re.search(f"{told}$", lines[1])
 
 
 async def test_a_guest_that_never_ends_is_stopped_at_its_limit(folder: Path) -> None:

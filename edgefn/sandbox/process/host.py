@@ -101,6 +101,11 @@ class Version:
     bundle: Bundle
     profile: Profile
 
+    @property
+    def stopping_is_cheap(self) -> bool:
+        """Return False: with the function would go a warm worker."""
+        return False
+
     def run(self, invocation: Invocation) -> Coroutine[object, object, Outcome]:
         """Run one event to its end or its limit. Cancelling stops the function."""
         return self.pool.run(invocation)
