@@ -25,6 +25,7 @@ examples:
   edgefn invoke hooks/ab-test --runtime nodejs20.x --handler index.handler --sample viewer-request
   edgefn invoke auth.py --runtime python3.11 --handler auth.lambda_handler --event event.json --env STAGE=test
   edgefn event viewer-request | edgefn invoke hooks/ab-test --runtime nodejs20.x --event -
+  edgefn invoke rewrite.js --runtime cloudfront-js-2.0 --sample viewer-request --kvs redirects.json
   edgefn invoke bundle.zip --runtime nodejs22.x --events events.ndjson --timeout 5 --memory 256
 
 For each event one line on standard output, {"result": ...} or {"error": {"type": ..., "message": ...}}; what the
@@ -44,6 +45,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     events.add_argument("--events", metavar="FILE", help="one event per line (ndjson); - is standard input")
     events.add_argument("--sample", metavar="NAME", choices=sorted(SAMPLES), help=f"one of {', '.join(SAMPLES)}")
     parser.add_argument("--env", metavar="K=V", action="append", default=[], help="an environment variable; repeatable")
+    parser.add_argument("--kvs", metavar="FILE", help="the key-value store that it reads: a JSON file, or a directory")
     parser.add_argument("--timeout", metavar="S", type=seconds, default=5.0, help="seconds per event (default 5)")
     parser.add_argument("--memory", metavar="MB", type=megabytes, default=128, help="megabytes (default 128)")
 

@@ -5,14 +5,15 @@ import json
 import math
 import os
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgefn.cli.reading import read_bytes
 from edgefn.cli.samples import SAMPLES
 from edgefn.configuration.functions import (
     MAX_ENVIRONMENT,
     MAX_TIMEOUT,
+    READERS,
     RESERVED,
     default_handler,
     is_source_file,
@@ -20,6 +21,7 @@ from edgefn.configuration.functions import (
 )
 from edgefn.functions.archive import read_bundle
 from edgefn.functions.bundle import BundleError
+from edgefn.functions.kvs_file import StoreError, read_content
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings
 
@@ -52,6 +54,7 @@ def read_function(given: argparse.Namespace) -> FunctionSettings:
     flaw = runtime_flaw(given.runtime)
     if flaw is not None:
         problems.append(f"--runtime: {flaw}")
+    problems += _store_problems(given.kvs, given.runtime)
     if problems:
         raise SettingsError(tuple(problems))
     return FunctionSettings(
@@ -62,6 +65,7 @@ def read_function(given: argparse.Namespace) -> FunctionSettings:
         timeout=given.timeout,
         memory=given.memory,
         environment=dict(pair.split("=", 1) for pair in given.env),
+        kvs=os.path.abspath(given.kvs) if given.kvs else "",
     )
 
 
@@ -90,6 +94,17 @@ def _environment_problems(pairs: list[str]) -> Iterator[str]:
     size = sum(len(pair) - 1 for pair in pairs)
     if size > MAX_ENVIRONMENT:
         yield f"--env: {size} bytes of names and values in all; write at most {MAX_ENVIRONMENT}"
+
+
+def _store_problems(store: str | None, runtime: str) -> Iterator[str]:
+    if store is None:
+        return
+    if runtime not in READERS:
+        yield f"--kvs: runtime {runtime} can't read key-value stores; {' and '.join(READERS)} can"
+    try:
+        read_content(Path(store))
+    except StoreError as error:
+        yield f"--kvs: {error}"
 
 
 def _is_text(value: str) -> bool:
@@ -121,10 +136,7 @@ def _named(file: str) -> str:
 
 def _text(file: str) -> str:
     try:
-        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise SettingsError((f"{file}: can't be read: {error.strerror}",)) from error
+        return read_bytes(file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SettingsError((f"{_named(file)}: is not UTF-8 text: {error.reason} at byte {error.start}",)) from error
 

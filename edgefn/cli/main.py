@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "run an origin and a location with functions on all four hooks",
     "invoke": "run a function once per event, in its sandbox",
     "event": "print a sample event",
+    "kvs": "read and change a key-value store",
     "doctor": "say which sandbox this machine gives",
     "schema": "print the JSON Schema of the configuration",
 }

@@ -1,26 +1,50 @@
 """Reading the files that commands are given."""
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from edgefn.configuration.loader import load, oversized, verify
+from edgefn.functions.kvs_file import StoreError, read_content
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 
 
-def read_settings(path: str) -> Settings:
-    """Return the settings in the configuration file `path`. Raises `SettingsError` with every problem in it."""
+def load_settings(path: str) -> Settings:
+    """Return the settings in the configuration file `path`, whatever other files it names. Raises `SettingsError`."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise SettingsError((f"{path}: can't be read: {error.strerror}",)) from error
     except UnicodeDecodeError as error:
         raise SettingsError((f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}",)) from error
-    settings = load(text, filename=path, base=os.path.dirname(os.path.abspath(path)))
-    missing = verify(settings, os.path.exists) or oversized(settings, os.path.getsize)
+    return load(text, filename=path, base=os.path.dirname(os.path.abspath(path)))
+
+
+def read_settings(path: str) -> Settings:
+    """Return the settings in the configuration file `path`. Raises `SettingsError` with every problem in it."""
+    settings = load_settings(path)
+    missing = verify(settings, os.path.exists) or (*oversized(settings, os.path.getsize), *_broken_stores(settings))
     if missing:
         raise SettingsError(tuple(f"{path}: {problem}" for problem in missing))
     return settings
+
+
+def _broken_stores(settings: Settings) -> Iterator[str]:
+    for name, path in settings.kvs.items():
+        try:
+            read_content(Path(path))
+        except StoreError as error:
+            yield f"kvs.{name}: {error}"
+
+
+def read_bytes(file: str) -> bytes:
+    """Return what a file holds, or standard input for `-`. Raises `SettingsError`."""
+    try:
+        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        raise SettingsError((f"{file}: can't be read: {error.strerror}",)) from error
 
 
 def counted(count: int, noun: str) -> str:

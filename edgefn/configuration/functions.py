@@ -5,7 +5,7 @@ import re
 from typing import Final
 
 from edgefn.configuration.kinds import MEGABYTE, AddressText, Duration, FilePath, Judged, Size, Text, Whole
-from edgefn.configuration.reading import Field, Section, Values, did_you_mean
+from edgefn.configuration.reading import Declared, Field, Section, Values, did_you_mean
 from edgefn.configuration.shapes import ListOf, MapOf
 from edgefn.model.settings import FunctionSettings
 
@@ -28,6 +28,9 @@ RUNTIMES: Final = (
     "cloudfront-js-1.0",
     "cloudfront-js-2.0",
 )
+
+READERS: Final = ("cloudfront-js-2.0", "wasm")
+"""The runtimes that have a way to read a key-value store."""
 
 RESERVED: Final = frozenset(
     {
@@ -92,6 +95,11 @@ class _Fields:
         ListOf(AddressText("host:port, such as api.example.com:443")),
         "The hosts that it may connect to. Default: none.",
     )
+    kvs = Field(
+        "kvs",
+        Text("a name of one of the stores in `kvs`", NAME),
+        f"The key-value store that it reads; for {' and '.join(READERS)}. Default: none.",
+    )
 
 
 def _build(values: Values) -> FunctionSettings:
@@ -103,6 +111,9 @@ def _build(values: Values) -> FunctionSettings:
     for host in network:
         if host.endswith(":25"):
             values.wrong(_Fields.network, f'"{host}" is a mail port, which stays closed to functions; take it out')
+    store = values.get(_Fields.kvs) or ""
+    if store:
+        _check_store(values, store)
     return FunctionSettings(
         name="",
         path=values[_Fields.path],
@@ -115,7 +126,20 @@ def _build(values: Values) -> FunctionSettings:
         provisioned=values[_Fields.provisioned],
         idle_timeout=values[_Fields.idle_timeout],
         network=network,
+        kvs=store,
     )
+
+
+def _check_store(values: Values, store: str) -> None:
+    runtime = values[_Fields.runtime]
+    if runtime not in READERS:
+        values.wrong(_Fields.kvs, f"runtime {runtime} can't read key-value stores; take it out, or take {READERS[0]}")
+
+    def is_declared(declared: Declared) -> None:
+        if store not in declared.stores:
+            values.wrong(_Fields.kvs, f'there is no store "{store}"; {did_you_mean(store, declared.stores)}')
+
+    values.later(is_declared)
 
 
 def _check_environment(values: Values, environment: dict[str, str]) -> None:

@@ -83,6 +83,8 @@ def _files(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"origins.{origin.id}.tls.ca", origin.tls_ca
     for function in settings.functions.values():
         yield f"functions.{function.name}.path", function.path
+    for name, path in settings.kvs.items():
+        yield f"kvs.{name}", path
     if settings.geo_database:
         yield "geo_database", settings.geo_database
 

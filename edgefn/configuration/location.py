@@ -153,6 +153,16 @@ class _PagePath:
 PAGE: Final = Section("error_pages.STATUS", _PageFields, _build_page)
 
 
+_STORE_PATH: Final = FilePath("a path of a JSON file, or of a directory of them")
+
+
+class _StoreFields:
+    path = Field("path", _STORE_PATH, "The file, or a directory whose JSON files are one store.", required=True)
+
+
+STORE: Final = Section("kvs.NAME", _StoreFields, lambda values: values[_StoreFields.path])
+
+
 class _Fields:
     location = Field(
         "location",
@@ -168,6 +178,7 @@ class _Fields:
     origins = Field("origins", MapOf(ORIGIN, NAME, NAMING), "Where answers come from, by name.", required=True)
     origin_groups = Field("origin_groups", MapOf(GROUP, NAME, NAMING), "Pairs of origins with failover, by name.")
     functions = Field("functions", MapOf(FUNCTION, FUNCTION_NAME, FUNCTION_NAMING), "The functions, by name.")
+    kvs = Field("kvs", MapOf(Either(_STORE_PATH, STORE), FUNCTION_NAME, FUNCTION_NAMING), "Key-value stores, by name.")
     routes = Field("routes", Routes(), "Which requests go where; the first one that fits wins.", required=True)
     default_root_object = Field(
         "default_root_object",
@@ -210,6 +221,7 @@ def build(values: Values) -> Settings:
         origins=_origins(values),
         origin_groups=_groups(values),
         functions=_functions(values),
+        kvs=values.get(_Fields.kvs) or {},
         admin=None if admin == _NOWHERE else admin,
         workers=values[_Fields.workers],
         data_dir=values[_Fields.data_dir],
@@ -238,7 +250,11 @@ def _groups(values: Values) -> dict[str, OriginGroup]:
 
 
 def _functions(values: Values) -> dict[str, FunctionSettings]:
-    return {name: replace(function, name=name) for name, function in (values.get(_Fields.functions) or {}).items()}
+    stores = values.get(_Fields.kvs) or {}
+    return {
+        name: replace(function, name=name, kvs=stores.get(function.kvs, ""))
+        for name, function in (values.get(_Fields.functions) or {}).items()
+    }
 
 
 def _error_pages(values: Values) -> dict[int, ErrorPage]:
@@ -256,6 +272,7 @@ def declared(values: Values) -> Declared:
         origins=values.names(_Fields.origins),
         groups=values.names(_Fields.origin_groups),
         function_names=values.names(_Fields.functions),
+        stores=values.names(_Fields.kvs),
         functions=_functions(values),
         quotas=values[_Fields.quotas],
     )

@@ -28,6 +28,7 @@ class Declared:
     origins: tuple[str, ...]
     groups: tuple[str, ...]
     function_names: tuple[str, ...]
+    stores: tuple[str, ...]
     functions: Mapping[str, FunctionSettings]
     quotas: QuotaProfile
 

@@ -38,6 +38,7 @@ def code_of(function: FunctionSettings, root: Path) -> Code:
         memory=function.memory,
         environment=function.environment,
         network=function.network,
+        kvs=function.kvs,
     )
 
 

@@ -140,7 +140,8 @@ class FunctionSettings:
     """A function and its limits. `path` is absolute: a directory, or one source file. `memory` in MB as AWS.
 
     `concurrency` bounds the sandboxes, and so the invocations at one time; `provisioned` are started ahead.
-    `network` lists the "host:port" that it may connect to; empty: no network at all.
+    `network` lists the "host:port" that it may connect to; empty: no network at all. `kvs` is the absolute path of the
+    key-value store that it reads; "": none.
     """
 
     name: str
@@ -154,6 +155,7 @@ class FunctionSettings:
     provisioned: int = 0
     idle_timeout: float = 300.0
     network: tuple[str, ...] = ()
+    kvs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +218,8 @@ class SandboxSettings:
 class Settings:
     """One location. `routes` end with the catch-all. `resolve` maps a domain to "host:port", for tests.
 
-    `workers` 0 is one per core; `access_log` "-" is standard output and "" none.
+    `workers` 0 is one per core; `access_log` "-" is standard output and "" none. `kvs` are the absolute paths of the
+    key-value stores, by name.
     """
 
     location: str
@@ -225,6 +228,7 @@ class Settings:
     origins: Mapping[str, Origin]
     origin_groups: Mapping[str, OriginGroup] = field(default_factory=dict)
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
+    kvs: Mapping[str, str] = field(default_factory=dict)
     admin: tuple[str, int] | None = ("127.0.0.1", 8081)
     workers: int = 1
     data_dir: str = "./var"

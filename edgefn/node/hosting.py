@@ -12,6 +12,7 @@ from edgefn.model.errors import SettingsError
 from edgefn.model.settings import SandboxSettings, Settings
 from edgefn.node import world
 from edgefn.node.scratch import scratch_directory
+from edgefn.node.shelf import Shelf
 from edgefn.sandbox.base import Code, Log, Sandbox
 from edgefn.sandbox.js.loader import JsLoader
 from edgefn.sandbox.js.profiles import LIMITS, PROFILES
@@ -24,6 +25,7 @@ from edgefn.sandbox.wasm.cache import CacheError, CodeCache, cache_key
 from edgefn.sandbox.wasm.engine import Sizes
 from edgefn.sandbox.wasm.fibers import Bounds
 from edgefn.sandbox.wasm.host import WasmHost
+from edgefn.sandbox.wasm.program import Loader
 from edgefn.sandbox.wasm.room import EngineRoom
 from edgefn.sandbox.wasm.room import Senses as WasmSenses
 
@@ -50,13 +52,15 @@ class FunctionHosts:
         self._stack = stack
         self._processes: ProcessHost | None = None
         self._guests: WasmHost | None = None
+        self._shelf = Shelf(tell, stack)
 
     async def open(self, code: Code, *, concurrency: int, provisioned: int, idle_timeout: float, log: Log) -> Sandbox:
         """Return the sandboxes of `code`. Raises `OpenError`; `SettingsError` where this machine can't run its kind."""
         host: Host = self._wasm_host() if code.runtime in _WASM_RUNTIMES else self._process_host()
-        return await host.open(
-            code, concurrency=concurrency, provisioned=provisioned, idle_timeout=idle_timeout, log=log
-        )
+        async with self._shelf.fetched(code):
+            return await host.open(
+                code, concurrency=concurrency, provisioned=provisioned, idle_timeout=idle_timeout, log=log
+            )
 
     def _process_host(self) -> ProcessHost:
         if self._processes is None:
@@ -86,7 +90,9 @@ class FunctionHosts:
             sizes = Sizes(slots=len(self._settings.functions) + _GUESTS)
             senses = WasmSenses(world.monotonic, world.thread_cpu, world.wall, os.urandom)
             room = EngineRoom(sizes, Bounds(spinning=_SPINNING), code, senses)
-            self._guests = WasmHost(room, {"wasm": room.loader(), **dict.fromkeys(PROFILES, JsLoader(room))}, LIMITS)
+            scripts = JsLoader(room, self._shelf.of)
+            loaders: dict[str, Loader] = {"wasm": room.loader(), **dict.fromkeys(PROFILES, scripts)}
+            self._guests = WasmHost(room, loaders, LIMITS, self._shelf.reader_of)
             self._stack.push_async_callback(self._guests.close)
         return self._guests
 

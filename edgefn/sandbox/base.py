@@ -11,6 +11,7 @@ class Code:
 
     `memory` in MB; `init_timeout` and `timeout` in seconds; `network` lists allowed "host:port".
     `function` is the name that the function itself sees, `arn` its invoked ARN.
+    `kvs` is the path of its key-value store, "" for none.
     """
 
     function: str
@@ -24,6 +25,7 @@ class Code:
     environment: Mapping[str, str]
     network: tuple[str, ...] = ()
     init_timeout: float = 10.0
+    kvs: str = ""
 
 
 @dataclass(frozen=True, slots=True)

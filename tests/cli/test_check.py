@@ -84,3 +84,15 @@ def test_a_configuration_that_can_not_be_read_is_named(here: Here, tmp_path: Pat
         "latin.yaml: is not UTF-8 text: invalid start byte at byte 10"
         in here("check", str(tmp_path / "latin.yaml")).stderr
     )
+
+
+def test_a_store_that_can_not_be_read_is_named(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "prices.json").write_text("[]")
+    config = tmp_path / "edgefn.yaml"
+    config.write_text(
+        "location: fra1\nlisten: 127.0.0.1:0\norigins: {app: {url: http://127.0.0.1:9}}\n"
+        'kvs: {prices: ./prices.json}\nroutes: [{path: "*", origin: app}]\n'
+    )
+    done = here("check", str(config))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"{config}: kvs.prices: {tmp_path}/prices.json: is not a JSON object\n"

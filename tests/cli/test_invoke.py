@@ -292,3 +292,25 @@ def test_nothing_is_left_of_an_invocation_that_ends(temp: Path) -> None:
     done = edgefn("invoke", CHECKOUT / "hooks" / "pixel", *NODEJS, *SAMPLE, environment={"TMPDIR": str(temp)})
     assert done.returncode == 0
     assert left_in(temp) == []
+
+
+STORE_READER = """
+import cf from 'cloudfront';
+async function handler(event) { return { statusCode: 200, body: await cf.kvs().get('greeting') }; }
+"""
+
+
+def test_a_function_reads_the_store_that_it_is_given(here: Here, tmp_path: Path) -> None:
+    function = written(tmp_path / "reader.js", STORE_READER)
+    store = written(tmp_path / "store.json", '{"greeting": "hello"}')
+    runtime = ("--runtime", "cloudfront-js-2.0")
+    done = edgefn("invoke", function, *runtime, *SAMPLE, "--kvs", store)
+    assert lines(done) == [{"result": {"statusCode": 200, "body": "hello"}}]
+
+    missing = here("invoke", str(function), *runtime, *SAMPLE, "--kvs", "nowhere.json")
+    assert (missing.returncode, missing.stderr) == (
+        2,
+        "--kvs: nowhere.json: can't be read: No such file or directory\n",
+    )
+    unable = here("invoke", str(function), *NODEJS, *SAMPLE, "--kvs", str(store))
+    assert unable.stderr.startswith("--kvs: runtime nodejs20.x can't read key-value stores")

@@ -36,6 +36,11 @@ def test_the_file_that_the_wrong_ones_are_made_from_is_right():
     assert load(RIGHT, filename="e.yaml", base="/srv").location == "fra1"
 
 
+def with_store(more):
+    store = f"kvs: {{prices: ./prices.json}}\nfunctions:\n  price: {{path: f.js, {more}}}\n"
+    return replaced("functions:\n", store)
+
+
 def replaced(old, new):
     assert old in RIGHT
     return RIGHT.replace(old, new)
@@ -54,6 +59,24 @@ def in_last(more):
 
 
 GOLDEN = [
+    (
+        "a key-value store that is not declared",
+        with_store("runtime: cloudfront-js-2.0, kvs: price"),
+        'e.yaml:8: functions.price.kvs: there is no store "price"; did you mean prices?',
+    ),
+    (
+        "a key-value store for a runtime that can't read it",
+        with_store("runtime: nodejs22.x, kvs: prices"),
+        (
+            "e.yaml:8: functions.price.kvs: runtime nodejs22.x can't read key-value stores; take it out, or take"
+            " cloudfront-js-2.0"
+        ),
+    ),
+    (
+        "a key-value store without a path",
+        RIGHT + "kvs: {prices: {}}\n",
+        "e.yaml:11: kvs.prices.path: is missing; write a path of a JSON file, or of a directory of them",
+    ),
     (
         "an unknown key at the top",
         RIGHT + "drain_timout: 5s\n",

@@ -1,14 +1,15 @@
 """Key-value stores in files: read in memory, changed as a whole, noticed by those who read."""
 
 import asyncio
-import contextlib
+import gc
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from edgefn.functions.kvs import KeyValueStore, KeyValueStores, StoreError, import_file, parsed, read_content, update
+from edgefn.functions.kvs import KeyValueStore, KeyValueStores
+from edgefn.functions.kvs_file import StoreError, import_file, parsed, read_content, update
 from edgefn.rules.kvs import Changes
 
 NOW = 1_700_000_000.0
@@ -32,8 +33,8 @@ def test_a_store_is_read_in_both_forms(tmp_path: Path, document: object) -> None
     [
         (b"{", "is not JSON"),
         (b"[]", "is not a JSON object"),
-        (b'{"data": [{"key": 1, "value": ""}]}', "no key with a value"),
-        (b'{"data": [{"key": "a", "value": ""}, {"key": "a", "value": ""}]}', "stands there twice"),
+        (b'{"data": [{"key": 1, "value": ""}]}', r"data\[0\]: is no"),
+        (b'{"data": [{"key": "a", "value": ""}, {"key": "a", "value": ""}]}', "the key 'a' stands there twice"),
         (json.dumps({"k": "v" * 1025}).encode(), "at most 1024"),
     ],
 )
@@ -43,7 +44,7 @@ def test_a_file_that_is_no_store_is_refused(source: bytes, why: str) -> None:
 
 
 def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"nowhere\.json: No such file"):
+    with pytest.raises(StoreError, match=r"nowhere\.json: can't be read: No such file"):
         KeyValueStore(tmp_path / "nowhere.json")
 
 
@@ -93,40 +94,81 @@ def test_a_reader_sees_a_change_when_it_looks(tmp_path: Path) -> None:
     assert store.get("a") == b"2"
 
 
-def test_a_store_that_breaks_keeps_its_values_and_is_told(tmp_path: Path) -> None:
+def test_all_files_of_a_directory_are_one_store(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"/a": "1"}')
+    (tmp_path / "b.json").write_text('{"/b": "2"}')
+    (tmp_path / "notes.txt").write_text("no JSON")
+    store = KeyValueStore(tmp_path)
+    assert (store.get("/a"), store.get_by_bytes(b"/b"), store.get_by_bytes(b"\xff")) == (b"1", b"2", None)
+    (tmp_path / "c.json").write_text('{"/c": "3"}')
+    assert store.refresh() is True
+    assert store.get("/c") == b"3"
+
+
+def test_a_key_in_two_files_of_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"/a": "1"}')
+    (tmp_path / "b.json").write_text('{"/a": "1"}')
+    with pytest.raises(StoreError, match=r"b\.json: the key '/a' stands in another file"):
+        read_content(tmp_path)
+
+
+def test_a_directory_is_not_written_to(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="is a directory; change one of its files"):
+        update(tmp_path, Changes({"a": "1"}), now=NOW)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_change_leaves_the_mode_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    update(path, Changes({"a": "1"}), now=NOW)
+    assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o640)
+    update(path, Changes({"a": "2"}), now=NOW)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+async def test_a_store_that_breaks_keeps_its_values_and_is_told_once(tmp_path: Path) -> None:
     told: list[str] = []
-    stores = KeyValueStores(tmp_path, told.append)
-    update(stores.path("s"), Changes({"a": "1"}), now=NOW)
-    store = stores.open("s")
-    (tmp_path / "s.json").write_text("{")
-    stores.refresh()
+    path = tmp_path / "s.json"
+    stores = KeyValueStores(told.append)
+    update(path, Changes({"a": "1"}), now=NOW)
+    store = await stores.open(path)
+    path.write_text("{")
+    await stores.refresh()
+    await stores.refresh()
     assert store.get("a") == b"1"
     assert len(told) == 1
     assert "s.json: is not JSON" in told[0]
-    stores.refresh()
-    assert len(told) == 1
+    path.unlink()
+    await stores.refresh()
+    await stores.refresh()
+    assert (store.get("a"), len(told)) == (b"1", 2)
+    update(path, Changes({"a": "3"}), now=NOW)
+    await stores.refresh()
+    assert (store.get("a"), len(told)) == (b"3", 2)
 
 
-def test_stores_of_a_directory_have_names(tmp_path: Path) -> None:
-    stores = KeyValueStores(tmp_path, print)
-    for name in ("b", "a"):
-        update(stores.path(name), Changes({"k": name}), now=NOW)
-    assert stores.names() == ("a", "b")
-    assert stores.open("a") is stores.open("a")
-
-
-@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a\0"])
-def test_a_name_can_not_leave_the_directory(tmp_path: Path, name: str) -> None:
-    with pytest.raises(StoreError, match="not the name"):
-        KeyValueStores(tmp_path, print).path(name)
+async def test_a_store_is_open_while_somebody_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "s.json"
+    update(path, Changes({"a": "1"}), now=NOW)
+    stores = KeyValueStores(print)
+    store = await stores.open(path)
+    assert await stores.open(path) is store
+    assert stores.held(path) is store
+    del store
+    await asyncio.sleep(0)  # the step of this task that it was loaded for holds it, too
+    gc.collect()
+    assert stores.held(path) is None
 
 
 async def test_the_watch_brings_changes(tmp_path: Path) -> None:
-    stores = KeyValueStores(tmp_path, print)
-    update(stores.path("s"), Changes({"a": "1"}), now=NOW)
-    store = stores.open("s")
-    update(stores.path("s"), Changes({"a": "2"}), now=NOW)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(0.3):
-            await stores.watch(0.005)
-    assert store.get("a") == b"2"
+    path = tmp_path / "s.json"
+    update(path, Changes({"a": "1"}), now=NOW)
+    stores = KeyValueStores(print)
+    store = await stores.open(path)
+    update(path, Changes({"a": "2"}), now=NOW)
+    watch = asyncio.create_task(stores.watch(0.005))
+    async with asyncio.timeout(10):
+        while store.get("a") != b"2":  # noqa: ASYNC110  # the watch tells nobody
+            await asyncio.sleep(0.005)
+    watch.cancel()

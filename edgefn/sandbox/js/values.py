@@ -9,7 +9,8 @@ MOST_QUESTIONS = 64
 """Questions at one time; each answer takes at most a value's size, so the answers are bounded, too."""
 
 _SIZE = struct.Struct("<i")
-_NOTHING = _SIZE.pack(-1)
+_NO_KEY = _SIZE.pack(-1)
+_NO_STORE = _SIZE.pack(-2)
 
 
 class KeyValues(Protocol):
@@ -26,16 +27,16 @@ def answers(questions: object, values: KeyValues | None) -> bytes:
     """Return the answers, each as its length and bytes. Raises `GuestError` for what is no question."""
     if not isinstance(questions, list) or len(questions) > MOST_QUESTIONS:
         raise GuestError("Runtime.InvalidQuestion", f"a function may ask {MOST_QUESTIONS} questions at one time")
+    if values is None:
+        return _NO_STORE * len(questions)
     return b"".join(_packed(_answer(question, values)) for question in questions)
 
 
 def _packed(answer: bytes | None) -> bytes:
-    return _NOTHING if answer is None else _SIZE.pack(len(answer)) + answer
+    return _NO_KEY if answer is None else _SIZE.pack(len(answer)) + answer
 
 
-def _answer(question: object, values: KeyValues | None) -> bytes | None:
-    if values is None:
-        raise GuestError("Error", "No key-value store is associated with the function")
+def _answer(question: object, values: KeyValues) -> bytes | None:
     match question:
         case ["get", str(key)]:
             return values.get(key)

@@ -19,7 +19,7 @@ hidden(Math, 'random', natives.random);
 // -------------------------------------------------------------------------------------------------------------- a call
 
 let call = { text: '', failed: false, thrown: undefined }; // text is undefined until there is a result
-let questions = []; // [what is asked, who takes the answer]
+let questions = []; // [what is asked, who takes the answer, who hears that nobody can give one]
 
 // A result as JSON: text, or true where the engine has it already.
 const json = (value) => natives.json(value) ?? stringify(value);
@@ -55,6 +55,7 @@ function follow(value) {
 }
 
 const ASKS = 1;
+const NOBODY = -2; // a size that no answer has
 
 function outcome() {
   if (call.failed) throw call.thrown;
@@ -66,7 +67,7 @@ function outcome() {
 
 // A promise of what the host knows: bytes, or undefined where there is nothing.
 function ask(...question) {
-  return new Promise((resolve) => { questions.push([question, resolve]); });
+  return new Promise((resolve, reject) => { questions.push([question, resolve, reject]); });
 }
 
 function resume(answers) {
@@ -74,10 +75,11 @@ function resume(answers) {
   const asked = questions;
   questions = [];
   let at = 0;
-  for (const [, resolve] of asked) {
+  for (const [, resolve, reject] of asked) {
     const size = view.getInt32(at, true);
     at += 4;
-    resolve(size < 0 ? undefined : answers.slice(at, at + size));
+    if (size === NOBODY) reject(new Error('No key-value store is associated with the function'));
+    else resolve(size < 0 ? undefined : answers.slice(at, at + size));
     if (size > 0) at += size;
   }
 }
