@@ -109,8 +109,9 @@ def _settings(function: FunctionSettings, directory: str) -> Settings:
 
 
 async def _open(registry: Registry, function: FunctionSettings) -> Runner:
-    runners, _ = await registry.open({function.name: function})
-    return runners[function.name]
+    opening = await registry.open({function.name: function})
+    registry.adopt(opening)
+    return opening.runners[function.name]
 
 
 def told(outcome: Outcome, timeout: float) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """The functions of one worker: prepared once, kept warm, and carried over when the configuration is swapped."""
 
+import asyncio
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -51,66 +52,84 @@ class Opened:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The functions of a configuration, ready to run: to be adopted, or discarded."""
+
+    opened: Mapping[str, Opened]
+
+    @property
+    def runners(self) -> dict[str, Runner]:
+        """Return the runner of each function."""
+        return {name: entry.runner for name, entry in self.opened.items()}
+
+
 @dataclass(slots=True)
 class Registry:
-    """Opens the functions of a configuration. `bundles` is the directory for their files, one folder per digest."""
+    """Opens the functions of a configuration. `bundles` is a directory for their files while they are opened."""
 
     host: Host
     bundles: Path
     surroundings: Surroundings
-    _opened: dict[str, Opened] = field(default_factory=dict)
+    _opened: Mapping[str, Opened] = field(default_factory=dict)
 
-    async def open(self, functions: Mapping[str, FunctionSettings]) -> tuple[dict[str, Runner], list[Runner]]:
-        """Return a runner for each function, and those that are no longer needed (close them once drained).
+    async def open(self, functions: Mapping[str, FunctionSettings]) -> Opening:
+        """Return a runner for each function: the one that runs already, or a new one. Nothing else changes.
 
-        Nothing changes when it raises. Raises `SettingsError` naming each function that can't be used.
+        Raises `SettingsError` naming each function that can't be used.
         """
         opened: dict[str, Opened] = {}
         problems = []
-        for name, settings in functions.items():
-            try:
-                opened[name] = await self._open(settings)
-            except BundleError as error:
-                problems.append(f"functions.{name}.path: {error}")
-            except OpenError as error:
-                problems.append(f"functions.{name}: can't be started: {error}")
-            except OSError as error:
-                where = error.filename or self.bundles
-                problems.append(f"functions.{name}: {where} can't be written: {error.strerror}")
-        kept = {id(entry.runner) for entry in self._opened.values()}
-        if problems:
-            for entry in opened.values():
-                if id(entry.runner) not in kept:
-                    await entry.runner.close()
-            raise SettingsError(tuple(problems))
-        used = {id(entry.runner) for entry in opened.values()}
+        try:
+            for name, settings in functions.items():
+                try:
+                    opened[name] = await self._open(settings)
+                except BundleError as error:
+                    problems.append(f"functions.{name}.path: {error}")
+                except OpenError as error:
+                    problems.append(f"functions.{name}: can't be started: {error}")
+                except OSError as error:
+                    where = error.filename or self.bundles
+                    problems.append(f"functions.{name}: {where} can't be written: {error.strerror}")
+            if problems:
+                raise SettingsError(tuple(problems))
+        except BaseException:
+            await self.discard(Opening(opened))
+            raise
+        return Opening(opened)
+
+    def adopt(self, opening: Opening) -> list[Runner]:
+        """Make these the functions in use; return the runners that are no longer needed: close them once drained."""
+        used = _runners(opening.opened)
         retired = [entry.runner for entry in self._opened.values() if id(entry.runner) not in used]
-        self._opened = opened
-        return {name: entry.runner for name, entry in opened.items()}, retired
+        self._opened = opening.opened
+        return retired
+
+    async def discard(self, opening: Opening) -> None:
+        """Stop what was opened for nothing; what is in use stays."""
+        used = _runners(self._opened)
+        for entry in opening.opened.values():
+            if id(entry.runner) not in used:
+                await entry.runner.close()
 
     async def _open(self, settings: FunctionSettings) -> Opened:
-        bundle = read_bundle(Path(settings.path))
+        bundle = await asyncio.to_thread(read_bundle, Path(settings.path))
         before = self._opened.get(settings.name)
         if before is not None and (before.settings, before.digest) == (settings, bundle.digest):
             return before
         root = self.bundles / bundle.digest
-        if not root.exists():
-            unfinished = root.with_suffix(".new")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            try:
-                bundle.write(unfinished)
-            except OSError:
-                shutil.rmtree(unfinished, ignore_errors=True)  # lest a full disk stays full
-                raise
-            unfinished.rename(root)
-        code = code_of(settings, root)
-        sandbox = await self.host.open(
-            code,
-            concurrency=settings.concurrency,
-            provisioned=settings.provisioned,
-            idle_timeout=settings.idle_timeout,
-            log=self._log_for(settings.name),
-        )
+        try:
+            await asyncio.to_thread(bundle.write, root)
+            code = code_of(settings, root)
+            sandbox = await self.host.open(
+                code,
+                concurrency=settings.concurrency,
+                provisioned=settings.provisioned,
+                idle_timeout=settings.idle_timeout,
+                log=self._log_for(settings.name),
+            )
+        finally:
+            await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
         return Opened(Runner(settings.name, code, sandbox, self.surroundings), settings, bundle.digest)
 
     def _log_for(self, name: str) -> Log:
@@ -119,6 +138,10 @@ class Registry:
 
     async def close(self) -> None:
         """Stop all functions."""
-        for entry in self._opened.values():
+        opened, self._opened = self._opened, {}
+        for entry in opened.values():
             await entry.runner.close()
-        self._opened.clear()
+
+
+def _runners(opened: Mapping[str, Opened]) -> set[int]:
+    return {id(entry.runner) for entry in opened.values()}

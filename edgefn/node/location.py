@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,20 +13,21 @@ from typing import Self, TextIO
 
 from edgefn.control.admin import Operations
 from edgefn.functions.logs import LineWriter
-from edgefn.functions.registry import Registry
+from edgefn.functions.registry import Opening, Registry
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node import world
 from edgefn.node.administering import open_admin
-from edgefn.node.geo import open_database
+from edgefn.node.geo import Locate, open_database
 from edgefn.node.hosting import function_hosts
 from edgefn.node.parts import Lasting, site_of
+from edgefn.node.scratch import scratch_directory
 from edgefn.proxy.background import Background
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.site import Site
 from edgefn.stores.memory import MemoryStore
-from edgefn.wire.listening import Listening
+from edgefn.wire.listening import FreshCertificates, Listening
 from edgefn.wire.pool import Pool
 
 _log = logging.getLogger("edgefn")
@@ -39,6 +40,16 @@ class Running:
     settings: Settings
     site: Site
     registry: Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A configuration that was read, and found good to the last part: nothing is left that could fail."""
+
+    settings: Settings
+    site: Site
+    opening: Opening
+    certificates: FreshCertificates
 
 
 class Location:
@@ -94,8 +105,9 @@ class Location:
         self._stack.push_async_callback(background.close)
         self._lasting = Lasting(pool, store, Flights(), background, f"{world.pseudonym()}.cloudfront.net", access.write)
         registry = await self._open_registry(settings)
-        runners, _ = await registry.open(settings.functions)
-        site = site_of(settings, runners, self._lasting, open_database(settings.geo_database))
+        opening = await registry.open(settings.functions)
+        registry.adopt(opening)
+        site = site_of(settings, opening.runners, self._lasting, open_database(settings.geo_database))
         self._running = Running(settings, site, registry)
         self._listening = Listening(site, settings.viewer)
         await self._listening.start(settings.listen, reuse_port=settings.workers != 1)
@@ -113,9 +125,9 @@ class Location:
 
     async def _open_registry(self, settings: Settings) -> Registry:
         hosts = await self._stack.enter_async_context(function_hosts(settings, self._report))
-        bundles = _make_directory(settings.data_dir, "bundles")
+        bundles = self._stack.enter_context(scratch_directory(_make_directory(settings.data_dir, "bundles")))
         around = Surroundings(world.invocation_id, world.timestamp, self._log_function)
-        registry = Registry(hosts, bundles, around)
+        registry = Registry(hosts, Path(bundles), around)
         self._stack.push_async_callback(registry.close)
         return registry
 
@@ -137,19 +149,45 @@ class Location:
 
         Requests that are under way end on the configuration that they began with.
         """
+        async with self.changing() as change:
+            return self.adopt(change)
+
+    @asynccontextmanager
+    async def changing(self) -> AsyncIterator[Change]:
+        """Give the configuration as it is on disk now, ready for `adopt`; what isn't adopted in the block is undone.
+
+        Raises `SettingsError`. One at a time.
+        """
         async with self._reloading:
-            settings = self._reread()
-            before = self._running
-            refuse_changes_that_need_a_restart(before.settings, settings)
-            locate = open_database(settings.geo_database)
-            self._listening.reload_certificates()
-            # The last step that can fail: with it the functions of before may be on their way out.
-            runners, retired = await before.registry.open(settings.functions)
-            site = site_of(settings, runners, self._lasting, locate)
-            self._listening.swap(site, settings.viewer)
-            self._running = Running(settings, site, before.registry)
-            self._retire(before.site, retired, settings.drain_timeout)
-            return f"reloaded (routes: {len(settings.routes)}, functions: {len(settings.functions)})"
+            change = await self._prepare()
+            try:
+                yield change
+            finally:
+                if self._running.site is not change.site:
+                    await self._running.registry.discard(change.opening)
+
+    async def _prepare(self) -> Change:
+        before = self._running
+        settings, locate, certificates = await asyncio.to_thread(self._reread_all, before.settings)
+        opening = await before.registry.open(settings.functions)
+        site = site_of(settings, opening.runners, self._lasting, locate)
+        return Change(settings, site, opening, certificates)
+
+    def _reread_all(self, before: Settings) -> tuple[Settings, Locate, FreshCertificates]:
+        """Read all that may take a while. Runs on a thread of its own; changes nothing."""
+        settings = self._reread()
+        refuse_changes_that_need_a_restart(before, settings)
+        return settings, open_database(settings.geo_database), self._listening.load_certificates()
+
+    def adopt(self, change: Change) -> str:
+        """Swap to a configuration, all at once; return a line about it."""
+        before, settings = self._running, change.settings
+        retired = before.registry.adopt(change.opening)
+        self._listening.use_certificates(change.certificates)
+        self._listening.swap(change.site, settings.viewer)
+        self._running = Running(settings, change.site, before.registry)
+        self._retire(before.site, retired, settings.drain_timeout)
+        return f"reloaded (routes: {len(settings.routes)}, functions: {len(settings.functions)})"
 
     def _retire(self, site: Site, runners: list[Runner], patience: float) -> None:
         task = asyncio.get_running_loop().create_task(_close_when_idle(site, runners, patience))

@@ -1,4 +1,4 @@
-"""A directory of this process's own among the system's temporary files, gone when the process ends, however it ends.
+"""A directory of this process's own, gone when the process ends, however it ends.
 
 Each holds a locked file while its process lives. Who starts next clears away those that nobody holds any more.
 """
@@ -17,9 +17,12 @@ _LOCK = ".lock"
 
 
 @contextmanager
-def scratch_directory() -> Iterator[str]:
-    """Give a fresh directory that others may pass through but not list. Raises `OSError`."""
-    parent = Path(tempfile.gettempdir())
+def scratch_directory(parent: Path | None = None) -> Iterator[str]:
+    """Give a fresh directory that others may pass through but not list. Raises `OSError`.
+
+    It is made in `parent`, by default among the system's temporary files.
+    """
+    parent = parent or Path(tempfile.gettempdir())
     _clear_away(parent)
     directory = tempfile.mkdtemp(prefix=_PREFIX, dir=parent)
     lock = _locked(Path(directory))

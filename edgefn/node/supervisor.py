@@ -22,6 +22,7 @@ from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node.administering import open_admin
 from edgefn.node.location import refuse_changes_that_need_a_restart, reload_and_tell
+from edgefn.node.worker import ADOPT, DISCARD, PREPARE
 
 START_PATIENCE: Final = 60.0
 RELOAD_PATIENCE: Final = 60.0
@@ -54,10 +55,25 @@ class WorkerProcess:
         told: object = orjson.loads(line)
         return told if isinstance(told, dict) else {}
 
-    async def reload(self) -> dict[str, object]:
-        """Have the worker read its configuration again; return what it says. Raises `WorkerGoneError`."""
-        self._writer.write(b"reload\n")
-        return await self.answer(RELOAD_PATIENCE)
+    async def prepare(self) -> tuple[str, ...]:
+        """Have the worker make its configuration ready; return what is wrong with it. Raises `WorkerGoneError`."""
+        self.tell(PREPARE)
+        match await self.answer(RELOAD_PATIENCE):
+            case {"prepared": True}:
+                return ()
+            case {"problems": [*problems]}:
+                return tuple(str(problem) for problem in problems)
+            case other:
+                return (f"it said {other}",)
+
+    async def adopt(self) -> str:
+        """Have the worker swap to what it prepared; return a line about it. Raises `WorkerGoneError`."""
+        self.tell(ADOPT)
+        return str((await self.answer(RELOAD_PATIENCE)).get("reloaded"))
+
+    def tell(self, command: bytes) -> None:
+        """Send a command. One that is gone doesn't hear it."""
+        self._writer.write(command)
 
     async def stop(self, patience: float) -> None:
         """Let its requests end, for `patience` seconds; then kill it."""
@@ -190,27 +206,40 @@ class Supervisor:
     async def reload(self) -> str:
         """Have every worker read the configuration again; return a line about it.
 
-        Raises `SettingsError`; a configuration that is wrong reaches no worker.
+        Raises `SettingsError`: then no worker has changed. A worker that ends meanwhile starts again with what is
+        on disk.
         """
         async with self._reloading:
             settings = self._reread()
             refuse_changes_that_need_a_restart(self._settings, settings)
-            problems: list[str] = []
-            said = ""
-            for number, worker in self._workers.items():
-                try:
-                    answer = await worker.reload()
-                except WorkerGoneError as error:
-                    problems.append(f"worker {number}: {error}; it starts again with the new configuration")
-                    continue
-                match answer:
-                    case {"reloaded": str(line)}:
-                        said = line
-                    case {"problems": [*told]}:
-                        problems.extend(f"worker {number}: {problem}" for problem in told)
-                    case other:
-                        problems.append(f"worker {number} said {other}")
-            if problems:
-                raise SettingsError(tuple(problems))
+            said = await self._adopt(await self._prepare())
             self._settings = settings
             return f"{said} by {len(self._workers)} workers"
+
+    async def _prepare(self) -> list[WorkerProcess]:
+        """Return the workers that are ready to swap. Raises `SettingsError` when one has found something wrong."""
+        ready: list[WorkerProcess] = []
+        problems: list[str] = []
+        for number, worker in self._workers.items():
+            try:
+                told = await worker.prepare()
+            except WorkerGoneError as error:
+                self._report(f"worker {number}: {error}; it starts again with the new configuration")
+                continue
+            problems += (f"worker {number}: {problem}" for problem in told)
+            if not told:
+                ready.append(worker)
+        if problems:
+            for worker in ready:
+                worker.tell(DISCARD)
+            raise SettingsError(tuple(problems))
+        return ready
+
+    async def _adopt(self, ready: list[WorkerProcess]) -> str:
+        said = "reloaded"
+        for worker in ready:
+            try:
+                said = await worker.adopt()
+            except WorkerGoneError as error:
+                self._report(f"{error}; it starts again with the new configuration")
+        return said

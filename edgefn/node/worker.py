@@ -9,6 +9,10 @@ import orjson
 from edgefn.model.errors import SettingsError
 from edgefn.node.location import Location
 
+PREPARE = b"prepare\n"
+ADOPT = b"adopt\n"
+DISCARD = b"discard\n"
+
 
 class Line:
     """The socket pair that the supervisor made, as the worker uses it."""
@@ -31,9 +35,8 @@ class Line:
         """Reload whenever the supervisor says so; call `stop` when it is gone."""
         reader, writer = await asyncio.open_unix_connection(sock=self._socket)
         try:
-            while await reader.readline():
-                writer.write(orjson.dumps(await _reloaded(location)) + b"\n")
-                await writer.drain()
+            while await reader.readline() == PREPARE:
+                await _reload(location, reader, writer)
         except ConnectionError:
             pass  # the supervisor is gone, which is what ends this
         finally:
@@ -41,8 +44,17 @@ class Line:
             stop()
 
 
-async def _reloaded(location: Location) -> dict[str, object]:
+async def _reload(location: Location, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Prepare a reload, say what came of it, and do it when the supervisor says that all others are ready too."""
+
+    def say(told: dict[str, object]) -> None:
+        writer.write(orjson.dumps(told) + b"\n")
+
     try:
-        return {"reloaded": await location.reload()}
+        async with location.changing() as change:
+            say({"prepared": True})
+            if await reader.readline() == ADOPT:
+                say({"reloaded": location.adopt(change)})
     except SettingsError as error:
-        return {"problems": list(error.problems)}
+        say({"problems": list(error.problems)})
+    await writer.drain()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """What to run: one immutable version of a function, its files in the readable directory `root`.
+    """What to run: one immutable version of a function. Its files are in the directory `root` while it is opened.
 
     `memory` in MB; `init_timeout` and `timeout` in seconds; `network` lists allowed "host:port".
     `function` is the name that the function itself sees, `arn` its invoked ARN.

@@ -8,9 +8,12 @@ from edgefn.model.settings import Listen, ViewerLimits
 from edgefn.wire.application import Application
 from edgefn.wire.connections import Connections
 from edgefn.wire.inbound import Inbound
-from edgefn.wire.tls import Certificates
+from edgefn.wire.tls import Certificates, Loaded
 
 _BACKLOG = 1_024
+
+FreshCertificates = list[tuple[Certificates, Loaded]]
+"""Each address's certificates, and what to use for them."""
 
 _REASONS = {
     errno.EADDRINUSE: "it is in use; stop what listens there, or choose another port",
@@ -57,19 +60,26 @@ class Listening:
         self._limits = limits
         self._connections.adopt(application, limits)
 
-    def reload_certificates(self) -> None:
-        """Use the certificates as they are on disk now, for new connections.
+    def load_certificates(self) -> FreshCertificates:
+        """Read the certificates of all addresses as they are on disk now. Changes nothing.
 
-        Raises `SettingsError` that names the broken files; the addresses that they belong to keep the old ones.
+        Raises `SettingsError` that names every broken file. May be called on any thread.
         """
+        fresh: list[tuple[Certificates, Loaded]] = []
         problems: list[str] = []
-        for certificates in self._certificates:
+        for certificates in tuple(self._certificates):
             try:
-                certificates.reload()
+                fresh.append((certificates, certificates.load()))
             except SettingsError as error:
                 problems += error.problems
         if problems:
             raise SettingsError(tuple(problems))
+        return fresh
+
+    def use_certificates(self, fresh: FreshCertificates) -> None:
+        """Use these for new connections."""
+        for certificates, loaded in fresh:
+            certificates.use(loaded)
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  # passed on, and what happens then is the point
         """Stop accepting; let requests under way finish for `timeout` seconds, then abort what is left."""

@@ -2,11 +2,20 @@
 
 import ssl
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from cryptography import x509
 
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Certificates as they were on disk at one moment: the first one's context, and all by name."""
+
+    default: ssl.SSLContext
+    by_name: dict[str, ssl.SSLContext]
 
 
 class Certificates:
@@ -19,17 +28,21 @@ class Certificates:
     def __init__(self, certificates: tuple[Certificate, ...]) -> None:
         """Load all. Raises `SettingsError`."""
         self._certificates = certificates
-        self._default, self._by_name = _load(certificates)
+        self._loaded = _load(certificates)
         self.context = _bare_context()
         self.context.sni_callback = self._choose
 
-    def reload(self) -> None:
-        """Read all files again. Raises `SettingsError`, and then the old ones stay in use."""
-        self._default, self._by_name = _load(self._certificates)
+    def load(self) -> Loaded:
+        """Read all files again, and change nothing. Raises `SettingsError`."""
+        return _load(self._certificates)
+
+    def use(self, loaded: Loaded) -> None:
+        """Use these for every handshake that begins from now on."""
+        self._loaded = loaded
 
     def _choose(self, handshake: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         del context
-        handshake.context = chosen(name, self._by_name) or self._default
+        handshake.context = chosen(name, self._loaded.by_name) or self._loaded.default
 
 
 def chosen(name: str | None, contexts: dict[str, ssl.SSLContext]) -> ssl.SSLContext | None:
@@ -50,8 +63,8 @@ def names_in(pem: bytes) -> tuple[str, ...]:
     return tuple(name.lower() for name in names.get_values_for_type(x509.DNSName))
 
 
-def _load(certificates: Iterable[Certificate]) -> tuple[ssl.SSLContext, dict[str, ssl.SSLContext]]:
-    """Return the first one's context, and all by name; the first one that lists a name has it."""
+def _load(certificates: Iterable[Certificate]) -> Loaded:
+    """Load all; the first one that lists a name has it."""
     by_name: dict[str, ssl.SSLContext] = {}
     loaded: list[ssl.SSLContext] = []
     problems: list[str] = []
@@ -66,7 +79,7 @@ def _load(certificates: Iterable[Certificate]) -> tuple[ssl.SSLContext, dict[str
             by_name.setdefault(name, context)
     if problems:
         raise SettingsError(tuple(problems))
-    return loaded[0], by_name
+    return Loaded(loaded[0], by_name)
 
 
 def _load_one(certificate: Certificate) -> tuple[ssl.SSLContext, tuple[str, ...]]:

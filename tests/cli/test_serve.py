@@ -1,8 +1,11 @@
 """`edgefn serve` and `edgefn reload`: starting, swapping the configuration, stopping."""
 
 import asyncio
+import os
 import signal
 import socket
+import ssl
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +15,7 @@ import pytest
 from aiohttp import ClientError, ClientSession
 
 from tests.cli.running import Running, edgefn, free_port
+from tests.fakes.certificates import write_certificate
 from tests.fakes.scripted_origin import Conversation, ScriptedOrigin, SeenRequest, answering, ok
 from tests.fakes.website import Website
 
@@ -228,6 +232,65 @@ async def test_a_reload_that_can_not_be_done_is_refused(
             assert "nothing was changed" in said
             assert told in said
             assert await text(viewer, url) == "/page"
+
+
+async def test_a_reload_that_fails_late_changes_no_certificate(tmp_path: Path) -> None:
+    async def shown() -> str:
+        return await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", listen))
+
+    (tmp_path / "f.js").write_text("exports.handler = (")
+    listen = free_port()
+    certificate, key = write_certificate(tmp_path)
+    path = configuration(tmp_path, "127.0.0.1:1", admin=free_port())
+    secure = f"{{address: '127.0.0.1:{listen}', certificates: [{{certificate: {certificate}, key: {key}}}]}}"
+    path.write_text(path.read_text().replace("listen: 127.0.0.1:0", f"listen: {secure}"))
+    async with Running("serve", path) as location:
+        await location.says("ready: ")
+        first = certificate.read_text()
+        assert await shown() == first
+        write_certificate(tmp_path)
+        good = path.read_text()
+        path.write_text(good + BROKEN_FUNCTION)
+        status, said = await command("reload", path)
+        assert (status, "functions.f: can't be started" in said) == (1, True), said
+        assert await shown() == first
+        path.write_text(good)
+        assert (await command("reload", path))[0] == 0
+        assert await shown() == certificate.read_text() != first
+
+
+async def test_a_bundle_that_is_slow_to_read_holds_nobody_up(tmp_path: Path, viewer: ClientSession) -> None:
+    admin, listen = free_port(), free_port()
+    async with Website() as site:
+        path = configuration(tmp_path, site.address, admin=admin, listen=listen)
+        async with Running("serve", path) as location:
+            url = f"{await location.url()}/page"
+            os.mkfifo(tmp_path / "slow.zip")
+            path.write_text(path.read_text() + "functions: {f: {path: slow.zip, runtime: python3.11}}\n")
+            reload = asyncio.create_task(command("reload", path))
+            # Opens when the location has begun to read, which then waits for us.
+            zip_ = await asyncio.to_thread((tmp_path / "slow.zip").open, "wb")
+            assert await text(viewer, url) == "/page"
+            with zip_, zipfile.ZipFile(zip_, "w") as archive:
+                archive.writestr("lambda_function.py", "def lambda_handler(event, context): pass")
+            assert await reload == (0, "reloaded (routes: 1, functions: 1)\n")
+
+
+async def test_no_bundle_stays_behind(tmp_path: Path) -> None:
+    function = tmp_path / "f.py"
+    function.write_text("def lambda_handler(event, context): return 1")
+    lines = "functions: {f: {path: f.py, runtime: python3.11, handler: f.lambda_handler, provisioned: 1}}"
+    path = configuration(tmp_path, "127.0.0.1:1", lines, admin=free_port())
+    async with Running("serve", path) as location:
+        await location.url()
+        for version in (2, 3):
+            function.write_text(f"def lambda_handler(event, context): return {version}")
+            assert (await command("reload", path))[0] == 0
+        left = [file.name for file in (tmp_path / "var" / "bundles").rglob("*") if file.is_file()]
+        assert left == [".lock"]
+        location.send(signal.SIGTERM)
+        assert await location.ended() == 0
+    assert list((tmp_path / "var" / "bundles").iterdir()) == []
 
 
 def test_a_function_that_can_not_be_loaded_stops_the_start(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from aiohttp import ClientSession, TCPConnector
 
 from tests.cli.running import Running, free_port
 from tests.cli.test_serve import command, configuration
+from tests.fakes.scripted_origin import ScriptedOrigin, answering, ok
 from tests.fakes.website import Website
 
 
@@ -61,6 +62,35 @@ async def test_two_workers_answer_reload_and_stop_together(tmp_path: Path, viewe
             location.send(signal.SIGTERM)
             assert await location.ended() == 0
             assert children(location.pid) == []
+
+
+ASKS_AT_START = """
+import urllib.request
+with urllib.request.urlopen("http://127.0.0.1:%d/") as answer:
+    assert answer.status == 200
+def lambda_handler(event, context):
+    return event["Records"][0]["cf"]["request"]
+"""
+
+
+async def test_what_one_worker_can_not_do_no_worker_does(tmp_path: Path, viewer: ClientSession) -> None:
+    """The function starts in the first worker, and not in the second one."""
+    refused = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
+    async with Website() as site, ScriptedOrigin(answering(ok()), answering(refused)) as counter:
+        path = configuration(tmp_path, site.address, "workers: 2", listen=free_port(), admin=free_port())
+        (tmp_path / "f.py").write_text(ASKS_AT_START % counter.port)
+        function = f"{{path: f.py, runtime: python3.11, provisioned: 1, network: ['{counter.address}']}}"
+        async with Running("serve", path) as location:
+            url = await location.url()
+            before = path.read_text()
+            path.write_text(before.replace(site.address, "127.0.0.1:1") + f"functions: {{f: {function}}}\n")
+            ended, told = await command("reload", path)
+            assert (ended, counter.connections) == (1, 2), told
+            assert "worker 1: functions.f: can't be started: HTTPError" in told
+            assert "nothing was changed" in told
+            assert {await status(viewer, f"{url}/page") for _ in range(20)} == {200}
+            path.write_text(before)
+            assert (await command("reload", path))[0] == 0
 
 
 async def test_a_killed_worker_is_started_again_while_the_other_one_answers(

@@ -120,7 +120,7 @@ async def test_draining_aborts_what_is_left_at_the_timeout() -> None:
 
 async def test_plain_listeners_have_no_certificates_to_reload() -> None:
     async with serving() as front:
-        front.listening.reload_certificates()
+        front.listening.use_certificates(front.listening.load_certificates())
         assert front.listening.addresses
 
 

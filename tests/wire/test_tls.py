@@ -141,7 +141,7 @@ async def test_a_reload_shows_the_new_certificate_and_keeps_connections(tmp_path
     async with serving_tls(first) as front, visiting(front) as before:
         assert shown(before) == "first"
         write_certificate(tmp_path / "first", "renewed", "a.example")
-        front.listening.reload_certificates()
+        front.listening.use_certificates(front.listening.load_certificates())
         async with visiting(front, "a.example") as after, visiting(front) as nameless:
             assert (shown(after), shown(nameless)) == ("renewed", "renewed")
             for viewer in (before, after):
@@ -153,7 +153,7 @@ async def test_a_broken_certificate_is_named_and_the_old_one_stays(first: Certif
     async with serving_tls(first, second) as front:
         spoil(second)
         with pytest.raises(SettingsError, match=f"{second.certificate}: is no PEM certificate"):
-            front.listening.reload_certificates()
+            front.listening.use_certificates(front.listening.load_certificates())
         async with visiting(front, "wild.example") as viewer:
             assert shown(viewer) == "second"
 
