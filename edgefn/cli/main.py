@@ -18,6 +18,7 @@ COMMANDS = {
     "event": "print a sample event",
     "kvs": "read and change a key-value store",
     "doctor": "say which sandbox this machine gives",
+    "token": "make, list and revoke tokens for the control API",
     "schema": "print the JSON Schema of the configuration",
 }
 """Each command, and what it does."""

@@ -4,8 +4,9 @@ import argparse
 import asyncio
 import sys
 
+from edgefn.cli.connecting import client_of
 from edgefn.cli.reading import read_settings
-from edgefn.control.client import ControlClient, ControlError
+from edgefn.control.client import ControlError
 
 EXAMPLES = """\
 examples:
@@ -27,8 +28,9 @@ def run(given: argparse.Namespace) -> int:
         print("edgefn reload: the configuration has `admin: off`; send SIGHUP to the process instead", file=sys.stderr)
         return 1
     try:
-        print(asyncio.run(ControlClient(settings.admin, settings.data_dir).reload()))
+        told = asyncio.run(client_of(settings).change("POST", "/reload"))
     except ControlError as error:
         print(f"edgefn reload: {error}", file=sys.stderr)
         return 1
+    print(told.get("reloaded", ""))
     return 0

@@ -1,45 +1,134 @@
-"""What the command line uses to talk to a running location."""
+"""What the command line uses to talk to a control plane or a running location."""
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Final
 
-from edgefn.control.credentials import read_token, token_path
+import orjson
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, FormData
+
+from edgefn.control.retries import HEADER
+
+PATIENCE: Final = 60.0
+_LINE: Final = 1 << 20
+_TRIES: Final = 2
 
 
 class ControlError(Exception):
-    """The location could not be reached, or refused. The message says what to do."""
+    """Nobody answered, or it was refused. The message says what to do; `code` is the API's, "" without an answer."""
+
+    def __init__(self, message: str, *, code: str = "", problems: tuple[str, ...] = ()) -> None:
+        super().__init__("\n".join((message, *problems)))
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of an upload: what it is, and its bytes."""
+
+    type: str
+    content: bytes
 
 
 class ControlClient:
-    """Speaks to the control API at `admin` (host, port) with the token in `data_dir`."""
+    """Speaks to the control API at `base` (a URL) with a token."""
 
-    def __init__(self, admin: tuple[str, int], data_dir: str) -> None:
-        self._base = f"http://{admin[0]}:{admin[1]}"
-        self._data_dir = data_dir
+    def __init__(self, base: str, token: str) -> None:
+        self._base = base.rstrip("/")
+        self._token = token
 
-    async def reload(self) -> str:
-        """Ask the location to read its configuration again; return what it says. Raises `ControlError`."""
-        try:
-            token = read_token(self._data_dir)
-        except OSError as error:
-            where = token_path(self._data_dir)
-            raise ControlError(f"{where}: {error.strerror}; is a location running with this data_dir?") from error
+    async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, object]:
+        """Return what the API says. Raises `ControlError`."""
+        return await self._ask("GET", path, query, None)
+
+    async def change(
+        self, method: str, path: str, sent: object = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, object]:
+        """Have something changed, with a JSON body; return what the API says. Raises `ControlError`.
+
+        It is asked again when the answer is lost on its way, and done once.
+        """
+        return await self._ask(method, path, query, None if sent is None else orjson.dumps(sent))
+
+    async def upload(self, method: str, path: str, parts: Mapping[str, Part]) -> dict[str, object]:
+        """Send files (multipart/form-data, in order); return what the API says. Raises `ControlError`."""
+        return await self._ask(method, path, None, parts, patience=10 * PATIENCE)
+
+    async def lines(self, path: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, object]]:
+        """Yield the JSON documents of an answer that goes on. Raises `ControlError`, also when it breaks off."""
+        timeout = ClientTimeout(total=None, sock_connect=PATIENCE)
         try:
             async with (
-                ClientSession(timeout=ClientTimeout(total=60.0)) as session,
-                session.post(f"{self._base}/reload", headers={"Authorization": f"Bearer {token}"}) as response,
+                self._session(timeout) as session,
+                session.get(f"{self._base}{path}", params=dict(query)) as response,
             ):
-                answer: object = await response.json()
-                status = response.status
+                if response.status >= 400:
+                    raise _refusal(response.status, await _told(response))
+                async for line in response.content:
+                    told: object = orjson.loads(line)
+                    if isinstance(told, dict):
+                        yield told
         except (ClientError, TimeoutError, ValueError) as error:
-            raise ControlError(f"no location answers at {self._base}: {error}") from error
-        return _said(status, answer)
+            raise ControlError(f"the control API at {self._base} broke off: {error}") from error
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        sent: bytes | Mapping[str, Part] | None,
+        patience: float = PATIENCE,
+    ) -> dict[str, object]:
+        headers = {} if method == "GET" else {HEADER: uuid.uuid4().hex}
+        for left in reversed(range(_TRIES)):
+            try:
+                async with (
+                    self._session(ClientTimeout(total=patience)) as session,
+                    session.request(
+                        method,
+                        f"{self._base}{path}",
+                        params=dict(query or {}),
+                        data=_form(sent) if isinstance(sent, Mapping) else sent,
+                        headers=headers,
+                    ) as response,
+                ):
+                    told = await _told(response)
+                    if response.status >= 400:
+                        raise _refusal(response.status, told)
+                    return told
+            except (ClientError, TimeoutError, ValueError) as error:
+                if left == 0:
+                    raise ControlError(
+                        f"nobody answers at {self._base}: {str(error) or type(error).__name__}"
+                    ) from error
+        raise AssertionError("unreachable")
+
+    def _session(self, timeout: ClientTimeout) -> ClientSession:
+        return ClientSession(
+            timeout=timeout, headers={"Authorization": f"Bearer {self._token}"}, read_bufsize=_LINE, trust_env=False
+        )
 
 
-def _said(status: int, answer: object) -> str:
-    match answer:
-        case {"reloaded": str(said)} if status == 200:
-            return said
-        case {"problems": list(problems)}:
-            raise ControlError("nothing was changed:\n" + "\n".join(str(problem) for problem in problems))
+async def _told(response: ClientResponse) -> dict[str, object]:
+    told: object = orjson.loads(await response.read())
+    if not isinstance(told, dict):
+        raise ValueError("it does not speak as the control API does")
+    return told
+
+
+def _form(parts: Mapping[str, Part]) -> FormData:
+    form = FormData()
+    for name, part in parts.items():
+        form.add_field(name, part.content, content_type=part.type, filename=name)
+    return form
+
+
+def _refusal(status: int, told: dict[str, object]) -> ControlError:
+    match told:
+        case {"error": {"code": str(code), "message": str(message), **more}}:
+            problems = more.get("problems")
+            listed = tuple(str(problem) for problem in problems) if isinstance(problems, list) else ()
+            return ControlError(message, code=code, problems=listed)
         case _:
-            raise ControlError(f"the location answered {status}: {answer}")
+            return ControlError(f"it answered {status}: {told}")

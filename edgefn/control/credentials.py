@@ -25,10 +25,17 @@ def ensure_token(data_dir: str, fresh: str) -> str:
         # An empty one is what a full disk left behind, and would let in whoever sends no token.
         if token := read_token(data_dir):
             return token
-    unfinished = token_path(data_dir).with_suffix(".new")
+    write_secret(token_path(data_dir), fresh + "\n")
+    return fresh
+
+
+def write_secret(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all. Raises `OSError`."""
+    unfinished = file.with_name(f"{file.name}.new")
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(fresh + "\n")
-    unfinished.rename(token_path(data_dir))
-    return fresh
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
+        opened.flush()
+        os.fsync(opened.fileno())
+    unfinished.rename(file)

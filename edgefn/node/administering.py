@@ -1,26 +1,50 @@
 """Opens the control API of a process, where the configuration has one."""
 
-from edgefn.control.admin import Admin, Operations
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TextIO
+
+from edgefn.control.admin import Admin, Gate
 from edgefn.control.credentials import ensure_token
+from edgefn.control.endpoints import Endpoint
+from edgefn.control.retries import Retries
+from edgefn.control.token_endpoints import token_endpoints
+from edgefn.control.tokens import Tokens
+from edgefn.functions.logs import LineWriter
 from edgefn.model.errors import SettingsError
-from edgefn.model.settings import Settings
 from edgefn.node import world
 from edgefn.wire.listening import unavailable
 
+AUDIT_LOG = "audit.log"
 
-async def open_admin(settings: Settings, operations: Operations) -> Admin | None:
-    """Return the running control API; None for `admin: off`. Raises `SettingsError`."""
-    if settings.admin is None:
+
+async def open_admin(
+    stack: AsyncExitStack, admin: tuple[str, int] | None, data_dir: str, endpoints: Sequence[Endpoint]
+) -> Admin | None:
+    """Return the running control API, which `stack` closes; None for `admin: off`. Raises `SettingsError`."""
+    if admin is None:
         return None
     try:
-        token = ensure_token(settings.data_dir, world.token())
+        operator = ensure_token(data_dir, world.token())
+        tokens = Tokens(data_dir, operator, wall=world.wall, fresh=world.token)
+        audit = stack.enter_context(LineWriter(stack.enter_context(_private(Path(data_dir) / AUDIT_LOG))))
     except OSError as error:
         why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"
         raise SettingsError((why,)) from error
-    admin = Admin(operations, token)
+    except ValueError as error:
+        raise SettingsError((f"data_dir: {error}",)) from error
+    gate = Gate(tokens, audit.write, world.timestamp, Retries(world.monotonic), world.version())
+    opened = Admin(gate, [*endpoints, *token_endpoints(tokens)])
+    stack.push_async_callback(opened.close)
     try:
-        await admin.start(*settings.admin)
+        await opened.start(*admin)
     except OSError as error:
-        await admin.close()
-        raise SettingsError((f"admin: {unavailable(*settings.admin, error)}",)) from error
-    return admin
+        raise SettingsError((f"admin: {unavailable(*admin, error)}",)) from error
+    return opened
+
+
+def _private(path: Path) -> TextIO:
+    """Open a log that only its owner can read, to add to it."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from edgefn.control.admin import Operations
+from edgefn.control.running import Operations, running_endpoints
 from edgefn.functions.logs import LineWriter
 from edgefn.functions.registry import Opening, Registry
 from edgefn.functions.runner import Runner, Surroundings
@@ -111,9 +111,8 @@ class Location:
         self._running = Running(settings, site, registry)
         self._listening = Listening(site, settings.viewer)
         await self._listening.start(settings.listen, reuse_port=settings.workers != 1)
-        admin = await open_admin(settings, Operations(self._health, self.reload))
-        if admin is not None:
-            self._stack.push_async_callback(admin.close)
+        operations = Operations(self._health, self.reload)
+        await open_admin(self._stack, settings.admin, settings.data_dir, running_endpoints(operations))
 
     def _open_log(self, name: str) -> TextIO:
         if name in {"-", ""}:

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 import orjson
 
-from edgefn.control.admin import Operations
+from edgefn.control.running import Operations, running_endpoints
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node.administering import open_admin
@@ -126,12 +126,12 @@ class Supervisor:
         try:
             for number in range(self._settings.workers or os.cpu_count() or 1):
                 await self._start(number)
-            admin = await open_admin(self._settings, Operations(self._health, self.reload))
+            endpoints = running_endpoints(Operations(self._health, self.reload))
+            await open_admin(self._stack, self._settings.admin, self._settings.data_dir, endpoints)
         except BaseException:
+            await self._stack.aclose()
             await self._stop()
             raise
-        if admin is not None:
-            self._stack.push_async_callback(admin.close)
         for number in self._workers:
             self._keep(number)
         return self

@@ -6,6 +6,7 @@ import uuid
 from binascii import b2a_base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from importlib import metadata
 
 monotonic = time.monotonic
 wall = time.time
@@ -61,3 +62,11 @@ def pseudonym() -> str:
 def timestamp() -> str:
     """Return the time in UTC as ISO 8601 with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def version() -> str:
+    """Return the version of edgefn, "" when it is not installed."""
+    try:
+        return metadata.version("edgefn")
+    except metadata.PackageNotFoundError:
+        return ""

@@ -338,7 +338,7 @@ async def test_only_who_has_the_token_can_reload(tmp_path: Path, viewer: ClientS
             headers = {"Authorization": said}
             async with viewer.post(f"http://127.0.0.1:{admin}/reload", headers=headers) as answer:
                 assert answer.status == 401
-                assert "admin.token" in (await answer.json())["error"]
+                assert "admin.token" in (await answer.json())["error"]["message"]
         headers = {"Authorization": f"Bearer {token.read_text().strip()}"}
         async with viewer.get(f"http://127.0.0.1:{admin}/health", headers=headers) as answer:
             assert (await answer.json())["location"] == "fra1"
@@ -365,7 +365,7 @@ def test_reload_says_that_nothing_runs(tmp_path: Path) -> None:
     (tmp_path / "var" / "admin.token").write_text("secret\n")
     gone = edgefn("reload", path)
     assert gone.returncode == 1
-    assert "edgefn reload: no location answers at http://127.0.0.1:" in gone.stderr
+    assert "edgefn reload: nobody answers at http://127.0.0.1:" in gone.stderr
 
 
 def test_reload_without_an_admin_address_says_what_to_do_instead(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""How a command finds its control plane, and what its exit status says. One way for all commands.
+
+1. `--config CONFIG`: the location that runs with this file, by its `admin` address and the token in its data directory.
+2. `--control URL` or EDGEFN_CONTROL, with `--token-file FILE` or EDGEFN_TOKEN.
+3. ./edgefn.yaml, as if it were given by `--config`.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from edgefn.cli.reading import read_settings
+from edgefn.control.client import ControlClient, ControlError
+from edgefn.control.credentials import read_token, token_path
+from edgefn.model.errors import SettingsError
+from edgefn.model.settings import Settings
+
+DONE: Final = 0
+FAILED: Final = 1
+PARTIAL: Final = 3
+"""Some locations have it and some have not, or the wait was over before all answered."""
+
+_DEFAULT: Final = "edgefn.yaml"
+_LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
+
+STATUSES: Final = "Exit status 0: done; 1: failed; 2: unusable arguments."
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say where the control plane is."""
+    group = parser.add_argument_group("where the control plane is (default: what ./edgefn.yaml says)")
+    group.add_argument("--config", metavar="CONFIG", help="the configuration file of the location to talk to")
+    group.add_argument("--control", metavar="URL", help="the control API (default: EDGEFN_CONTROL)")
+    group.add_argument("--token-file", metavar="FILE", help="the token for --control (default: EDGEFN_TOKEN)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of words")
+
+
+def client_for(given: argparse.Namespace) -> ControlClient:
+    """Return the client for the control plane that the arguments name. Raises `SettingsError`."""
+    url = given.control or ("" if given.config else os.environ.get("EDGEFN_CONTROL", ""))
+    if given.config and given.control:
+        raise SettingsError(("--config and --control name two control planes; give one of them",))
+    if url:
+        return ControlClient(_checked(url), _token(given.token_file))
+    if given.token_file:
+        raise SettingsError(("--token-file goes with --control URL",))
+    config = given.config or _DEFAULT
+    if not given.config and not Path(_DEFAULT).exists():
+        raise SettingsError(
+            ("which control plane? there is no ./edgefn.yaml; give --config CONFIG, or --control URL with a token",)
+        )
+    return client_of(read_settings(config))
+
+
+def client_of(settings: Settings) -> ControlClient:
+    """Return the client for the location that runs with `settings`. Raises `SettingsError`, `ControlError`."""
+    if settings.admin is None:
+        raise ControlError("the configuration has `admin: off`; give it an address, such as 127.0.0.1:8081")
+    try:
+        token = read_token(settings.data_dir)
+    except OSError as error:
+        where = token_path(settings.data_dir)
+        raise ControlError(f"{where}: {error.strerror}; is a location running with this data_dir?") from error
+    host, port = settings.admin
+    return ControlClient(f"http://{f'[{host}]' if ':' in host else host}:{port}", token)
+
+
+def _checked(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise SettingsError((f"--control: {url!r} is no URL of a control API; write http://127.0.0.1:8081",))
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        print(f"edgefn: {url}: the token goes over the network in clear; use https or a tunnel", file=sys.stderr)
+    return url
+
+
+def _token(file: str | None) -> str:
+    if file is None:
+        token = os.environ.get("EDGEFN_TOKEN", "").strip()
+        if not token:
+            raise SettingsError(("--control needs a token; give --token-file FILE, or set EDGEFN_TOKEN",))
+        return token
+    try:
+        return Path(file).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is not ASCII text"
+        raise SettingsError((f"--token-file: {file}: {why}",)) from error
+
+
+def run_with(given: argparse.Namespace, command: str, work: Callable[[ControlClient], Awaitable[int]]) -> int:
+    """Run `work` with the client; return its exit status, or 1 after saying why it failed."""
+    try:
+        client = client_for(given)
+
+        async def worked() -> int:
+            return await work(client)
+
+        return asyncio.run(worked())
+    except ControlError as error:
+        print(f"edgefn {command}: {error}", file=sys.stderr)
+        return FAILED
