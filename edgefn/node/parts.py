@@ -65,14 +65,14 @@ def site_of(settings: Settings, runners: Mapping[str, Runner], lasting: Lasting,
 def _lane(
     route: RouteSettings, settings: Settings, runners: Mapping[str, Runner], lasting: Lasting, locate: Locate
 ) -> Lane:
-    hooks = _hooks(route, settings, runners)
+    facts = ViewerFacts(wanted(route), locate)
+    hooks = _hooks(route, settings, runners, facts)
     policy = with_error_pages(route.cache, settings.error_pages)
     cache = Cache(lasting.store, policy, lasting.flights, world.steady, lasting.background)
     forwarder = Forwarder(route, EdgeFacts(lasting.pseudonym))
     origins = Origins(forwarder, _usual(route, settings), lasting.sender, settings.resolve)
-    names = wanted(route)
-    walk = Walk(hooks, ViewerFacts(names, locate), cache, origins)
-    return Lane(route, walk, None if hooks.on_viewer_side or names else cache)
+    walk = Walk(hooks, facts, cache, origins)
+    return Lane(route, walk, None if hooks.on_viewer_side or facts.names else cache)
 
 
 def _usual(route: RouteSettings, settings: Settings) -> OriginChoice:
@@ -89,14 +89,14 @@ def _dialect(runtime: str, route: RouteSettings, settings: Settings) -> Dialect:
     return cloudfront(known, EdgeLocation(pop_of(settings.location)[:3]))
 
 
-def _hooks(route: RouteSettings, settings: Settings, runners: Mapping[str, Runner]) -> Hooks:
+def _hooks(route: RouteSettings, settings: Settings, runners: Mapping[str, Runner], facts: ViewerFacts) -> Hooks:
     config = EventConfig(settings.distribution_domain or _first_domain(settings), settings.distribution_id)
     bound: dict[Event, Hook] = {}
     for event, hook in route.hooks.items():
         runner, limits = runners[hook.function], quotas(settings.quotas, event)
         dialect = _dialect(runner.code.runtime, route, settings)
         bound[event] = Hook(event, runner, hook.include_body, limits, config, world.monotonic, dialect)
-    return Hooks.of(bound)
+    return Hooks.of(bound, facts)
 
 
 def _first_domain(settings: Settings) -> str:

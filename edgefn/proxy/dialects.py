@@ -19,7 +19,10 @@ _LAMBDA = "The Lambda function associated with the CloudFront distribution"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one kind of function is spoken to, judged, and blamed. `generated` is X-Cache for its own responses."""
+    """How one kind of function is spoken to, judged, and blamed. `generated` is X-Cache for its own responses.
+
+    `sees_facts`: at viewer events it gets the CloudFront-* headers of its route, which the other kind never does there.
+    """
 
     request_event: Callable[[Event, EventConfig, Request, ExposedBody | None], bytes]
     response_event: Callable[[Event, EventConfig, Request, Response], bytes]
@@ -31,6 +34,7 @@ class Dialect:
     generated: Result
     invalid: str
     throttled: str
+    sees_facts: bool = False
 
 
 LAMBDA = Dialect(
@@ -60,4 +64,5 @@ def cloudfront(origins: KnownOrigins, location: cff_event.EdgeLocation) -> Diale
         Result.FUNCTION_GENERATED_RESPONSE,
         f"{_FUNCTION} is invalid or could not run.",
         f"{_FUNCTION} was throttled.",
+        sees_facts=True,
     )

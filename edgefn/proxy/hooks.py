@@ -10,6 +10,7 @@ from edgefn.model.message import Request, Response
 from edgefn.model.trail import HookRun, Trail
 from edgefn.proxy.dialects import LAMBDA, Dialect
 from edgefn.proxy.exposing import expose
+from edgefn.proxy.viewer_facts import ViewerFacts
 from edgefn.rules.event import EventConfig
 from edgefn.rules.response_headers import generated
 from edgefn.rules.violation import Violation
@@ -97,17 +98,24 @@ class Hook:
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """The hooks of one route; None where it has none."""
+    """The hooks of one route; None where it has none. `facts` adds the route's CloudFront-* headers to a request."""
 
     at_viewer_request: Hook | None = None
     at_origin_request: Hook | None = None
     at_origin_response: Hook | None = None
     at_viewer_response: Hook | None = None
+    facts: ViewerFacts | None = None
 
     @classmethod
-    def of(cls, bound: Mapping[Event, Hook]) -> "Hooks":
+    def of(cls, bound: Mapping[Event, Hook], facts: ViewerFacts | None = None) -> "Hooks":
         """Return the hooks in `bound`, each at its event."""
-        return cls(*(bound.get(event) for event in Event))
+        return cls(
+            bound.get(Event.VIEWER_REQUEST),
+            bound.get(Event.ORIGIN_REQUEST),
+            bound.get(Event.ORIGIN_RESPONSE),
+            bound.get(Event.VIEWER_RESPONSE),
+            facts,
+        )
 
     @property
     def on_viewer_side(self) -> bool:
@@ -118,7 +126,7 @@ class Hooks:
         """Return what to look up, or the answer."""
         if self.at_viewer_request is None:
             return request
-        asked = await self.at_viewer_request.on_request(request)
+        asked = await self.at_viewer_request.on_request(self._shown(self.at_viewer_request, request, request))
         if isinstance(asked, Response):
             request.trail.result = self.at_viewer_request.dialect.generated
             return replace(asked, headers=generated(asked.headers))
@@ -140,8 +148,14 @@ class Hooks:
             return response
         return await self.at_origin_response.on_response(asked, response)
 
-    async def viewer_response(self, asked: Request, response: Response) -> Response:
-        """Return what to send."""
-        if self.at_viewer_response is None or response.tunnel is not None:
+    async def viewer_response(self, asked: Request, response: Response, request: Request) -> Response:
+        """Return what to send. `request` is what came in."""
+        hook = self.at_viewer_response
+        if hook is None or response.tunnel is not None:
             return response
-        return await self.at_viewer_response.on_response(asked, response)
+        return await hook.on_response(self._shown(hook, asked, request), response)
+
+    def _shown(self, hook: Hook, asked: Request, request: Request) -> Request:
+        if self.facts is None or not hook.dialect.sees_facts:
+            return asked
+        return self.facts.shown(asked, request)

@@ -1,10 +1,10 @@
-"""The CloudFront-* headers of one route, added between viewer-request and the cache lookup."""
+"""The CloudFront-* headers of one route: for the cache and the origin side, and for CloudFront Functions."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from edgefn.model.message import Request
-from edgefn.rules.viewer_headers import GeoFacts, Seen, with_edge_headers
+from edgefn.rules.viewer_headers import GeoFacts, Seen, is_edge_header, with_edge_headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,11 @@ class ViewerFacts:
 
     def told(self, asked: Request, request: Request) -> Request:
         """Return `asked` with these headers about the viewer of `request`."""
-        if not self.names:
+        return self.shown(asked, request) if self.names else asked
+
+    def shown(self, asked: Request, request: Request) -> Request:
+        """Return `asked` as a function may see it: also without those that a viewer made up where there are none."""
+        if not self.names and not any(map(is_edge_header, asked.headers.names())):
             return asked
         geo = self.locate(request.viewer.ip)
         seen = Seen(request.viewer, request.headers, request.version, geo)

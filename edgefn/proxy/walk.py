@@ -28,8 +28,8 @@ class Hooks(Protocol):
     async def origin_response(self, asked: Request, response: Response) -> Response:
         """Let the function change what will be stored."""
 
-    async def viewer_response(self, asked: Request, response: Response) -> Response:
-        """Let the function change what goes out."""
+    async def viewer_response(self, asked: Request, response: Response, request: Request) -> Response:
+        """Let the function change what goes out; `request` is what came in."""
 
 
 class ViewerFacts(Protocol):
@@ -73,7 +73,7 @@ class Walk:
         response = await self.without_viewer_hooks(asked, request)
         if response.from_origin_error:
             return response  # the origin said >= 400: no viewer-response
-        return await self._hooks.viewer_response(asked, response)
+        return await self._hooks.viewer_response(asked, response, request)
 
     def without_viewer_hooks(self, asked: Request, request: Request) -> Awaitable[Response]:
         """Return the response from the cache or the origin side alone: what a custom error page needs.

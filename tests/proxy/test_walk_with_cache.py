@@ -32,7 +32,7 @@ class Functions:
         made = self.instead or response
         return replace(made, headers=made.headers.adding(("X-Stored", str(len(self.ran)))))
 
-    async def viewer_response(self, asked: Request, response: Response) -> Response:
+    async def viewer_response(self, asked: Request, response: Response, request: Request) -> Response:
         self.ran.append("viewer-response")
         return replace(response, headers=response.headers.adding(("X-Shown", "1")))
 

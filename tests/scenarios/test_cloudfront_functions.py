@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.geo_database import write_geo_database
 from tests.fakes.website import Website
 from tests.scenarios.edge import Edge
 
@@ -120,3 +121,42 @@ async def test_what_goes_wrong_is_named_as_aws_names_it(folder: Path, path: str,
         answer = await edge.get(path)
         assert (answer.status, answer.x_cache) == (status, x_cache)
         assert "The CloudFront function" in answer.text
+
+
+SEEN = """
+function handler(event) {
+  var country = (event.request.headers['cloudfront-viewer-country'] || { value: 'nothing' }).value;
+  if (event.context.eventType === 'viewer-response') {
+    event.response.headers['x-response-saw'] = { value: country };
+    return event.response;
+  }
+  event.request.headers['x-request-saw'] = { value: country };
+  if (event.request.uri === '/told/changed') event.request.headers['cloudfront-viewer-country'].value = 'XX';
+  return event.request;
+}
+"""
+TELLING = """
+geo_database: places.mmdb
+origins: {app: {url: "http://{origin}"}}
+functions: {seen: {path: seen.js, runtime: cloudfront-js-1.0}}
+routes:
+  - path: /told/*
+    origin: app
+    forward: {add: [CloudFront-Viewer-Country]}
+    hooks: {viewer-request: seen, viewer-response: seen}
+  - {path: "*", origin: app, hooks: {viewer-request: seen, viewer-response: seen}}
+"""
+
+
+async def test_they_see_what_the_edge_knows_of_a_viewer_where_the_route_asks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "seen.js").write_text(SEEN)
+    write_geo_database(tmp_path / "places.mmdb", {"127.0.0.1": "DE"})
+    async with Website() as site, Edge(TELLING, tmp_path, origin=site.address) as edge:
+        told = await edge.get("/told/page", CloudFront_Viewer_Country="made-up")
+        assert (told["X-Response-Saw"], site.asked("/told/page")[0].header("X-Request-Saw")) == ("DE", "DE")
+
+        await edge.get("/told/changed")
+        assert site.asked("/told/changed")[0].header("CloudFront-Viewer-Country") == "DE"
+
+        untold = await edge.get("/page", CloudFront_Viewer_Country="made-up")
+        assert (untold["X-Response-Saw"], site.asked("/page")[0].header("X-Request-Saw")) == ("nothing", "nothing")
