@@ -84,6 +84,21 @@ _OLD_ABSENT = {
     "Symbol": "Symbol",
     "DataView": "DataView",
 }
+_STATIC = {
+    "Array": frozenset({"isArray", "of", "prototype", "name"}),
+    "JSON": frozenset({"parse", "stringify"}),
+    "Object": frozenset(
+        {"assign", "create", "defineProperties", "defineProperty", "entries", "freeze", "getOwnPropertyDescriptor",
+         "getOwnPropertyDescriptors", "getOwnPropertyNames", "getPrototypeOf", "is", "isExtensible", "isFrozen",
+         "isSealed", "keys", "preventExtensions", "prototype", "seal", "setPrototypeOf", "values"}
+    ),
+    "Promise": frozenset({"all", "allSettled", "any", "prototype", "race", "reject", "resolve"}),
+    "String": frozenset({"bytesFrom", "fromCharCode", "fromCodePoint", "prototype"}),
+    "Symbol": frozenset({"for", "iterator", "keyFor", "prototype", "toStringTag"}),
+}  # fmt: skip
+"""What the runtimes have of the members of these objects."""
+
+_OLD_STATIC = {"Promise": frozenset({"prototype", "reject", "resolve"})}
 _NEW_METHODS = frozenset(
     {"at", "findLast", "findLastIndex", "flat", "flatMap", "toReversed", "toSorted", "toSpliced", "fromEntries",
      "groupBy", "hasOwn", "matchAll", "isWellFormed", "toWellFormed", "structuredClone"}
@@ -135,7 +150,7 @@ class _Program:
     def _name(self, position: int, token: Token, declared: frozenset[str]) -> Iterator[Finding]:
         text, before, after = token.text, self._at(position - 1), self._at(position + 1)
         if before in {".", "?."}:
-            yield from self._method(token, after)
+            yield from self._member(position, token, declared)
             return
         if after == ":" and before in {"{", ","}:
             return
@@ -156,8 +171,13 @@ class _Program:
         elif text.startswith("#"):
             yield self._warning(token, "a private member")
 
-    def _method(self, token: Token, after: str) -> Iterator[Finding]:
-        if token.text in _NEW_METHODS and after == "(":
+    def _member(self, position: int, token: Token, declared: frozenset[str]) -> Iterator[Finding]:
+        owner = self._at(position - 2)
+        has = {**_STATIC, **_OLD_STATIC} if self.runtime == OLD else _STATIC
+        if owner in has and owner not in declared and self._at(position - 3) not in {".", "?."}:
+            if token.text not in has[owner]:
+                yield self._warning(token, f"{owner}.{token.text}")
+        elif token.text in _NEW_METHODS and self._at(position + 1) == "(":
             yield self._warning(token, f"the method {token.text}")
         elif token.text == "replaceAll" and self.runtime == OLD:
             yield self._warning(token, "the method replaceAll")

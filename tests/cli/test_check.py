@@ -96,3 +96,68 @@ def test_a_store_that_can_not_be_read_is_named(here: Here, tmp_path: Path) -> No
     done = here("check", str(config))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"{config}: kvs.prices: {tmp_path}/prices.json: is not a JSON object\n"
+
+
+ODD = """\
+function handler(event) {
+  const { request } = event;
+  console.log('a', 1);
+  return request;
+}
+"""
+PLAIN = "function handler(event) { return event.request; }\n"
+
+
+def test_strict_warns_of_what_aws_would_refuse(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "index.js").write_text(ODD)
+    (tmp_path / "plain.js").write_text(PLAIN)
+    config = tmp_path / "edgefn.yaml"
+    config.write_text(
+        "location: fra1\nlisten: 127.0.0.1:0\norigins: {app: {url: http://127.0.0.1:9}}\nfunctions:\n"
+        "  odd: {path: odd, runtime: cloudfront-js-2.0, environment: {A1: x}}\n"
+        "  plain: {path: plain.js, runtime: cloudfront-js-1.0}\n"
+        'routes: [{path: "*", origin: app, hooks: {viewer-request: odd}}]\n'
+    )
+    plain = here("check", str(config))
+    assert (plain.returncode, plain.stderr) == (0, "")
+    strict = here("check", "--strict", str(config))
+    assert strict.returncode == 1
+    assert strict.stdout == f"{config}: ok: 1 route, 1 origin, 2 functions, 3 warnings\n"
+    assert strict.stderr.splitlines() == [
+        f"{config}: functions.odd.environment: CloudFront Functions have no environment variables of their own at AWS",
+        f"{tmp_path}/odd/index.js:2:9: destructuring is not documented for cloudfront-js-2.0; AWS may reject it",
+        f"{tmp_path}/odd/index.js:3:18: console.log takes one argument at AWS; the others are not logged",
+    ]
+
+
+def test_one_function_can_be_checked_without_a_configuration(here: Here, tmp_path: Path) -> None:
+    (tmp_path / "odd.js").write_text(ODD)
+    (tmp_path / "plain.js").write_text(PLAIN)
+    odd = here("check", "--strict", str(tmp_path / "odd.js"), "--runtime", "cloudfront-js-1.0")
+    assert (odd.returncode, odd.stderr.splitlines()[0]) == (
+        1,
+        f"{tmp_path}/odd.js:2:3: const is not documented for cloudfront-js-1.0; AWS may reject it",
+    )
+    plain = here("check", "--strict", str(tmp_path / "plain.js"), "--runtime", "cloudfront-js-1.0")
+    assert (plain.returncode, plain.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("odd.js",), "odd.js: is a function, not a configuration; write --runtime cloudfront-js-1.0 or"),
+        (("odd.js", "--runtime", "cloudfront-js-2.0"), "write --strict, too"),
+        (("nowhere.js", "--strict", "--runtime", "cloudfront-js-2.0"), "nowhere.js"),
+        (("folder", "--strict", "--runtime", "cloudfront-js-2.0"), "folder: has no script index.js; there is"),
+        (("latin.js", "--strict", "--runtime", "cloudfront-js-2.0"), "latin.js: is not UTF-8 text"),
+    ],
+)
+def test_what_can_not_be_checked_is_told(here: Here, tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    (tmp_path / "odd.js").write_text(ODD)
+    (tmp_path / "latin.js").write_bytes(b"// \xe4\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("")
+    done = here("check", f"{tmp_path}/{arguments[0]}", *arguments[1:])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr

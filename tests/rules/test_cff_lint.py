@@ -73,6 +73,8 @@ def test_what_the_new_runtime_added_has_no_findings_there() -> None:
         ("var a = process.env;", 9),
         ("var a = new Map();", 13),
         ("var a = b.flatMap(f);", 11),
+        ("var a = Object.fromEntries(b);", 16),
+        ("var a = Array.from(b);", 15),
         ("console.error('a');", 9),
         ("console.log('a', 1);", 16),
         ("console.log(f(1, 2), 3);", 20),
@@ -98,6 +100,7 @@ def test_what_is_not_documented_is_found_at_its_place(source: str, column: int) 
         ("var a = Buffer.from('a');", 9),
         ("var a = btoa('a');", 9),
         ("var a = b.replaceAll('c', 'd');", 11),
+        ("var a = Promise.all(b);", 17),
     ],
 )
 def test_the_old_runtime_lacks_more(source: str, column: int) -> None:
@@ -116,6 +119,8 @@ def test_the_old_runtime_lacks_more(source: str, column: int) -> None:
         "var o = { Map: 1 };",
         "if (await_()) {}",
         "var of = 1; f(of);",
+        "var a = b.Object.nothing;",
+        "var Array = { from: 1 }; Array.from;",
         "var a = b ? .5 : c;",
     ],
 )

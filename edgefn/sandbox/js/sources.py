@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from edgefn.rules.cff_script import SCRIPTS, script_of, scripts_of
 from edgefn.sandbox.base import Code
 from edgefn.sandbox.wasm.program import LoadError
 
 MOST = 2 * 1024**2
 """Bytes of all files together: they are parsed in the guest's memory."""
 
-_SCRIPTS = (".js", ".mjs", ".cjs")
-_KEPT = (*_SCRIPTS, ".json", ".txt", ".html", ".css", ".svg", ".xml", ".csv")
+_KEPT = (*SCRIPTS, ".json", ".txt", ".html", ".css", ".svg", ".xml", ".csv")
 _MODULE = re.compile(
     r"^[ \t]*(?:import\s*[\w$*{\"']|export\s+(?:default|const|let|var|function|async|class)\b|export\s*[{*])", re.M
 )
@@ -34,12 +34,11 @@ def is_module(source: str) -> bool:
 def _only_script(code: Code) -> Path:
     """Return the one script of a bundle, or the one that the handler names. Raises `LoadError`."""
     root = Path(code.root)
-    scripts = sorted(path for path in root.iterdir() if path.suffix in _SCRIPTS and path.is_file())
-    stem = code.handler.partition(".")[0]
-    named = [path for path in scripts if path.stem == stem]
-    if len(scripts) == 1 or len(named) == 1:
-        return scripts[0] if len(scripts) == 1 else named[0]
-    names = ", ".join(path.name for path in scripts) or "none"
+    files = [path.name for path in root.iterdir() if path.is_file()]
+    script = script_of(files, code.handler)
+    if script is not None:
+        return root / script
+    names = ", ".join(scripts_of(files)) or "none"
     raise LoadError(f"a CloudFront Function is one .js file, or the one that handler {code.handler!r} names: {names}")
 
 
