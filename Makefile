@@ -6,7 +6,7 @@ export CUSTOM_COMPILE_COMMAND := make lock
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help ready demo test check engine format docs lock bench clean
+.PHONY: help ready demo test check engine guests format docs lock bench clean
 
 help: ## List what can be made.
 	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: ready ## The checks without the tests: lint, format, types, floors.
 
 engine: ready ## Build the JavaScript engine to WebAssembly, unless it is there. A minute, and 100 MB from PyPI.
 	$(BIN)/python .ci/build_engine.py
+
+guests: engine ## Build the functions of hooks/ that are guests in C, Rust, Go ... 100 MB from npm and PyPI.
+	$(BIN)/python .ci/build_guests.py --fetch
 
 format: ready ## Put all Python files in shape.
 	$(BIN)/ruff check --fix --quiet --exit-zero

@@ -25,6 +25,9 @@ _RIGHT_WRITE = 1 << 6
 _REALTIME = 0
 _CLOCKS = 4
 _NANOSECONDS = 1_000_000
+_BEGIN = 1000
+"""Milliseconds that the other clocks show when an invocation begins. Go takes a clock that shows none for broken."""
+
 _MOST_VECTORS = 1024
 _SUBSCRIPTION = 48
 _MOST_SUBSCRIPTIONS = 64
@@ -73,7 +76,7 @@ def _clock_time_get(caller: Caller, arguments: tuple[int, ...]) -> int:
     clock, _precision, pointer = arguments
     if clock >= _CLOCKS:
         return _EINVAL
-    base = int(caller.guest.now * 1000) if clock == _REALTIME else 0
+    base = int(caller.guest.now * 1000) if clock == _REALTIME else _BEGIN
     caller.write(pointer, struct.pack("<Q", (base + caller.guest.elapsed_ms()) * _NANOSECONDS))
     return _SUCCESS
 

@@ -1,0 +1,3 @@
+module pretty-urls
+
+go 1.21
