@@ -111,7 +111,7 @@ def _settings(function: FunctionSettings, directory: str) -> Settings:
 async def _open(registry: Registry, function: FunctionSettings) -> Runner:
     opening = await registry.open({function.name: function})
     registry.adopt(opening)
-    return opening.runners[function.name]
+    return opening.opened[function.name].runner
 
 
 def told(outcome: Outcome, timeout: float) -> dict[str, object]:

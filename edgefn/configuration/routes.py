@@ -22,7 +22,15 @@ from edgefn.configuration.reading import (
 )
 from edgefn.configuration.shapes import Either
 from edgefn.model.hook import Event
-from edgefn.model.settings import CachePolicy, Forwarding, FunctionSettings, HookSettings, RouteSettings, ViewerProtocol
+from edgefn.model.settings import (
+    CachePolicy,
+    Forwarding,
+    FunctionSettings,
+    HookSettings,
+    OnFailure,
+    RouteSettings,
+    ViewerProtocol,
+)
 from edgefn.rules.quotas import quotas
 
 _MAX_PATTERN: Final = 255
@@ -76,7 +84,7 @@ class _FunctionName:
             raise WrongError(node.line, f'"{text}" is not a function; write {self.shape}')
 
         def check(declared: Declared) -> None:
-            for flaw in _hook_flaws(named[1], self.event, declared):
+            for flaw in _hook_flaws(named[1], named[2] or "", self.event, declared):
                 reading.wrong(node.line, at, flaw)
 
         reading.checks.append(check)
@@ -87,7 +95,9 @@ class _FunctionName:
         return {"type": "string", "pattern": f"^{_HOOK.pattern}$"}
 
 
-def _hook_flaws(name: str, event: Event, declared: Declared) -> list[str]:
+def _hook_flaws(name: str, qualifier: str, event: Event, declared: Declared) -> list[str]:
+    if qualifier:
+        return []  # published: what it is will be known when it is opened
     if name not in declared.function_names:
         return [f'there is no function "{name}"; {did_you_mean(name, declared.function_names)}']
     function = declared.functions.get(name)
@@ -115,12 +125,24 @@ def _hook(event: Event) -> Either[HookSettings]:
     class Fields:
         function = Field("function", _FunctionName(event), "What runs: `name`, `name:7` or `name:live`.", required=True)
         include_body = Field("include_body", Flag(), "Whether the event shows the request's body.", "false")
+        on_failure = Field(
+            "on_failure",
+            Choice(OnFailure),
+            "What becomes of a request when the function fails: `fail` with AWS's error, `open`: go on without it, "
+            "`stale`: serve a stale response if there is one, `previous`: run the last good version of the alias.",
+            OnFailure.FAIL.value,
+        )
 
     def build(values: Values) -> HookSettings:
         named = values[Fields.function]
         if values[Fields.include_body] and not event.is_request:
             values.wrong(Fields.include_body, f"{event} has no body to include; take it out")
-        return HookSettings(named.function, named.qualifier, include_body=values[Fields.include_body])
+        on_failure = values[Fields.on_failure]
+        if on_failure is OnFailure.STALE and event.is_viewer:
+            values.wrong(Fields.on_failure, f"{event} runs on hits too; write fail, open or previous")
+        if on_failure is OnFailure.PREVIOUS and not named.qualifier:
+            values.wrong(Fields.on_failure, "only an alias has a previous version; write function: NAME:ALIAS")
+        return HookSettings(named.function, named.qualifier, values[Fields.include_body], on_failure)
 
     return Either(_FunctionName(event), Section("routes[].hooks.EVENT", Fields, build))
 

@@ -1,46 +1,19 @@
 """The functions of one worker: prepared once, kept warm, and carried over when the configuration is swapped."""
 
 import asyncio
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from edgefn.functions.archive import read_bundle
 from edgefn.functions.bundle import BundleError
+from edgefn.functions.opening import Host, started
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings
-from edgefn.sandbox.base import Code, Log, OpenError, Sandbox
+from edgefn.sandbox.base import OpenError
 
 _VERSION = "1"
-_REPLICA = "us-east-1."
-
-
-class Host(Protocol):
-    """Opens sandboxes for code."""
-
-    async def open(self, code: Code, *, concurrency: int, provisioned: int, idle_timeout: float, log: Log) -> Sandbox:
-        """Return the sandboxes of `code`, the provisioned ones started. Raises `OpenError`."""
-
-
-def code_of(function: FunctionSettings, root: Path) -> Code:
-    """Return what the sandbox is told of a function: its name and ARN are those of an AWS replica."""
-    name = f"{_REPLICA}{function.name}"
-    return Code(
-        function=name,
-        version=_VERSION,
-        arn=f"arn:aws:lambda:us-east-1:000000000000:function:{function.name}:{_VERSION}",
-        root=str(root),
-        runtime=function.runtime,
-        handler=function.handler,
-        timeout=function.timeout,
-        memory=function.memory,
-        environment=function.environment,
-        network=function.network,
-        kvs=function.kvs,
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +30,6 @@ class Opening:
     """The functions of a configuration, ready to run: to be adopted, or discarded."""
 
     opened: Mapping[str, Opened]
-
-    @property
-    def runners(self) -> dict[str, Runner]:
-        """Return the runner of each function."""
-        return {name: entry.runner for name, entry in self.opened.items()}
 
 
 @dataclass(slots=True)
@@ -117,24 +85,8 @@ class Registry:
         before = self._opened.get(settings.name)
         if before is not None and (before.settings, before.digest) == (settings, bundle.digest):
             return before
-        root = self.bundles / bundle.digest
-        try:
-            await asyncio.to_thread(bundle.write, root)
-            code = code_of(settings, root)
-            sandbox = await self.host.open(
-                code,
-                concurrency=settings.concurrency,
-                provisioned=settings.provisioned,
-                idle_timeout=settings.idle_timeout,
-                log=self._log_for(settings.name),
-            )
-        finally:
-            await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
-        return Opened(Runner(settings.name, code, sandbox, self.surroundings), settings, bundle.digest)
-
-    def _log_for(self, name: str) -> Log:
-        write = self.surroundings.log
-        return lambda _invocation, text: write(name, text)
+        runner = await started(self.host, settings, _VERSION, bundle, self.bundles, self.surroundings)
+        return Opened(runner, settings, bundle.digest)
 
     async def close(self) -> None:
         """Stop all functions."""

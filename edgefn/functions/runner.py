@@ -1,6 +1,7 @@
 """One function, ready to run: its sandboxes and its log."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ class Runner:
         self._sandbox = sandbox
         self._around = surroundings
         self._running: set[asyncio.Task[Outcome]] = set()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     @property
     def label(self) -> str:
@@ -38,6 +42,8 @@ class Runner:
 
         Cancelling stops the function only where that is cheap: a viewer that leaves must not cost a warm sandbox.
         """
+        self._under_way += 1
+        self._idle.clear()
         if self._sandbox.stopping_is_cheap:
             return await self._run(event, body)
         task = asyncio.get_running_loop().create_task(self._run(event, body))
@@ -46,6 +52,14 @@ class Runner:
         return await asyncio.shield(task)
 
     async def _run(self, event: bytes, body: bytes | None) -> Outcome:
+        try:
+            return await self._reported(event, body)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def _reported(self, event: bytes, body: bytes | None) -> Outcome:
         invocation = Invocation(self._around.new_id(), event, body)
         log = self._around.log
         log(self.name, start_line(self.code, invocation.id))
@@ -58,6 +72,12 @@ class Runner:
         for line in closing_lines(self.code, invocation.id, outcome, self._around.timestamp()):
             log(self.name, line)
         return outcome
+
+    async def close_when_idle(self, patience: float) -> None:
+        """Let the events that run end, for at most `patience` seconds; then stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), patience)
+        await self.close()
 
     async def close(self) -> None:
         """Stop its sandboxes, and with them the events that still run."""

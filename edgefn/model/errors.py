@@ -88,10 +88,12 @@ class FunctionFault(StrEnum):
 class FunctionError(EdgeError):
     """A function broke, returned what it may not, or could not be run for lack of room.
 
-    `function` is "name:version"; `field` and `rule` tell for VALIDATION what was wrong where.
+    `function` is "name:version"; `field` and `rule` tell for VALIDATION what was wrong where. `prefers_stale`: the
+    operator would rather have a stale response served.
     """
 
     fault = Fault.FUNCTION
+    prefers_stale = False
 
     def __init__(self, kind: FunctionFault, function: str, why: str, *, field: str = "", rule: str = "") -> None:
         super().__init__(why)
@@ -99,6 +101,11 @@ class FunctionError(EdgeError):
         self.function = function
         self.field = field
         self.rule = rule
+
+    @property
+    def is_for_lack_of_room(self) -> bool:
+        """Return whether the function was not run at all: that says nothing about its code."""
+        return self.kind in {FunctionFault.LIMIT, FunctionFault.CLOUDFRONT_THROTTLED}
 
 
 class SettingsError(Exception):

@@ -17,15 +17,25 @@ WHOLE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Blob:
+    """The bytes that hold a bundle in a replica, sealed or not: their SHA-256 in hex, and how many they are."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """All that a version is: what runs it, its limits, and its files by their digest. `settings.path` is "".
 
-    `version` is 0 for the draft. `bundle` is the digest of the files, layers included, as `functions.bundle` has it.
+    `version` is 0 for the draft. `bundle` is the digest of the files, layers included, as `functions.bundle` has it;
+    `blob` is where they are. `published` is when the version was made, 0 for the draft.
     """
 
     settings: FunctionSettings
     version: int
     bundle: str
+    blob: Blob
     description: str = ""
     published: float = 0.0
 
@@ -33,6 +43,15 @@ class Manifest:
     def function(self) -> str:
         """Return the function's name."""
         return self.settings.name
+
+    @property
+    def label(self) -> str:
+        """Return "name:version", as people write it."""
+        return f"{self.function}:{self.version or LATEST}"
+
+    def is_like(self, other: "Manifest") -> bool:
+        """Return whether both have the same code and configuration."""
+        return (self.settings, self.bundle) == (other.settings, other.bundle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +119,72 @@ class PublishedFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class Garbage:
+    """A blob that nothing refers to, since when and since which generation.
+
+    Until `deleting` somebody may be deleting it: it can't be referred to again before.
+    """
+
+    since: float
+    generation: int
+    deleting: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
     """All that is published, as of one generation: the sum of all records up to a head (`functions.replicas.base`)."""
 
     functions: Mapping[str, PublishedFunction] = field(default_factory=dict)
+    retired: Mapping[str, int] = field(default_factory=dict)
+    """The last version that a deleted function had: if it comes again, its numbers go on from there."""
     configurations: Mapping[str, str] = field(default_factory=dict)
     """Text of a replicated configuration, by the name of the site it is for."""
+    garbage: Mapping[str, Garbage] = field(default_factory=dict)
+    """Blobs that nothing refers to, by their digest: they are deleted later, in case somebody is still reading."""
     generation: int = 0
     incarnation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A hook that needs a function. `qualifier` is a version or an alias, `where` says which hook it is."""
+
+    function: str
+    qualifier: str
+    where: str
+
+
+class LocationState(StrEnum):
+    """Whether a location counts: only an active one is waited for."""
+
+    ACTIVE = "active"
+    DRAINING = "draining"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedVersion:
+    """A version (0: the draft) that a location could not take into use, and why."""
+
+    function: str
+    version: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocationStatus:
+    """One location's word on itself. `at` is its wall clock, in seconds since the epoch; `workers` how many run.
+
+    `running` tells for each "function:qualifier" in use the version behind it; one behind several workers that
+    differ is the oldest. `generation` and `purge` are what all of its workers have applied.
+    """
+
+    location: str
+    generation: int
+    at: float
+    state: LocationState = LocationState.ACTIVE
+    purge: int = 0
+    incarnation: str = ""
+    running: Mapping[str, int] = field(default_factory=dict)
+    failed: tuple[FailedVersion, ...] = ()
+    workers: int = 1

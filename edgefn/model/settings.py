@@ -95,6 +95,19 @@ class ViewerProtocol(StrEnum):
     HTTPS_ONLY = "https-only"
 
 
+class OnFailure(StrEnum):
+    """What becomes of a request whose function failed: the error (as AWS), or what may stand in for the function.
+
+    OPEN: the function is left out. STALE: a stale response is served, if there is one. PREVIOUS: the last good version
+    of the alias runs instead.
+    """
+
+    FAIL = "fail"
+    OPEN = "open"
+    STALE = "stale"
+    PREVIOUS = "previous"
+
+
 @dataclass(frozen=True, slots=True)
 class HookSettings:
     """Which function runs at a hook. `qualifier` is a version or an alias; "" is the configured code."""
@@ -102,6 +115,7 @@ class HookSettings:
     function: str
     qualifier: str = ""
     include_body: bool = False
+    on_failure: OnFailure = OnFailure.FAIL
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edgefn.functions.registry import Host
+from edgefn.functions.opening import Host
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import SandboxSettings, Settings
 from edgefn.node import world

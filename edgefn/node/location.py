@@ -12,13 +12,19 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from edgefn.control.running import Operations, running_endpoints
+from edgefn.functions.bundle import Bundle
 from edgefn.functions.logs import LineWriter
-from edgefn.functions.registry import Opening, Registry
+from edgefn.functions.opening import VersionOpener
+from edgefn.functions.published import Published
+from edgefn.functions.registry import Registry
+from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
+from edgefn.model.publishing import Manifest
 from edgefn.model.settings import Settings
 from edgefn.node import world
 from edgefn.node.administering import open_admin
+from edgefn.node.functions import Callees, Functions
 from edgefn.node.geo import Locate, open_database
 from edgefn.node.hosting import function_hosts
 from edgefn.node.parts import Lasting, site_of
@@ -39,7 +45,6 @@ class Running:
 
     settings: Settings
     site: Site
-    registry: Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Change:
 
     settings: Settings
     site: Site
-    opening: Opening
+    callees: Callees
     certificates: FreshCertificates
 
 
@@ -104,11 +109,11 @@ class Location:
         background = Background()
         self._stack.push_async_callback(background.close)
         self._lasting = Lasting(pool, store, Flights(), background, f"{world.pseudonym()}.cloudfront.net", access.write)
-        registry = await self._open_registry(settings)
-        opening = await registry.open(settings.functions)
-        registry.adopt(opening)
-        site = site_of(settings, opening.runners, self._lasting, open_database(settings.geo_database))
-        self._running = Running(settings, site, registry)
+        self._functions = await self._open_functions(settings)
+        callees = await self._functions.open(settings)
+        self._functions.adopt(callees)
+        site = site_of(settings, callees.of, self._lasting, open_database(settings.geo_database))
+        self._running = Running(settings, site)
         self._listening = Listening(site, settings.viewer)
         await self._listening.start(settings.listen, reuse_port=settings.workers != 1)
         operations = Operations(self._health, self.reload)
@@ -122,13 +127,15 @@ class Location:
         except OSError as error:
             raise SettingsError((f"access_log: {name}: can't be opened: {error.strerror}",)) from error
 
-    async def _open_registry(self, settings: Settings) -> Registry:
+    async def _open_functions(self, settings: Settings) -> Functions:
         hosts = await self._stack.enter_async_context(function_hosts(settings, self._report))
-        bundles = self._stack.enter_context(scratch_directory(_make_directory(settings.data_dir, "bundles")))
+        bundles = Path(self._stack.enter_context(scratch_directory(_make_directory(settings.data_dir, "bundles"))))
         around = Surroundings(world.invocation_id, world.timestamp, self._log_function)
-        registry = Registry(hosts, Path(bundles), around)
-        self._stack.push_async_callback(registry.close)
-        return registry
+        opener = VersionOpener(hosts, bundles, _fetch, around)
+        published = Published(opener, world.monotonic, self._report)
+        functions = Functions(Registry(hosts, bundles, around), published)
+        self._stack.push_async_callback(functions.close)
+        return functions
 
     def _log_function(self, name: str, line: str) -> None:
         self._function_log.write(f"{name}: {line}")
@@ -163,14 +170,13 @@ class Location:
                 yield change
             finally:
                 if self._running.site is not change.site:
-                    await self._running.registry.discard(change.opening)
+                    await self._functions.discard(change.callees)
 
     async def _prepare(self) -> Change:
-        before = self._running
-        settings, locate, certificates = await asyncio.to_thread(self._reread_all, before.settings)
-        opening = await before.registry.open(settings.functions)
-        site = site_of(settings, opening.runners, self._lasting, locate)
-        return Change(settings, site, opening, certificates)
+        settings, locate, certificates = await asyncio.to_thread(self._reread_all, self._running.settings)
+        callees = await self._functions.open(settings)
+        site = site_of(settings, callees.of, self._lasting, locate)
+        return Change(settings, site, callees, certificates)
 
     def _reread_all(self, before: Settings) -> tuple[Settings, Locate, FreshCertificates]:
         """Read all that may take a while. Runs on a thread of its own; changes nothing."""
@@ -181,17 +187,22 @@ class Location:
     def adopt(self, change: Change) -> str:
         """Swap to a configuration, all at once; return a line about it."""
         before, settings = self._running, change.settings
-        retired = before.registry.adopt(change.opening)
+        retired = self._functions.adopt(change.callees)
         self._listening.use_certificates(change.certificates)
         self._listening.swap(change.site, settings.viewer)
-        self._running = Running(settings, change.site, before.registry)
-        self._retire(before.site, retired, settings.drain_timeout)
+        self._running = Running(settings, change.site)
+        self._retire(before, retired, settings.drain_timeout)
         return f"reloaded (routes: {len(settings.routes)}, functions: {len(settings.functions)})"
 
-    def _retire(self, site: Site, runners: list[Runner], patience: float) -> None:
-        task = asyncio.get_running_loop().create_task(_close_when_idle(site, runners, patience))
+    def _retire(self, before: Running, runners: list[Runner], patience: float) -> None:
+        task = asyncio.get_running_loop().create_task(self._close_when_idle(before, runners, patience))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _close_when_idle(self, before: Running, runners: list[Runner], patience: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(before.site.wait_idle(), patience)
+        await self._functions.let_go(before.settings, runners)
 
 
 async def reload_and_tell(reload: Callable[[], Awaitable[str]], tell: Callable[[str], None]) -> None:
@@ -204,6 +215,10 @@ async def reload_and_tell(reload: Callable[[], Awaitable[str]], tell: Callable[[
             tell(f"  {problem}")
 
 
+async def _fetch(manifest: Manifest) -> Bundle:
+    raise ReplicaError(f"{manifest.label}: this location follows no replica")
+
+
 def _make_directory(*parts: str) -> Path:
     directory = Path(*parts)
     try:
@@ -211,13 +226,6 @@ def _make_directory(*parts: str) -> Path:
     except OSError as error:
         raise SettingsError((f"data_dir: {directory} can't be made: {error.strerror}",)) from error
     return directory
-
-
-async def _close_when_idle(site: Site, runners: list[Runner], patience: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(site.wait_idle(), patience)
-    for runner in runners:
-        await runner.close()
 
 
 def _host(ip: str) -> str:

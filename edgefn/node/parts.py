@@ -1,18 +1,19 @@
 """Settings to a site: puts the parts of each route together."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from edgefn.functions.runner import Runner
+from edgefn.functions.callee import Callee
 from edgefn.model.hook import Event
 from edgefn.model.origin_choice import OriginChoice
-from edgefn.model.settings import RouteSettings, Settings
+from edgefn.model.settings import HookSettings, RouteSettings, Settings
 from edgefn.node import world
 from edgefn.node.geo import Locate
 from edgefn.proxy.background import Background
 from edgefn.proxy.cache import Cache
-from edgefn.proxy.dialects import LAMBDA, Dialect, cloudfront
+from edgefn.proxy.dialects import Dialects, cloudfront
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.hooks import Hook, Hooks
 from edgefn.proxy.origins import Origins, Sender
@@ -42,10 +43,14 @@ class Lasting:
     access_log: Callable[[str], None]
 
 
-def site_of(settings: Settings, runners: Mapping[str, Runner], lasting: Lasting, locate: Locate) -> Site:
-    """Return the site that answers by `settings`, with a runner for each function."""
+CalleeOf: TypeAlias = Callable[[HookSettings], Callee]
+"""Returns what a hook calls."""
+
+
+def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, locate: Locate) -> Site:
+    """Return the site that answers by `settings`."""
     dressing = Dressing(lasting.pseudonym, pop_of(settings.location))
-    lanes = [_lane(route, settings, runners, lasting, locate) for route in settings.routes]
+    lanes = [_lane(route, settings, callee_of, lasting, locate) for route in settings.routes]
     around = Surroundings(
         new_id=world.request_id,
         wall=world.wall,
@@ -62,11 +67,9 @@ def site_of(settings: Settings, runners: Mapping[str, Runner], lasting: Lasting,
     )
 
 
-def _lane(
-    route: RouteSettings, settings: Settings, runners: Mapping[str, Runner], lasting: Lasting, locate: Locate
-) -> Lane:
+def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting: Lasting, locate: Locate) -> Lane:
     facts = ViewerFacts(wanted(route), locate)
-    hooks = _hooks(route, settings, runners, facts)
+    hooks = _hooks(route, settings, callee_of, facts)
     policy = with_error_pages(route.cache, settings.error_pages)
     cache = Cache(lasting.store, policy, lasting.flights, world.steady, lasting.background)
     forwarder = Forwarder(route, EdgeFacts(lasting.pseudonym))
@@ -82,20 +85,21 @@ def _usual(route: RouteSettings, settings: Settings) -> OriginChoice:
     return OriginChoice(tuple(settings.origins[member] for member in group.members), group.statuses)
 
 
-def _dialect(runtime: str, route: RouteSettings, settings: Settings) -> Dialect:
-    if not runtime.startswith("cloudfront-js"):
-        return LAMBDA
+def _dialects(route: RouteSettings, settings: Settings) -> Dialects:
     known = KnownOrigins(_usual(route, settings).members[0], settings.origins)
-    return cloudfront(known, EdgeLocation(pop_of(settings.location)[:3]))
+    return Dialects(cloudfront(known, EdgeLocation(pop_of(settings.location)[:3])))
 
 
-def _hooks(route: RouteSettings, settings: Settings, runners: Mapping[str, Runner], facts: ViewerFacts) -> Hooks:
+def _hooks(route: RouteSettings, settings: Settings, callee_of: CalleeOf, facts: ViewerFacts) -> Hooks:
     config = EventConfig(settings.distribution_domain or _first_domain(settings), settings.distribution_id)
+    dialects = _dialects(route, settings)
     bound: dict[Event, Hook] = {}
     for event, hook in route.hooks.items():
-        runner, limits = runners[hook.function], quotas(settings.quotas, event)
-        dialect = _dialect(runner.code.runtime, route, settings)
-        bound[event] = Hook(event, runner, hook.include_body, limits, config, world.monotonic, dialect)
+        limits = quotas(settings.quotas, event)
+        callee = callee_of(hook)
+        bound[event] = Hook(
+            event, callee, hook.include_body, hook.on_failure, limits, config, world.monotonic, dialects
+        )
     return Hooks.of(bound, facts)
 
 

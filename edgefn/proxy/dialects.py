@@ -51,6 +51,18 @@ LAMBDA = Dialect(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Dialects:
+    """The dialects of one route."""
+
+    cloudfront: Dialect
+    lambda_edge: Dialect = LAMBDA
+
+    def of(self, runtime: str) -> Dialect:
+        """Return the dialect of functions with this runtime."""
+        return self.cloudfront if runtime.startswith("cloudfront-js") else self.lambda_edge
+
+
 def cloudfront(origins: KnownOrigins, location: cff_event.EdgeLocation) -> Dialect:
     """Return the dialect of CloudFront Functions on a route that has these origins to choose from."""
     return Dialect(

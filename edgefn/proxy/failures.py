@@ -16,8 +16,6 @@ from edgefn.model.trail import Result
 
 _TIMEOUTS = {OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT}
 
-_LIMITS = {FunctionFault.LIMIT, FunctionFault.CLOUDFRONT_THROTTLED}
-
 _FUNCTION_FAILURES = {
     FunctionFault.EXECUTION: (503, Result.LAMBDA_EXECUTION_ERROR),
     FunctionFault.VALIDATION: (502, Result.LAMBDA_VALIDATION_ERROR),
@@ -56,7 +54,7 @@ def failure(error: EdgeError) -> Failure:
             return Failure(status, Result.ERROR, f"{kind}: {error}", _origin_sentence(kind))
         case FunctionError(kind=fault):
             status, result = _FUNCTION_FAILURES[fault]
-            return Failure(status, result, _function_detail(error), str(error), page=fault not in _LIMITS)
+            return Failure(status, result, _function_detail(error), str(error), page=not error.is_for_lack_of_room)
         case _:
             return Failure(500, Result.ERROR, f"InternalError: {error!r}", "An error occurred in the edge location.")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from edgefn.model.errors import OriginError
+from edgefn.model.errors import FunctionError, OriginError
 from edgefn.model.message import Body, BytesBody, Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
@@ -19,6 +19,7 @@ from edgefn.rules.age import Times, current_age
 from edgefn.rules.cache_status import appended, forwarded
 from edgefn.rules.compression import accepts_gzip, compressed_headers, is_compressible, with_vary
 from edgefn.rules.freshness import is_fresh
+from edgefn.rules.log_line import one_line
 from edgefn.rules.lookup import Lookup
 from edgefn.rules.stale import covers_failure, covers_status, limit_for
 from edgefn.rules.storing import Reason, Refuse, may_store
@@ -27,7 +28,7 @@ from edgefn.stores.base import Store, Stored
 
 STORED = "stored"
 _VALIDATED = "validated"
-_STALE_IF_ERROR, _DISCONNECTED = "stale-if-error", "stale-disconnected"
+_STALE_IF_ERROR, _DISCONNECTED, _FUNCTION_FAILED = "stale-if-error", "stale-disconnected", "stale-function-failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Fetching:
                 response = await self._ask(errand, outgoing)
             except OriginError as error:
                 return self._stale_for_failure(errand, duty, error)
+            except FunctionError as error:
+                return self._stale_for_function(errand, duty, error)
             times = Times(requested_at, self._now())
             if response.status == 304 and errand.validates:
                 response.body.close()
@@ -100,6 +103,19 @@ class Fetching:
         errand.request.trail.detail = f"{error.failure}: {error}"
         self._rest(errand, duty, stored, limit_for(stored.stale, error.failure))
         return self._in_its_stead(errand, duty, stored, 0, _DISCONNECTED)
+
+    def _stale_for_function(self, errand: Errand, duty: Duty, error: FunctionError) -> Response:
+        """Return the stale response for a function that failed, where its hook says so. Raises `error` elsewhere.
+
+        It may be served for as long as for an origin that can't be reached.
+        """
+        stored = self._stale(errand)
+        limit = 0.0 if stored is None or not error.prefers_stale else stored.stale.if_disconnected
+        if stored is None or self._staleness(stored) >= limit:
+            raise error
+        errand.request.trail.detail = one_line(f"{error.kind}: function {error.function}: {error.rule}")
+        self._rest(errand, duty, stored, limit)
+        return self._in_its_stead(errand, duty, stored, 0, _FUNCTION_FAILED)
 
     def _stale_for_error(self, errand: Errand, duty: Duty, response: Response) -> Response | None:
         """Return the stale response for an error of the origin, where it may be served (RFC 5861 section 4)."""

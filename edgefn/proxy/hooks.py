@@ -1,20 +1,29 @@
 """Hooks: a function at a moment of the walk. Builds the event, runs it, and lets the contract judge the result."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias, TypeVar
 
+from edgefn.functions.callee import Callee
 from edgefn.functions.runner import Runner
 from edgefn.model.errors import FunctionError
 from edgefn.model.hook import Event, Quotas
 from edgefn.model.message import Request, Response
+from edgefn.model.settings import OnFailure
 from edgefn.model.trail import HookRun, Trail
-from edgefn.proxy.dialects import LAMBDA, Dialect
+from edgefn.proxy.dialects import Dialect, Dialects
 from edgefn.proxy.exposing import expose
 from edgefn.proxy.viewer_facts import ViewerFacts
-from edgefn.rules.event import EventConfig
+from edgefn.rules.event import EventConfig, ExposedBody
+from edgefn.rules.log_line import one_line
 from edgefn.rules.response_headers import generated
 from edgefn.rules.violation import Violation
 from edgefn.sandbox.base import Failed, Outcome, OverLimit, Returned, TimedOut
+
+T = TypeVar("T")
+
+Showing: TypeAlias = Callable[[Request], Request]
+"""Adds to a request what the edge knows of its viewer, for functions that may see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,78 +31,141 @@ class Hook:
     """A function bound to one event of one route. `now` is the monotonic clock, in seconds."""
 
     event: Event
-    runner: Runner
+    callee: Callee
     include_body: bool
+    on_failure: OnFailure
     quotas: Quotas
     config: EventConfig
     now: Callable[[], float]
-    dialect: Dialect = LAMBDA
+    dialects: Dialects
 
-    async def on_request(self, request: Request) -> Request | Response:
+    async def on_request(self, request: Request, showing: Showing | None = None) -> Request | Response:
         """Run a viewer-request or origin-request function. Raises `FunctionError`."""
         exposed = None
         if self.include_body:
             body, exposed = await expose(request.body, self.quotas.body_exposed)
             request = replace(request, body=body)
-        event = self.dialect.request_event(self.event, self.config, request, exposed)
-        result = await self._run(event, None if exposed is None else exposed.data, request.trail)
-        judged = self.dialect.judge_request(self.event, request, exposed, result, self.quotas)
-        if isinstance(judged, Violation):
-            raise self._violated(judged)
+
+        async def attempt(runner: Runner) -> Request | Response:
+            return await self._asked(runner, request, exposed, showing)
+
+        judged = await self._guarded(request, attempt)
+        if judged is None:
+            return request
         if judged.body is not request.body:
             request.body.close()
         return judged
 
-    async def on_response(self, asked: Request, response: Response) -> Response:
+    async def on_response(self, asked: Request, response: Response, showing: Showing | None = None) -> Response:
         """Run an origin-response or viewer-response function. Raises `FunctionError`."""
-        event = self.dialect.response_event(self.event, self.config, asked, response)
+
+        async def attempt(runner: Runner) -> Response:
+            return await self._answered(runner, asked, response, showing)
+
         try:
-            result = await self._run(event, None, asked.trail)
-            judged = self.dialect.judge_response(self.event, asked, response, result, self.quotas)
+            judged = await self._guarded(asked, attempt)
         except BaseException:
             response.body.close()
             raise
-        if isinstance(judged, Violation):
-            response.body.close()
-            raise self._violated(judged)
+        if judged is None:
+            return response
         if judged.body is not response.body:
             response.body.close()
         return judged
 
-    async def _run(self, event: bytes, body: bytes | None, trail: Trail) -> bytes:
+    async def _guarded(self, request: Request, attempt: Callable[[Runner], Awaitable[T]]) -> T | None:
+        """Return what came of the function, or of its last good version; None where it is to be left out."""
+        try:
+            runner = self.callee.choose(request)
+            if runner is None:
+                raise self._unpublished()
+            try:
+                return await self._counted(runner, attempt)
+            except FunctionError as error:
+                before = self.callee.before(runner) if self.on_failure is OnFailure.PREVIOUS else None
+                if before is None:
+                    raise
+                request.trail.detail = one_line(f"{runner.label} failed, {before.label} ran: {error.kind} {error.rule}")
+                return await self._counted(before, attempt)
+        except FunctionError as error:
+            error.prefers_stale = self.on_failure is OnFailure.STALE
+            if self.on_failure is not OnFailure.OPEN:
+                raise
+            request.trail.detail = one_line(f"{error.function} failed, left out: {error.kind} {error.rule}")
+            return None
+
+    async def _counted(self, runner: Runner, attempt: Callable[[Runner], Awaitable[T]]) -> T:
+        try:
+            result = await attempt(runner)
+        except FunctionError as error:
+            if not error.is_for_lack_of_room:
+                self.callee.count(runner, failed=True)
+            raise
+        self.callee.count(runner, failed=False)
+        return result
+
+    async def _asked(
+        self, runner: Runner, request: Request, exposed: ExposedBody | None, showing: Showing | None
+    ) -> Request | Response:
+        dialect = self.dialects.of(runner.code.runtime)
+        if dialect.sees_facts and showing is not None:
+            request = showing(request)
+        event = dialect.request_event(self.event, self.config, request, exposed)
+        result = await self._run(runner, event, None if exposed is None else exposed.data, request.trail)
+        judged = dialect.judge_request(self.event, request, exposed, result, self.quotas)
+        if isinstance(judged, Violation):
+            raise _violated(runner, dialect, judged)
+        if isinstance(judged, Response) and self.event.is_viewer:
+            request.trail.result = dialect.generated
+        return judged
+
+    async def _answered(self, runner: Runner, asked: Request, response: Response, showing: Showing | None) -> Response:
+        dialect = self.dialects.of(runner.code.runtime)
+        if dialect.sees_facts and showing is not None:
+            asked = showing(asked)
+        event = dialect.response_event(self.event, self.config, asked, response)
+        result = await self._run(runner, event, None, asked.trail)
+        judged = dialect.judge_response(self.event, asked, response, result, self.quotas)
+        if isinstance(judged, Violation):
+            raise _violated(runner, dialect, judged)
+        return judged
+
+    async def _run(self, runner: Runner, event: bytes, body: bytes | None, trail: Trail) -> bytes:
         began = self.now()
-        outcome = await self.runner.run(event, body)
-        trail.hooks.append(self._noted(outcome, self.now() - began))
-        return self._result(outcome)
+        outcome = await runner.run(event, body)
+        trail.hooks.append(_noted(self.event, runner.label, outcome, self.now() - began))
+        return _result(outcome, runner, self.dialects.of(runner.code.runtime))
 
-    def _noted(self, outcome: Outcome, seconds: float) -> HookRun:
-        label, name = self.runner.label, type(outcome).__name__
-        if isinstance(outcome, OverLimit):
-            return HookRun(self.event, label, name, seconds)
-        usage = outcome.usage
-        return HookRun(self.event, label, name, seconds, usage.cpu, usage.memory, usage.init is not None)
+    def _unpublished(self) -> FunctionError:
+        dialect, label = self.dialects.lambda_edge, self.callee.label
+        return FunctionError(dialect.execution, label, dialect.invalid, rule="nothing is published under this name")
 
-    def _result(self, outcome: Outcome) -> bytes:
-        label = self.runner.label
-        match outcome:
-            case Returned(result=result):
-                return result
-            case Failed(type=kind, message=message):
-                raise FunctionError(self.dialect.execution, label, self.dialect.invalid, rule=f"{kind}: {message}")
-            case TimedOut():
-                timed_out = f"Task timed out after {self.runner.code.timeout:.2f} seconds"
-                raise FunctionError(self.dialect.execution, label, self.dialect.invalid, rule=timed_out)
-            case OverLimit(reason=reason):
-                raise FunctionError(self.dialect.limit, label, self.dialect.throttled, rule=reason)
 
-    def _violated(self, violation: Violation) -> FunctionError:
-        return FunctionError(
-            self.dialect.validation,
-            self.runner.label,
-            violation.sentence,
-            field=violation.field,
-            rule=violation.rule,
-        )
+def _noted(event: Event, label: str, outcome: Outcome, seconds: float) -> HookRun:
+    name = type(outcome).__name__
+    if isinstance(outcome, OverLimit):
+        return HookRun(event, label, name, seconds)
+    usage = outcome.usage
+    return HookRun(event, label, name, seconds, usage.cpu, usage.memory, usage.init is not None)
+
+
+def _result(outcome: Outcome, runner: Runner, dialect: Dialect) -> bytes:
+    match outcome:
+        case Returned(result=result):
+            return result
+        case Failed(type=kind, message=message):
+            raise FunctionError(dialect.execution, runner.label, dialect.invalid, rule=f"{kind}: {message}")
+        case TimedOut():
+            timed_out = f"Task timed out after {runner.code.timeout:.2f} seconds"
+            raise FunctionError(dialect.execution, runner.label, dialect.invalid, rule=timed_out)
+        case OverLimit(reason=reason):
+            raise FunctionError(dialect.limit, runner.label, dialect.throttled, rule=reason)
+
+
+def _violated(runner: Runner, dialect: Dialect, violation: Violation) -> FunctionError:
+    return FunctionError(
+        dialect.validation, runner.label, violation.sentence, field=violation.field, rule=violation.rule
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +198,8 @@ class Hooks:
         """Return what to look up, or the answer."""
         if self.at_viewer_request is None:
             return request
-        asked = await self.at_viewer_request.on_request(self._shown(self.at_viewer_request, request, request))
+        asked = await self.at_viewer_request.on_request(request, self._showing(request))
         if isinstance(asked, Response):
-            request.trail.result = self.at_viewer_request.dialect.generated
             return replace(asked, headers=generated(asked.headers))
         return asked
 
@@ -153,9 +224,9 @@ class Hooks:
         hook = self.at_viewer_response
         if hook is None or response.tunnel is not None:
             return response
-        return await hook.on_response(self._shown(hook, asked, request), response)
+        return await hook.on_response(asked, response, self._showing(request))
 
-    def _shown(self, hook: Hook, asked: Request, request: Request) -> Request:
-        if self.facts is None or not hook.dialect.sees_facts:
-            return asked
-        return self.facts.shown(asked, request)
+    def _showing(self, request: Request) -> Showing | None:
+        """Return what puts the facts about the viewer of `request` into a request."""
+        facts = self.facts
+        return None if facts is None else lambda asked: facts.shown(asked, request)

@@ -1,0 +1,187 @@
+"""The published versions that one worker keeps open, and the pointers by which hooks reach them.
+
+A catalog is applied in two steps: whatever its aliases point at is opened first (staged), then all pointers are swapped
+at once. What can't be opened leaves its pointers where they were. Events that run end on the version they began with.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+import orjson
+
+from edgefn.functions.pointer import Aim, Pointer
+from edgefn.functions.runner import Runner
+from edgefn.model.publishing import LATEST, Alias, Catalog, Manifest
+
+Key: TypeAlias = tuple[str, str]
+"""A function and a qualifier."""
+
+_AT_ONCE = 4
+_PATIENCE = 60.0
+
+
+class OpeningError(Exception):
+    """A version can't be opened. The message says why."""
+
+
+class Opener(Protocol):
+    """Makes a version ready to run."""
+
+    async def open(self, manifest: Manifest) -> Runner:
+        """Fetch, unpack and start a version. Raises `OpeningError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A version that was to go live and did not."""
+
+    function: str
+    version: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a worker runs after a catalog was applied."""
+
+    generation: int
+    versions: Mapping[str, tuple[str, ...]]
+    """The versions behind each "function:qualifier"."""
+    rolled_back: Mapping[str, str]
+    """The "function:alias" of those that this worker has rolled back by itself, and why."""
+    failed: tuple[Failure, ...]
+
+
+@dataclass(slots=True)
+class Published:
+    """Opens what is wanted of a catalog. `report` takes a line for the operator."""
+
+    opener: Opener
+    now: Callable[[], float]
+    report: Callable[[str], None]
+    _catalog: Catalog = field(default_factory=Catalog)
+    _pointers: dict[Key, Pointer] = field(default_factory=dict)
+    _open: dict[bytes, Runner] = field(default_factory=dict)
+    _failed: dict[bytes, Failure] = field(default_factory=dict)
+    _closing: dict[asyncio.Task[None], Runner] = field(default_factory=dict)
+    _applying: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def pointer(self, function: str, qualifier: str) -> Pointer:
+        """Return the pointer of a name; it aims at nothing until a catalog with that name is applied."""
+        key = function, qualifier
+        if key not in self._pointers:
+            self._pointers[key] = Pointer(function, qualifier, self.now, self.report)
+        return self._pointers[key]
+
+    async def want(self, keys: Collection[Key]) -> None:
+        """Keep open what these names stand for, and let go of what nobody names any more."""
+        for key in keys:
+            self.pointer(*key)
+        async with self._applying:
+            for key in set(self._pointers).difference(keys):
+                del self._pointers[key]
+            await self._flip()
+
+    async def apply(self, catalog: Catalog) -> Running:
+        """Stage and flip; return what runs then. What could not be opened is tried again with the next catalog."""
+        async with self._applying:
+            self._catalog = catalog
+            self._failed.clear()
+            await self._flip()
+            return self.running
+
+    @property
+    def running(self) -> Running:
+        """Return what runs now."""
+        pointers = self._pointers.values()
+        versions = {pointer.label: pointer.versions for pointer in pointers}
+        rolled_back = {pointer.label: pointer.rolled_back for pointer in pointers if pointer.rolled_back}
+        return Running(self._catalog.generation, versions, rolled_back, tuple(self._failed.values()))
+
+    async def _flip(self) -> None:
+        wanted = {key: _named(self._catalog, *key) for key in self._pointers}
+        await self._stage(manifest for name in wanted.values() for manifest in name.manifests)
+        for key, name in wanted.items():
+            if all(_key(manifest) in self._open for manifest in name.live):  # else it stays where it was
+                self._pointers[key].aim(self._aim(name))
+        self._retire(wanted.values())
+
+    async def _stage(self, manifests: Iterable[Manifest]) -> None:
+        bound = asyncio.Semaphore(_AT_ONCE)
+        missing = {_key(manifest): manifest for manifest in manifests}
+
+        async def open_one(key: bytes, manifest: Manifest) -> None:
+            async with bound:
+                try:
+                    self._open[key] = await self.opener.open(manifest)
+                except OpeningError as error:
+                    self._failed[key] = Failure(manifest.function, manifest.version, str(error))
+                    self.report(f"{manifest.function}:{manifest.version} can't be started: {error}")
+
+        async with asyncio.TaskGroup() as group:
+            for key, manifest in missing.items():
+                if key not in self._open and key not in self._failed:
+                    group.create_task(open_one(key, manifest))
+
+    def _aim(self, name: "_Name") -> Aim:
+        before = None if name.previous is None else self._open.get(_key(name.previous))
+        return Aim(tuple(self._open[_key(manifest)] for manifest in name.live), before, name.alias)
+
+    def _retire(self, names: Iterable["_Name"]) -> None:
+        """Close what no pointer aims at, once its events are over; the previous version of an alias stays warm."""
+        needed = {_key(manifest) for name in names for manifest in name.manifests}
+        aimed = {id(runner) for pointer in self._pointers.values() for runner in pointer.runners}
+        for key, runner in list(self._open.items()):
+            if key not in needed and id(runner) not in aimed:
+                del self._open[key]
+                task = asyncio.get_running_loop().create_task(runner.close_when_idle(_PATIENCE))
+                self._closing[task] = runner
+                task.add_done_callback(self._closing.pop)
+
+    async def close(self) -> None:
+        """Stop everything."""
+        closing = dict(self._closing)
+        for task in closing:
+            task.cancel()
+        await asyncio.gather(*closing, return_exceptions=True)
+        for runner in (*closing.values(), *self._open.values()):
+            await runner.close()
+        self._open.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """What a qualifier stands for in a catalog: the versions that events may run on; with none it is not published."""
+
+    live: tuple[Manifest, ...] = ()
+    previous: Manifest | None = None
+    alias: Alias | None = None
+
+    @property
+    def manifests(self) -> tuple[Manifest, ...]:
+        """Return all versions to keep open."""
+        return self.live if self.previous is None else (*self.live, self.previous)
+
+
+def _key(manifest: Manifest) -> bytes:
+    """Return what is different for whatever needs a runner of its own: a draft changes under the same name."""
+    return orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)
+
+
+def _named(catalog: Catalog, function: str, qualifier: str) -> _Name:
+    published = catalog.functions.get(function)
+    if published is None:
+        return _Name()
+    if qualifier == LATEST:
+        return _Name() if published.draft is None else _Name((published.draft,))
+    if qualifier.isdigit():
+        manifest = published.versions.get(int(qualifier))
+        return _Name() if manifest is None else _Name((manifest,))
+    alias = published.aliases.get(qualifier)
+    targets = () if alias is None else tuple(published.versions.get(target.version) for target in alias.targets)
+    live = tuple(manifest for manifest in targets if manifest is not None)
+    if alias is None or len(live) != len(targets):
+        return _Name()
+    return _Name(live, None if alias.previous is None else published.versions.get(alias.previous), alias)
