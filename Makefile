@@ -42,7 +42,7 @@ docs: ready ## Write the module map and the settings reference in docs/ anew.
 
 lock: ready ## Resolve the dependencies anew, within pyproject.toml, into the lock files. Keeps what still fits.
 	$(BIN)/pip install --quiet $(PIP_TOOLS)
-	$(COMPILE) --extra dev --build-deps-for editable --output-file .ci/requirements.txt pyproject.toml
+	$(COMPILE) --extra dev --extra cluster --build-deps-for editable --output-file .ci/requirements.txt pyproject.toml
 	$(BIN)/python .ci/sandbox_extra.py | $(COMPILE) --output-file .ci/requirements-sandbox.txt -
 
 bench: ready ## Run every bench. Each prints a table and JSON. Some need wrk and nginx.

@@ -1,0 +1,95 @@
+"""What lies where in JetStream: streams, subjects, and who may touch them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgefn.functions.replicas.nats.claims import Shared
+
+RECORDS, BLOBS, PURGES, STATUSES = "EDGEFN_RECORDS", "EDGEFN_BLOBS", "EDGEFN_PURGES", "EDGEFN_STATUSES"
+INCARNATION = "edgefn.incarnation"
+RECORD = "edgefn.record"
+BLOB = "edgefn.blob"
+PURGE = "edgefn.purge"
+STATUS = "edgefn.status"
+FEED = "edgefn.feed"
+CHUNK = 512 * 1024
+"""Bytes of one piece of a blob: NATS takes messages of up to 1 MB."""
+STATUS_KEPT_SECONDS = 86_400
+SAME_OP_SECONDS = 120
+_NANOSECONDS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How much is kept, and how often. `copies` is 1 for a single server, 3 for a cluster.
+
+    Purges are kept by their number and not by their age: so the newest one is always there, and says how far they go.
+    """
+
+    copies: int = 1
+    purges: int = 100_000
+
+
+def streams(keeping: Keeping) -> Mapping[str, Mapping[str, object]]:
+    """Return each stream's configuration, as JetStream's API takes it."""
+    both: dict[str, object] = {"retention": "limits", "num_replicas": keeping.copies, "allow_direct": True}
+    newest: dict[str, object] = {**both, "max_msgs_per_subject": 1}
+    return {
+        RECORDS: {
+            **newest,
+            "subjects": [f"{RECORD}.>", INCARNATION],
+            "storage": "file",
+            "allow_atomic": True,
+            "republish": {"src": f"{RECORD}.>", "dest": f"{FEED}.record.>"},
+        },
+        BLOBS: {
+            **newest,
+            "subjects": [f"{BLOB}.>"],
+            "storage": "file",
+            # A chunk that is there is never written again.
+            "discard": "new",
+            "discard_new_per_subject": True,
+        },
+        PURGES: {
+            **both,
+            "subjects": [PURGE],
+            "storage": "file",
+            "max_msgs": keeping.purges,
+            "duplicate_window": SAME_OP_SECONDS * _NANOSECONDS,
+            "republish": {"src": PURGE, "dest": f"{FEED}.purge"},
+        },
+        STATUSES: {
+            **newest,
+            "subjects": [f"{STATUS}.*"],
+            "storage": "memory",
+            "max_age": STATUS_KEPT_SECONDS * _NANOSECONDS,
+            "republish": {"src": f"{STATUS}.>", "dest": f"{FEED}.status.>"},
+        },
+    }
+
+
+def lent_to_locations() -> tuple[Shared, ...]:
+    """Return what the account of the streams lends to that of the locations: reading, its own status, the feed."""
+    reading = [
+        Shared(subject, many=True)
+        for stream in (RECORDS, BLOBS, PURGES)
+        for subject in (f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>")
+    ]
+    hearing = [Shared(f"{FEED}.record.>", is_service=False), Shared(f"{FEED}.purge", is_service=False)]
+    return (*reading, Shared(f"{STATUS}.*"), *hearing)
+
+
+def location_may_publish(location: str) -> tuple[str, ...]:
+    """Return the subjects that one location may send to."""
+    shared = [lent.subject for lent in lent_to_locations() if lent.is_service and lent.subject != f"{STATUS}.*"]
+    return (*shared, f"{STATUS}.{location}")
+
+
+def location_may_subscribe(location: str) -> tuple[str, ...]:
+    """Return the subjects that one location may hear."""
+    return (f"{location_inbox(location)}.>", *(lent.subject for lent in lent_to_locations() if not lent.is_service))
+
+
+def location_inbox(location: str) -> str:
+    """Return where the answers to one location arrive."""
+    return f"_INBOX_{location}"

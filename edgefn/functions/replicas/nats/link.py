@@ -1,0 +1,337 @@
+"""The line to a NATS server or cluster. The only module that knows nats-py; everything else sees `Link` and `Message`.
+
+nats-py's own reconnecting is not used: after some errors (of authorization, for one) it closes for good, and by
+default it takes four minutes to notice that a server has frozen. Here a client lives as long as one connection, and a
+new one is made for the next. What was asked on the old one fails at once instead of timing out.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import ssl
+from base64 import b64encode
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from edgefn.functions.replicas.base import ReplicaError, UnavailableError, UnknownOutcomeError
+from edgefn.functions.replicas.nats.nkeys import KeyPair
+
+OLDEST = (2, 12)
+"""Older servers ignore atomic batches and batched reads without a word."""
+PING_EVERY = 2
+PINGS_OUTSTANDING = 2
+CONNECT_SECONDS = 3.0
+CONNECTION_SECONDS = 2.0
+"""How long a call waits for a connection when there is none."""
+ANSWER_SECONDS = 5.0
+_CLOSE_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
+_FIRST_PAUSE, _LAST_PAUSE = 0.1, 1.0
+_HEARD = 4096
+_ANSWERS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What came. `status` is the server's word where it is nobody's message ("204": no more, "404", "503")."""
+
+    subject: str
+    data: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> str | None:
+        """Return the status, None for a message of somebody's."""
+        return self.headers.get("Status")
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who we are: a token that the operator's side signed, and the key that it names."""
+
+    token: str
+    key: KeyPair
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the servers are (`nats://host:port`, several for a cluster), who we are there, and whom we trust."""
+
+    servers: tuple[str, ...]
+    login: Callable[[], Login] | None = None
+    """Asked for each connection, as tokens expire and are renewed."""
+    tls: ssl.SSLContext | None = None
+    inbox: str = "_INBOX"
+    name: str = "edgefn"
+
+
+class DisconnectedError(UnavailableError):
+    """There is no connection, and has not been for a while."""
+
+
+class _Question:
+    """One request under way, and the answers to it."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self.answers: asyncio.Queue[Message | ReplicaError] = asyncio.Queue(_ANSWERS)
+
+    def answer(self, answer: Message | ReplicaError) -> None:
+        """Take an answer in; too many of them are nothing that we asked for."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self.answers.put_nowait(answer)
+
+
+class Ear:
+    """Messages of one subject, as they come, but for those of times without a connection, and any excess."""
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        self._heard: asyncio.Queue[Message | None] = asyncio.Queue(_HEARD)
+
+    async def next(self, seconds: float) -> Message | None:
+        """Return the next message; None when there is none in time, or when messages may have been missed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await self._heard.get()
+        return None
+
+    def hear(self, message: Message | None) -> None:
+        """Take a message in, or leave it when too many wait; None says that there may be a gap."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._heard.put_nowait(message)
+
+
+class Link:
+    """A supervised connection. Enter it; it connects in the background, again and again."""
+
+    def __init__(self, address: Address, jitter: Callable[[], float]) -> None:
+        self._address = address
+        self._jitter = jitter
+        self._client: Client | None = None
+        self._up = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._questions: dict[str, _Question] = {}
+        self._numbers = itertools.count(1)
+        self._ears: set[Ear] = set()
+        self._supervisor: asyncio.Task[None] | None = None
+        self._trouble = "no connection has been made yet"
+        self.is_closed = False
+        self.connections = 0
+        """How many connections there have been."""
+
+    def open(self) -> None:
+        """Begin to connect. `close` ends it."""
+        self._supervisor = asyncio.get_running_loop().create_task(self._supervise())
+
+    async def close(self) -> None:
+        """End the connection, and fail what is under way."""
+        self.is_closed = True
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            await asyncio.gather(self._supervisor, return_exceptions=True)
+        self._trouble = "the replica has been closed"
+        self._up.set()
+        for ear in self._ears:
+            ear.hear(None)
+
+    @property
+    def is_up(self) -> bool:
+        """Say whether there is a connection now."""
+        return self._client is not None
+
+    async def ask(
+        self,
+        subject: str,
+        data: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        seconds: float = ANSWER_SECONDS,
+    ) -> Message:
+        """Send a request and return the one answer.
+
+        Raises `UnavailableError` when it was not taken, `UnknownOutcomeError` when no answer came in time, and
+        `ReplicaError` when the server refuses it to us.
+        """
+        async with contextlib.aclosing(self.ask_for_many(subject, data, headers, seconds)) as answers:
+            async for answer in answers:
+                if answer.status == "503":
+                    raise UnavailableError(
+                        f"nobody answers to {subject}: the streams have no leader now, or do not exist"
+                    )
+                return answer
+        raise AssertionError("a request either has an answer or fails")
+
+    async def ask_for_many(
+        self,
+        subject: str,
+        data: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        seconds: float = ANSWER_SECONDS,
+    ) -> AsyncGenerator[Message, None]:
+        """Send a request and yield all that comes back, for as long as it is asked. Raises as `ask` does."""
+        client = await self._connected()
+        number = str(next(self._numbers))
+        question = self._questions[number] = _Question(subject)
+        try:
+            await self._publish(client, subject, data, headers, f"{self._inbox(self.connections)}.{number}")
+            while True:
+                try:
+                    async with asyncio.timeout(seconds):
+                        answer = await question.answers.get()
+                except TimeoutError:
+                    raise UnknownOutcomeError(f"no answer from NATS within {seconds:g} s ({subject})") from None
+                if isinstance(answer, ReplicaError):
+                    raise answer
+                yield answer
+        finally:
+            del self._questions[number]
+
+    async def send(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Send a message that nobody answers. Raises `UnavailableError`."""
+        await self._publish(await self._connected(), subject, data, headers)
+
+    @contextlib.asynccontextmanager
+    async def listening(self, subject: str) -> AsyncIterator[Ear]:
+        """Hear the messages of a subject, now and on every later connection, until the block is left."""
+        ear = Ear(subject)
+        self._ears.add(ear)
+        client = self._client
+        if client is not None:
+            with contextlib.suppress(nats.errors.Error, OSError):  # Then it is subscribed to on the next connection.
+                await self._subscribe(client, ear)
+        try:
+            yield ear
+        finally:
+            self._ears.discard(ear)
+
+    async def _publish(
+        self, client: Client, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str = ""
+    ) -> None:
+        try:
+            await client.publish(subject, data, reply=reply, headers=dict(headers) if headers else None)
+        except (nats.errors.Error, OSError) as error:  # Raised before anything is sent.
+            raise DisconnectedError(f"the connection to NATS failed: {_said(error)}") from error
+
+    async def _connected(self) -> Client:
+        try:
+            async with asyncio.timeout(CONNECTION_SECONDS):
+                await self._up.wait()
+        except TimeoutError:
+            pass
+        if self._client is None:
+            raise DisconnectedError(f"no connection to NATS ({', '.join(self._address.servers)}): {self._trouble}")
+        return self._client
+
+    async def _supervise(self) -> None:
+        pause = _FIRST_PAUSE
+        for server in itertools.cycle(self._address.servers):
+            connected = await self._live(server)
+            pause = _FIRST_PAUSE if connected else min(pause * 2, _LAST_PAUSE)
+            await asyncio.sleep(pause * (0.5 + self._jitter()))
+
+    async def _live(self, server: str) -> bool:
+        """Connect to a server and stay as long as the connection lasts; return whether it came about."""
+        self._ended = asyncio.Event()
+        client = Client()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._connect(client, server)
+            self._up.set()
+            for ear in self._ears:
+                ear.hear(None)
+            while not client.is_closed:  # Looked at too: a close that hangs in a full socket reports late.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS):
+                        await self._ended.wait()
+                if self._ended.is_set():
+                    break
+            self._trouble = f"the connection ended: {client.last_error or 'the server closed it'}"
+        except (nats.errors.Error, OSError, TimeoutError, ReplicaError) as error:
+            self._trouble = _said(error)
+            return False
+        else:
+            return True
+        finally:
+            self._client = None
+            self._up.clear()
+            self._fail_all()
+            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await client.close()
+
+    async def _connect(self, client: Client, server: str) -> None:
+        login = self._address.login() if self._address.login is not None else None
+        await client.connect(
+            [server],
+            name=self._address.name,
+            error_cb=self._on_error,
+            closed_cb=self._on_closed,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
+            ping_interval=PING_EVERY,
+            max_outstanding_pings=PINGS_OUTSTANDING,
+            tls=self._address.tls,
+            inbox_prefix=self._address.inbox,
+            # A user's name is what makes nats-py look at the callbacks; it is not sent.
+            user=self._address.name if login is not None else None,
+            signature_cb=None if login is None else lambda nonce: b64encode(login.key.sign(nonce.encode())),
+            user_jwt_cb=None if login is None else lambda: bytearray(login.token.encode()),
+        )
+        version = client.connected_server_version
+        if (version.major, version.minor) < OLDEST:
+            wanted = ".".join(map(str, OLDEST))
+            raise UnavailableError(f"{server} is NATS {version.major}.{version.minor}; edgefn needs {wanted} or newer")
+        self.connections += 1
+        await client.subscribe(f"{self._inbox(self.connections)}.*", cb=self._on_answer)
+        for ear in list(self._ears):
+            await self._subscribe(client, ear)
+        await client.flush()
+        self._client = client
+
+    async def _subscribe(self, client: Client, ear: Ear) -> None:
+        async def heard(raw: Msg) -> None:
+            ear.hear(_message(raw))
+
+        await client.subscribe(ear.subject, cb=heard)
+        await client.flush()
+
+    def _inbox(self, connection: int) -> str:
+        return f"{self._address.inbox}.{id(self):x}.{connection}"
+
+    async def _on_answer(self, raw: Msg) -> None:
+        question = self._questions.get(raw.subject.rpartition(".")[2])
+        if question is not None:
+            question.answer(_message(raw))
+
+    async def _on_error(self, error: Exception) -> None:
+        # The subject stands in the text only: `permissions violation for publish to "..."`.
+        for question in self._questions.values():
+            if f'"{question.subject}"'.lower() in str(error).lower():
+                question.answer(ReplicaError(f"NATS refuses us {question.subject}"))
+
+    async def _on_closed(self) -> None:
+        self._ended.set()
+
+    def _fail_all(self) -> None:
+        for question in self._questions.values():
+            question.answer(UnknownOutcomeError("the connection to NATS was lost before an answer came"))
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _message(raw: Msg) -> Message:
+    return Message(raw.subject, raw.data, dict(raw.headers or {}))
+
+
+def check_servers(servers: Sequence[str]) -> None:
+    """Raise `ReplicaError` unless every address is one of NATS's."""
+    for server in servers:
+        if not server.startswith(("nats://", "tls://")):
+            raise ReplicaError(f"{server!r} is no address of a NATS server: write nats://host:port or tls://host:port")

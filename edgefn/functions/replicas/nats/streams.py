@@ -1,0 +1,227 @@
+"""JetStream's API as far as it is needed: streams, single and batched reads, writes, and atomic batches of them."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from edgefn.functions.replicas.base import ConflictError, ReplicaError, UnavailableError, UnknownOutcomeError
+from edgefn.functions.replicas.nats.link import DisconnectedError, Link, Message
+
+API = "$JS.API"
+PAGE_MESSAGES, PAGE_BYTES = 1000, 1024 * 1024
+BATCH_LIMIT = 1000
+"""Records of one atomic batch."""
+_LAST = "Nats-Expected-Last-Subject-Sequence"
+_WRONG_LAST, _ALREADY_THERE, _OTHER_SETTINGS = (10071, 10164), 10077, 10058
+_RETRY_SECONDS = 0.05
+_READ_SECONDS = (0.5, 1.0, 2.0, 4.0)
+"""How long each try of a read waits for the next message."""
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message of a stream. `at` is when the server took it, in seconds since the epoch."""
+
+    sequence: int
+    subject: str
+    data: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some messages of a stream, whether more follow, and how far the stream went (0: not told)."""
+
+    entries: tuple[Entry, ...]
+    more: bool = False
+    up_to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One message of a batch; `checks` gives a subject and the sequence that its newest message must have."""
+
+    subject: str
+    data: bytes
+    checks: tuple[str, int] | None = None
+
+
+class ApiError(ReplicaError):
+    """JetStream said no. `code` is its own number for why."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+async def create(link: Link, name: str, settings: Mapping[str, object]) -> None:
+    """Make a stream, or give the one that is there these settings. Raises `ReplicaError`."""
+    body = json.dumps({"name": name, **settings}).encode()
+    try:
+        await _call(link, f"STREAM.CREATE.{name}", body)
+    except ApiError as error:
+        if error.code != _OTHER_SETTINGS:
+            raise
+        await _call(link, f"STREAM.UPDATE.{name}", body)
+
+
+async def clear(link: Link, stream: str, subject: str) -> None:
+    """Take all messages of a subject out of a stream. Raises `ReplicaError`."""
+    await _call(link, f"STREAM.PURGE.{stream}", json.dumps({"filter": subject}).encode())
+
+
+async def read(link: Link, stream: str, subject: str) -> Entry | None:
+    """Return the newest message of a subject, or None. Raises `ReplicaError`."""
+    wanted = f"{API}.DIRECT.GET.{stream}.{subject}"
+    answer = await _patiently(lambda seconds: link.ask(wanted, seconds=seconds))
+    if answer.status == "404":
+        return None
+    if answer.status is not None:
+        raise ReplicaError(f"NATS answered {answer.status} to a read of {subject}")
+    return entry(answer)
+
+
+async def read_newest(link: Link, stream: str, subjects: Sequence[str]) -> Page:
+    """Return the newest message of each subject that has one, as of one moment. Raises `ReplicaError`."""
+    return await _page(link, stream, {"multi_last": list(subjects), "batch": PAGE_MESSAGES})
+
+
+async def read_after(link: Link, stream: str, subject: str, after: int, most: int = PAGE_MESSAGES) -> Page:
+    """Return messages of a subject (with wildcards) beyond a sequence, in order. Raises `ReplicaError`."""
+    return await _page(
+        link, stream, {"seq": after + 1, "next_by_subj": subject, "batch": most, "max_bytes": PAGE_BYTES}
+    )
+
+
+async def read_all_after(link: Link, stream: str, subject: str, after: int) -> AsyncGenerator[Entry, None]:
+    """Yield all messages of a subject beyond a sequence, in order. Raises `ReplicaError`."""
+    while True:
+        page = await read_after(link, stream, subject, after)
+        for found in page.entries:
+            yield found
+            after = found.sequence
+        if not page.more or not page.entries:
+            return
+
+
+async def write(link: Link, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> int:
+    """Append a message, and return its sequence when it is safe. Raises `ReplicaError`."""
+    return _sequence(await link.ask(subject, data, headers))
+
+
+async def write_batch(link: Link, batch_id: str, writes: Sequence[Write]) -> int:
+    """Append all messages or none; return the sequence of the last one.
+
+    Raises `ConflictError` when a check fails, `UnknownOutcomeError` when only the commit got no answer.
+    """
+    for number, item in enumerate(writes, start=1):
+        headers = {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+        if item.checks is not None:
+            subject, sequence = item.checks
+            headers[_LAST] = str(sequence)
+            if subject != item.subject:
+                headers[f"{_LAST}-Subject"] = subject
+        if number == len(writes):
+            return _sequence(await link.ask(item.subject, item.data, {**headers, "Nats-Batch-Commit": "1"}))
+        if number > 1:
+            await link.send(item.subject, item.data, headers)
+            continue
+        try:
+            answer = await link.ask(item.subject, item.data, headers)
+        except UnknownOutcomeError as error:  # Without its end, the server drops a batch.
+            raise UnavailableError(str(error)) from error
+        if answer.data:
+            _sequence(answer)
+    raise ReplicaError("there is nothing to write")
+
+
+def entry(message: Message) -> Entry:
+    """Return a message that came from a stream, by its feed or by a read. Raises `ReplicaError`."""
+    headers = message.headers
+    try:
+        at = datetime.fromisoformat(headers["Nats-Time-Stamp"][:26].rstrip("Z") + "+00:00").timestamp()
+        return Entry(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, at)
+    except (KeyError, ValueError):
+        raise ReplicaError(f"NATS sent a message on {message.subject} that is of no stream") from None
+
+
+async def _page(link: Link, stream: str, request: Mapping[str, object]) -> Page:
+    return await _patiently(lambda seconds: _ask_for_page(link, stream, request, seconds))
+
+
+async def _ask_for_page(link: Link, stream: str, request: Mapping[str, object], seconds: float) -> Page:
+    found: list[Entry] = []
+    answers = link.ask_for_many(f"{API}.DIRECT.GET.{stream}", json.dumps(request).encode(), seconds=seconds)
+    async with contextlib.aclosing(answers):
+        async for answer in answers:
+            if answer.status is None:
+                found.append(entry(answer))
+            elif answer.status == "404":
+                return Page(tuple(found))
+            elif answer.status == "204":
+                pending = int(answer.headers.get("Nats-Num-Pending", "0"))
+                return Page(tuple(found), pending > 0, int(answer.headers.get("Nats-UpTo-Sequence", "0")))
+            else:
+                raise UnavailableError(f"NATS answered {answer.status} to a read of {stream}")
+    raise UnavailableError(f"NATS broke off a read of {stream}")
+
+
+async def _patiently(ask: Callable[[float], Awaitable[_T]]) -> _T:
+    """Ask what may be asked twice: a copy that hangs is asked as well as the others, and does not answer."""
+    for seconds in _READ_SECONDS[:-1]:
+        try:
+            return await ask(seconds)
+        except DisconnectedError:
+            raise
+        except (UnknownOutcomeError, UnavailableError):
+            pass
+        await asyncio.sleep(_RETRY_SECONDS)
+    try:
+        return await ask(_READ_SECONDS[-1])
+    except UnknownOutcomeError as error:
+        raise UnavailableError(str(error)) from error
+
+
+async def _call(link: Link, name: str, body: bytes) -> Mapping[str, object]:
+    return _document(await link.ask(f"{API}.{name}", body))
+
+
+def _sequence(answer: Message) -> int:
+    sequence = _document(answer).get("seq")
+    if not isinstance(sequence, int):
+        raise UnknownOutcomeError("NATS acknowledged a message without a sequence")
+    return sequence
+
+
+def _document(answer: Message) -> Mapping[str, object]:
+    """Return what the API answered. Raises what its error means."""
+    try:
+        document: object = json.loads(answer.data)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise UnavailableError(f"NATS answered {answer.status or answer.data[:60]!r} where JSON was due")
+    error = document.get("error")
+    if isinstance(error, dict):
+        raise _meant(error)
+    return document
+
+
+def _meant(error: Mapping[str, object]) -> ReplicaError:
+    said, code = str(error.get("description", "an error without a description")), error.get("err_code")
+    if code in _WRONG_LAST:
+        return ConflictError("somebody else has written meanwhile")
+    status = error.get("code")
+    if isinstance(status, int) and status >= 500 and code != _ALREADY_THERE:
+        return UnavailableError(f"NATS could not do it: {said}")
+    return ApiError(code if isinstance(code, int) else 0, f"NATS refused it: {said}")
+
+
+def is_already_there(error: ReplicaError) -> bool:
+    """Say whether a write was refused because its subject has a message, which may never change."""
+    return isinstance(error, ApiError) and error.code == _ALREADY_THERE

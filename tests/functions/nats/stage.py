@@ -1,0 +1,102 @@
+"""Real NATS servers on loopback, and replicas on them."""
+
+import asyncio
+import hashlib
+import os
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from edgefn.functions.replicas.base import Record
+from edgefn.functions.replicas.nats.authority import Authority
+from edgefn.functions.replicas.nats.layout import Keeping, location_inbox
+from edgefn.functions.replicas.nats.link import Address, Login
+from edgefn.functions.replicas.nats.nkeys import KeyPair, Owner
+from edgefn.functions.replicas.nats.replica import NatsReplica
+from edgefn.functions.replicas.nats.server import Server, ServerSettings, find_server, start
+
+PROGRAM = find_server(os.environ.get("EDGEFN_NATS_SERVER"))
+
+
+class Hub:
+    """A server that can die and come back on the same port, and the keys that it obeys."""
+
+    def __init__(self, settings: ServerSettings, server: Server, authority: Authority) -> None:
+        self.settings = settings
+        self.server = server
+        self.authority = authority
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    async def restart(self) -> None:
+        port = int(self.url.rpartition(":")[2])
+        self.server = await start(replace(self.settings, port=port), PROGRAM)
+
+    def control(self) -> NatsReplica:
+        return opened(Address((self.url,), lambda: self.authority.control_login(int(time.time()))))
+
+    def location(self, name: str, key: KeyPair | None = None, seconds: int = 60) -> NatsReplica:
+        """Return a replica that may only do what a location may."""
+        key = key or user_key()
+        now = int(time.time())
+        token = self.authority.location_token(name, key.public, now, now + seconds)
+        return opened(Address((self.url,), lambda: Login(token, key), inbox=location_inbox(name)))
+
+
+@asynccontextmanager
+async def hub(directory: Path) -> AsyncIterator[Hub]:
+    """Run a server that obeys an authority of its own."""
+    authority = Authority.begin(os.urandom)
+    obeying = authority.server_settings(str(directory / "accounts"), int(time.time()))
+    settings = ServerSettings("hub", directory, authority=obeying, max_disk="1GB", max_memory="64MB")
+    running = Hub(settings, await start(settings, PROGRAM), authority)
+    try:
+        yield running
+    finally:
+        await running.server.stop()
+
+
+@asynccontextmanager
+async def begun(directory: Path, keeping: Keeping | None = None) -> AsyncIterator[tuple[Hub, NatsReplica]]:
+    """Run a server with its streams, and the control plane's replica on it."""
+    async with hub(directory) as running:
+        replica = running.control()
+        try:
+            await replica.begin("first-log", keeping or Keeping())
+            yield running, replica
+        finally:
+            await replica.close()
+
+
+async def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait until something holds."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def opened(address: Address) -> NatsReplica:
+    return NatsReplica(address, random.random, lambda: uuid.uuid4().hex)
+
+
+def user_key() -> KeyPair:
+    return KeyPair(Owner.USER, os.urandom(32))
+
+
+def head(generation: int) -> Record:
+    return Record("head", b"%d" % generation)
+
+
+async def pieces(content: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
+    for start_at in range(0, len(content), size):
+        yield content[start_at : start_at + size]
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
