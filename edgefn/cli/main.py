@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "say what is wrong with a configuration",
     "reload": "swap the configuration of a running location",
     "demo": "run an origin and a location with functions on all four hooks",
+    "new": "write a function to start from",
     "invoke": "run a function once per event, in its sandbox",
     "event": "print a sample event",
     "kvs": "read and change a key-value store",
@@ -28,6 +29,7 @@ examples:
   edgefn demo                          an origin, a location and functions on all four hooks
   edgefn serve config/edgefn.yaml      run a location in the foreground
   edgefn check config/edgefn.yaml      say what is wrong with a configuration, without starting it
+  edgefn new --runtime nodejs22.x hello            write a function to start from
   edgefn invoke my-function --runtime nodejs20.x --handler index.handler --sample viewer-request
 
 `edgefn COMMAND --help` has more examples.
