@@ -1,7 +1,7 @@
 """The starters of `edgefn new`: one for each runtime, and for runtime `wasm` one for each language.
 
-A starter is a folder of `edgefn/starters` and a row here; `.in` at the end of a name keeps a file from being a module of
-ours. A source in WAT is translated when it is written.
+A starter is a folder of `edgefn/starters` and a row here; `.in` at the end of a name keeps a file from being a module
+of ours. A source in WAT is translated when it is written.
 """
 
 from dataclasses import dataclass, replace
