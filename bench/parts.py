@@ -40,7 +40,9 @@ from edgefn.rules.event import EventConfig, request_event
 from edgefn.rules.forwarding import EdgeFacts, Forwarder
 from edgefn.rules.quotas import quotas
 from edgefn.rules.response_headers import Dressing, from_origin
+from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.memory import MemoryStore
+from edgefn.stores.stock import Stock
 from edgefn.wire.answer_head import Framing, answer_head
 from edgefn.wire.connections import Connections
 from edgefn.wire.inbound import Inbound
@@ -185,7 +187,7 @@ class WholePath:
 def _site(settings: Settings, pool: Pool) -> Site:
     lasting = Lasting(
         sender=pool,
-        store=MemoryStore(settings.cache_memory),
+        stock=Stock(MemoryStore(settings.cache_memory), LocalLedger(), None, world.steady),
         flights=Flights(),
         background=Background(),  # nothing here grows stale, so it stays without work
         pseudonym=f"{world.pseudonym()}.cloudfront.net",

@@ -33,8 +33,8 @@ from typing import Protocol
 import uvloop
 
 from edgefn.model.headers import Headers
+from edgefn.rules.purges import ByPath, ByTag, Everything
 from edgefn.stores.base import Stored
-from edgefn.stores.disk.purges import ByPath, ByTag, Everything
 from edgefn.stores.disk.store import DiskStore, opened
 
 _HEAD = b"h" * 600

@@ -52,7 +52,7 @@ class _Admin:
 
 class _CacheFields:
     memory = Field("memory", Size(0, _TB), "Memory for stored responses, in each process.", "256MB")
-    disk = Field("disk", Size(0, 1024 * _TB), "Disk for stored responses, shared by all processes; 0 is none.", "0")
+    disk = Field("disk", Size(0, 1024 * _TB), "Disk for them, for all processes, in data_dir/cache; 0 is none.", "0")
 
 
 CACHE: Final = Section("cache", _CacheFields, lambda values: (values[_CacheFields.memory], values[_CacheFields.disk]))

@@ -29,10 +29,10 @@ from edgefn.node.geo import Locate, open_database
 from edgefn.node.hosting import function_hosts
 from edgefn.node.parts import Lasting, site_of
 from edgefn.node.scratch import scratch_directory
+from edgefn.node.stocking import opened_stock
 from edgefn.proxy.background import Background
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.site import Site
-from edgefn.stores.memory import MemoryStore
 from edgefn.wire.listening import FreshCertificates, Listening
 from edgefn.wire.pool import Pool
 
@@ -105,10 +105,13 @@ class Location:
         self._function_log = self._stack.enter_context(LineWriter(sys.stderr))
         pool = Pool()
         self._stack.push_async_callback(pool.close)
-        store = MemoryStore(settings.cache_memory)
+        self._stock = await self._stack.enter_async_context(opened_stock(settings))
         background = Background()
         self._stack.push_async_callback(background.close)
-        self._lasting = Lasting(pool, store, Flights(), background, f"{world.pseudonym()}.cloudfront.net", access.write)
+        flights = Flights(epoch=self._stock.epoch)
+        self._stock.follow(flights.purged)
+        name = f"{world.pseudonym()}.cloudfront.net"
+        self._lasting = Lasting(pool, self._stock, flights, background, name, access.write)
         self._functions = await self._open_functions(settings)
         callees = await self._functions.open(settings)
         self._functions.adopt(callees)

@@ -28,7 +28,7 @@ from edgefn.rules.forwarding import EdgeFacts, Forwarder
 from edgefn.rules.quotas import quotas
 from edgefn.rules.response_headers import Dressing
 from edgefn.rules.viewer_headers import wanted
-from edgefn.stores.base import Store
+from edgefn.stores.stock import Stock
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Lasting:
     """What outlives a configuration: connections, stored responses, flights, background work, our name in Via."""
 
     sender: Sender
-    store: Store
+    stock: Stock
     flights: Flights
     background: Background
     pseudonym: str
@@ -71,7 +71,7 @@ def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting
     facts = ViewerFacts(wanted(route), locate)
     hooks = _hooks(route, settings, callee_of, facts)
     policy = with_error_pages(route.cache, settings.error_pages)
-    cache = Cache(lasting.store, policy, lasting.flights, world.steady, lasting.background)
+    cache = Cache(lasting.stock, policy, lasting.flights, world.steady, lasting.background)
     forwarder = Forwarder(route, EdgeFacts(lasting.pseudonym))
     origins = Origins(forwarder, _usual(route, settings), lasting.sender, settings.resolve)
     walk = Walk(hooks, facts, cache, origins)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from edgefn.model.headers import Headers
-from edgefn.model.message import BytesBody, Request, Response, no_body
+from edgefn.model.message import Body, BytesBody, Request, Response, no_body
+from edgefn.proxy.shelved import Shelved
 from edgefn.rules.age import age_value
 from edgefn.rules.cache_status import FIELD
 from edgefn.rules.conditions import is_not_modified, not_modified_headers
@@ -46,7 +47,7 @@ def _has_wanted_part(stored: Stored, request: Request) -> bool:
     if part is None or "range" not in asked or request.method != "GET":
         return False
     wanted = asked_span(asked, part.total)
-    held = Span(part.first, part.first + len(stored.body) - 1)
+    held = Span(part.first, part.first + stored.length - 1)
     return (
         isinstance(wanted, Span) and held.covers(wanted) and if_range_holds(asked, stored.headers, stored.received_at)
     )
@@ -67,7 +68,19 @@ def answer(request: Request, stored: Stored, age: float, now: float, cache_statu
         ranged = _ranged(request, stored, headers)
         if ranged is not None:
             return ranged
-    return Response(stored.status, stored.reason, headers, BytesBody(stored.body), stored.from_origin_error)
+    return Response(stored.status, stored.reason, headers, _whole(stored), stored.from_origin_error)
+
+
+def _whole(stored: Stored) -> Body:
+    if stored.shelved is None:
+        return BytesBody(stored.body)
+    return Shelved(stored.shelved, 0, stored.length)
+
+
+def _cut(stored: Stored, first: int, length: int) -> Body:
+    if stored.shelved is None:
+        return BytesBody(stored.body[first : first + length])
+    return Shelved(stored.shelved, first, length)
 
 
 def _ranged(request: Request, stored: Stored, headers: Headers) -> Response | None:
@@ -77,16 +90,16 @@ def _ranged(request: Request, stored: Stored, headers: Headers) -> Response | No
         return None
     if not if_range_holds(asked, stored.headers, stored.received_at):
         return None
-    first, total = (0, len(stored.body)) if part is None else (part.first, part.total)
+    first, total = (0, stored.length) if part is None else (part.first, part.total)
     match asked_span(asked, total):
         case None:
             return None
         case Unsatisfiable():
             return Response(416, "Range Not Satisfiable", _unsatisfied(headers, total), no_body())
         case Span() as span:
-            body = stored.body[span.first - first : span.last - first + 1]
+            body = _cut(stored, span.first - first, span.length)
             of_part = headers.replacing("Content-Range", content_range(span, total))
-            return Response(206, "Partial Content", of_part.without("content-length"), BytesBody(body))
+            return Response(206, "Partial Content", of_part.without("content-length"), body)
 
 
 def _unsatisfied(headers: Headers, total: int) -> Headers:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 
 from edgefn.model.errors import EdgeError
 from edgefn.rules.log_line import one_line
@@ -20,6 +20,7 @@ class Background:
         self._most = most
         self._patience = patience
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._carried: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         """Return how much is under way."""
@@ -33,6 +34,13 @@ class Background:
         self._tasks[name] = task
         task.add_done_callback(lambda _: self._tasks.pop(name, None))
 
+    def carry(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
+        """Begin work that has a viewer, and lasts as long as that one waits for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._carried.add(task)
+        task.add_done_callback(self._carried.discard)
+        return task
+
     async def _run(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await asyncio.wait_for(work(), self._patience)
@@ -43,7 +51,7 @@ class Background:
 
     async def close(self) -> None:
         """Give up what is under way."""
-        tasks = list(self._tasks.values())
+        tasks = [*self._tasks.values(), *self._carried]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

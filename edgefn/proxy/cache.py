@@ -3,6 +3,7 @@
 It keeps order; what may be stored, for how long, and what answers what is for `edgefn.rules` to say.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,19 +18,25 @@ from edgefn.proxy.background import Background
 from edgefn.proxy.errand import Errand, Fetch
 from edgefn.proxy.fetching import Fetching
 from edgefn.proxy.flights import Duty, Flights, Landing
-from edgefn.rules.age import current_age
+from edgefn.proxy.shelved import Shelved
+from edgefn.proxy.spool import Spool
+from edgefn.rules.age import age_value, current_age
 from edgefn.rules.cache_key import EXTENSION, keys_by, uri_of
 from edgefn.rules.cache_status import appended, forwarded, hit
 from edgefn.rules.changed import changed_targets
 from edgefn.rules.directives import in_force
 from edgefn.rules.freshness import is_fresh
+from edgefn.rules.log_line import one_line
 from edgefn.rules.lookup import Bypass, Lookup, bypass, is_safe, may_collapse
 from edgefn.rules.storing import Reason
 from edgefn.rules.validating import without_conditions
-from edgefn.rules.vary import selected
+from edgefn.rules.vary import matches, selected
 from edgefn.rules.verdict import Ask, Held, Serve, Verdict, Why, verdict
 from edgefn.rules.wishes import NO_WISHES, Wishes, has_wishes, wishes
-from edgefn.stores.base import Store, Stored
+from edgefn.stores.base import Stored, StoreError
+from edgefn.stores.stock import Stock
+
+_log = logging.getLogger("edgefn")
 
 _COLLAPSED = "collapsed"
 _ROUNDS = 2
@@ -47,24 +54,24 @@ class _Judged:
 
 
 class Cache:
-    """The cache of one route. `store`, `flights` and `background` may be shared; `now` is wall-clock seconds."""
+    """The cache of one route. `stock`, `flights` and `background` may be shared; `now` is wall-clock seconds."""
 
     def __init__(
-        self, store: Store, policy: CachePolicy, flights: Flights, now: Callable[[], float], background: Background
+        self, stock: Stock, policy: CachePolicy, flights: Flights, now: Callable[[], float], background: Background
     ) -> None:
-        self._store = store
+        self._stock = stock
         self._policy = policy
         self._flights = flights
         self._now = now
         self._background = background
         self._key = keys_by(policy)
-        self._fetching = Fetching(store, policy, now)
+        self._fetching = Fetching(stock, policy, now, background.carry)
 
     def serve_now(self, request: Request) -> Response | None:
         """Return the answer that lies fresh in memory, without waiting; None when there is none."""
         if bypass(request, self._policy) is not None or self._has_wishes(request):
             return None
-        stored = chosen(self._store.get(self._key(request)), request)
+        stored = chosen(self._stock.get(self._key(request)), request)
         if stored is None:
             return None
         now = self._now()
@@ -80,9 +87,20 @@ class Cache:
         why = bypass(request, self._policy)
         if why is not None:
             return await self._bypassed(request, fetch, why)
+        response = await self._served(request, fetch, with_disk=self._stock.disk is not None)
+        if isinstance(response.body, Shelved) and request.method != "HEAD":
+            opened = await self._opened(response, response.body)
+            return opened or await self._served(request, fetch, with_disk=False)
+        return response
+
+    async def _served(self, request: Request, fetch: Fetch, *, with_disk: bool) -> Response:
+        """Return the response. A body that lies on disk is yet to be opened."""
         key = self._key(request)
-        judged = self._judged(request, key)
+        judged = self._judged(request, self._stock.get(key))
         response = self._at_once(request, key, fetch, judged)
+        if response is None and with_disk:
+            judged = await self._judged_with_disk(request, key)
+            response = self._at_once(request, key, fetch, judged)
         if response is not None:
             return response
         if self._has_wishes(request) and self._wishes(request).only_if_cached:
@@ -98,9 +116,27 @@ class Cache:
     def _wishes(self, request: Request) -> Wishes:
         return wishes(request.headers) if self._has_wishes(request) else NO_WISHES
 
-    def _judged(self, request: Request, key: str) -> _Judged:
-        """Return what is stored for `request`, and whether that answers it."""
-        variants = self._store.get(key)
+    async def _opened(self, response: Response, body: Shelved) -> Response | None:
+        """Return the response with its body from disk; None when that can't be had."""
+        try:
+            found = None if self._stock.disk is None else await body.opened(self._stock.disk)
+        except StoreError:
+            return None
+        return None if found is None else replace(response, body=found)
+
+    async def _judged_anywhere(self, request: Request, key: str) -> _Judged:
+        """Return what is stored for `request`; the disk is asked for what memory does not have."""
+        judged = self._judged(request, self._stock.get(key))
+        if self._stock.disk is None or isinstance(judged.verdict, Serve):
+            return judged
+        return await self._judged_with_disk(request, key)
+
+    async def _judged_with_disk(self, request: Request, key: str) -> _Judged:
+        brought = await self._stock.bring(key, lambda stored: matches(stored.vary, request.headers))
+        return self._judged(request, [*self._stock.peek(key), *brought])
+
+    def _judged(self, request: Request, variants: Sequence[Stored]) -> _Judged:
+        """Return which of the variants is for `request`, and whether that answers it."""
         stored = chosen(variants, request)
         now = self._now()
         if stored is None:
@@ -131,7 +167,7 @@ class Cache:
         """Do in the background what a viewer's request would have done in the foreground."""
         headers = without_conditions(request.headers)
         asked = replace(request, method="GET", headers=headers, body=no_body(), trail=Trail(), interim=_nobody_listens)
-        stored = chosen(self._store.get(key), asked)
+        stored = (await self._judged_anywhere(asked, key)).stored
         if stored is None:
             return
         errand = Errand(asked, key, fetch, stored, Lookup.STALE)
@@ -149,18 +185,21 @@ class Cache:
         response = await fetch(request)
         request.trail.result = Result.ERROR if response.from_origin_error else Result.MISS
         if not is_safe(request.method) and 200 <= response.status < 400:
-            self._invalidate(request)
+            await self._invalidate(request)
             for path, query in changed_targets(request, response.headers):
-                self._invalidate(replace(request, path=path, query=query))
+                await self._invalidate(replace(request, path=path, query=query))
         if not self._policy.cache_status or response.tunnel is not None:
             return response
         member = forwarded(lookup, response.origin_status, "" if lookup is Lookup.METHOD else why)
         return response.dressed(appended(response.headers, member))
 
-    def _invalidate(self, request: Request) -> None:
+    async def _invalidate(self, request: Request) -> None:
         uri = uri_of(self._key(request))
         self._flights.invalidate(uri)
-        self._store.remove(uri)
+        try:
+            await self._stock.remove(uri)
+        except StoreError as error:
+            _log.error("%s: what it changed may still be stored: %s", request.id, one_line(str(error)))
 
     async def _collapsed(self, errand: Errand) -> Response:
         """Fetch for all who wait, or wait; what comes of the wait is judged for this request alone."""
@@ -173,19 +212,41 @@ class Cache:
             name = self._flight_name(request, key)
             landing = await (self._flights.board(name) if request.method == "GET" else self._flights.join(name))
             if isinstance(landing, Duty) and request.method == "GET":
-                return await self._fetching.go(self._anew(errand), landing)
+                return await self._take_over(errand, landing)
+            if isinstance(landing, Spool):
+                response = self._followed(errand, landing)
+                if response is not None:
+                    return response
+                break
             if isinstance(landing, Duty):
                 landing.hand_on()  # a HEAD brings back nothing to store
-            judged = self._judged(request, key)
+            judged = await self._judged_anywhere(request, key)
             if judged.stored is not None and isinstance(judged.verdict, Serve):
                 return self._landed(errand, judged.stored, judged.age, judged.now)
             if landing is not Landing.STORED or name == self._flight_name(request, key):
                 break
-        return await self._fetching.go(self._anew(errand), self._flights.alone(key))
+        return await self._take_over(errand, self._flights.alone(key))
 
-    def _anew(self, errand: Errand) -> Errand:
-        """Return the errand as it is now, after a wait."""
-        return _errand(errand.request, errand.key, errand.fetch, self._judged(errand.request, errand.key))
+    def _followed(self, errand: Errand, spool: Spool) -> Response | None:
+        """Return what another viewer's fetch is bringing; None when it is not for this request."""
+        request, head, since = errand.request, spool.keeper.head, spool.keeper.since
+        if request.method != "GET" or not matches(head.vary, request.headers):
+            return None
+        now = self._now()
+        age = current_age(head.initial_age, head.received_at, now)
+        if not is_fresh(head.lifetime, age) or self._stock.is_purged(errand.key, head.tags, since):
+            return None
+        _note_hit(request.trail, head, _COLLAPSED)
+        headers = head.headers.adding(("Age", age_value(age)))
+        if self._policy.cache_status:
+            headers = appended(headers, forwarded(errand.lookup, 0, "", collapsed=True))
+        return Response(head.status, head.reason, headers, spool.reader(), head.from_origin_error)
+
+    async def _take_over(self, errand: Errand, duty: Duty) -> Response:
+        """Go on the errand as it is now, after a wait."""
+        with duty:
+            judged = await self._judged_anywhere(errand.request, errand.key)
+        return await self._fetching.go(_errand(errand.request, errand.key, errand.fetch, judged), duty)
 
     def _landed(self, errand: Errand, stored: Stored, age: float, now: float) -> Response:
         """Return what another viewer's fetch has brought."""
@@ -195,7 +256,7 @@ class Cache:
 
     def _flight_name(self, request: Request, key: str) -> str:
         """Return what equal requests share: the key, and their values of the fields known to matter."""
-        variants = self._store.get(key)
+        variants = self._stock.peek(key)
         if not variants or not variants[0].vary:
             return key
         names = tuple(name for name, _ in variants[0].vary)

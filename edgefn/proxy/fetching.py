@@ -14,6 +14,8 @@ from edgefn.proxy.failing import Failing
 from edgefn.proxy.flights import Duty
 from edgefn.proxy.gzipped import Gzipped
 from edgefn.proxy.keeping import Judged, Keeping
+from edgefn.proxy.parts import placed
+from edgefn.proxy.spool import Carry, Keeper, Spool
 from edgefn.proxy.teed import Teed
 from edgefn.rules.age import Times, current_age
 from edgefn.rules.cache_status import appended, forwarded
@@ -21,10 +23,12 @@ from edgefn.rules.compression import accepts_gzip, compressed_headers, is_compre
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.log_line import one_line
 from edgefn.rules.lookup import Lookup
+from edgefn.rules.ranges import received_span
 from edgefn.rules.stale import covers_failure, covers_status, limit_for
 from edgefn.rules.storing import Reason, Refuse, may_store
 from edgefn.rules.storing import Store as MayStore
-from edgefn.stores.base import Store, Stored
+from edgefn.stores.base import Stored
+from edgefn.stores.stock import Stock
 
 STORED = "stored"
 _VALIDATED = "validated"
@@ -43,10 +47,12 @@ class _Fetched:
 class Fetching:
     """Goes on errands for one route."""
 
-    def __init__(self, store: Store, policy: CachePolicy, now: Callable[[], float]) -> None:
+    def __init__(self, stock: Stock, policy: CachePolicy, now: Callable[[], float], carry: Carry) -> None:
         self._policy = policy
         self._now = now
-        self._keeping = Keeping(store, policy)
+        self._stock = stock
+        self._carry = carry
+        self._keeping = Keeping(stock, policy)
         self._failing = Failing(policy, now)
 
     async def go(self, errand: Errand, duty: Duty) -> Response:
@@ -57,16 +63,16 @@ class Fetching:
             try:
                 response = await self._ask(errand, outgoing)
             except OriginError as error:
-                return self._stale_for_failure(errand, duty, error)
+                return await self._stale_for_failure(errand, duty, error)
             except FunctionError as error:
-                return self._stale_for_function(errand, duty, error)
+                return await self._stale_for_function(errand, duty, error)
             times = Times(requested_at, self._now())
             if response.status == 304 and errand.validates:
                 response.body.close()
-                confirmed = self._confirmed(errand, response, times, duty)
+                confirmed = await self._confirmed(errand, response, times, duty)
                 return confirmed or await self.go(replace(errand, is_unconditional=True), duty)
-            stale = self._stale_for_error(errand, duty, response)
-            return stale or self._received(errand, duty, outgoing, response, times)
+            stale = await self._stale_for_error(errand, duty, response)
+            return stale or await self._received(errand, duty, outgoing, response, times)
 
     async def _ask(self, errand: Errand, outgoing: Request) -> Response:
         known = self._failing.recall(errand.key)
@@ -78,9 +84,9 @@ class Fetching:
             self._failing.remember(errand.key, error)
             raise
 
-    def _confirmed(self, errand: Errand, response: Response, times: Times, duty: Duty) -> Response | None:
+    async def _confirmed(self, errand: Errand, response: Response, times: Times, duty: Duty) -> Response | None:
         """Return the answer that a 304 confirms, merged with it; None when it is about nothing that is stored."""
-        renewed = self._keeping.confirm(errand, response.headers, times, outdated=duty.is_outdated)
+        renewed = await self._keeping.confirm(errand, response.headers, times, duty)
         if renewed is None:
             return None
         _end(duty, shared=is_fresh(renewed.lifetime, renewed.initial_age))
@@ -95,16 +101,16 @@ class Fetching:
         told = forwarded(errand.lookup, status, why, stored=is_new) if self._policy.cache_status else ""
         return answer(errand.request, stored, age, now, told)
 
-    def _stale_for_failure(self, errand: Errand, duty: Duty, error: OriginError) -> Response:
+    async def _stale_for_failure(self, errand: Errand, duty: Duty, error: OriginError) -> Response:
         """Return the stale response for an answer that did not come. Raises `error` where it may not be served."""
         stored = self._stale(errand)
         if stored is None or not covers_failure(stored.stale, error.failure, self._staleness(stored)):
             raise error
         errand.request.trail.detail = f"{error.failure}: {error}"
-        self._rest(errand, duty, stored, limit_for(stored.stale, error.failure))
+        await self._rest(errand, duty, stored, limit_for(stored.stale, error.failure))
         return self._in_its_stead(errand, duty, stored, 0, _DISCONNECTED)
 
-    def _stale_for_function(self, errand: Errand, duty: Duty, error: FunctionError) -> Response:
+    async def _stale_for_function(self, errand: Errand, duty: Duty, error: FunctionError) -> Response:
         """Return the stale response for a function that failed, where its hook says so. Raises `error` elsewhere.
 
         It may be served for as long as for an origin that can't be reached.
@@ -114,16 +120,16 @@ class Fetching:
         if stored is None or self._staleness(stored) >= limit:
             raise error
         errand.request.trail.detail = one_line(f"{error.kind}: function {error.function}: {error.rule}")
-        self._rest(errand, duty, stored, limit)
+        await self._rest(errand, duty, stored, limit)
         return self._in_its_stead(errand, duty, stored, 0, _FUNCTION_FAILED)
 
-    def _stale_for_error(self, errand: Errand, duty: Duty, response: Response) -> Response | None:
+    async def _stale_for_error(self, errand: Errand, duty: Duty, response: Response) -> Response | None:
         """Return the stale response for an error of the origin, where it may be served (RFC 5861 section 4)."""
         stored = self._stale(errand)
         if stored is None or not covers_status(stored.stale, response.status, self._staleness(stored)):
             return None
         response.body.close()
-        self._rest(errand, duty, stored, stored.stale.if_error)
+        await self._rest(errand, duty, stored, stored.stale.if_error)
         return self._in_its_stead(errand, duty, stored, response.status, _STALE_IF_ERROR)
 
     @staticmethod
@@ -133,30 +139,32 @@ class Fetching:
     def _staleness(self, stored: Stored) -> float:
         return current_age(stored.initial_age, stored.received_at, self._now()) - stored.lifetime
 
-    def _rest(self, errand: Errand, duty: Duty, stored: Stored, limit: float) -> None:
+    async def _rest(self, errand: Errand, duty: Duty, stored: Stored, limit: float) -> None:
         """Leave the origin alone for a moment, but no longer than `stored` may stand in for it."""
         moment = min(self._policy.stale_retry, limit - self._staleness(stored))
         if moment > 0 and not duty.is_outdated:
-            self._keeping.rest(errand.key, stored, self._now() + moment)
+            await self._keeping.rest(errand.key, stored, self._now() + moment)
 
     def _in_its_stead(self, errand: Errand, duty: Duty, stored: Stored, status: int, why: str) -> Response:
         duty.landed()  # who waits finds it at rest
         _note(errand, why, Result.ERROR if stored.from_origin_error else Result.HIT)
         return self._answered(errand, stored, status, why)
 
-    def _received(self, errand: Errand, duty: Duty, outgoing: Request, received: Response, times: Times) -> Response:
+    async def _received(
+        self, errand: Errand, duty: Duty, outgoing: Request, received: Response, times: Times
+    ) -> Response:
         """Return the origin's answer, on its way into the store if it may be stored."""
         errand.request.trail.result = Result.ERROR if received.from_origin_error else Result.MISS
         if outgoing.method == "HEAD" and received.status == 200:
-            self._keeping.confirm_by_head(errand, received.headers, times)
+            await self._keeping.confirm_by_head(errand, received.headers, times, duty)
         response = self._compressed(outgoing, received)
         verdict = may_store(outgoing, response, self._policy, times)
-        if isinstance(verdict, MayStore) and (response.body.length or 0) <= self._keeping.largest:
+        if isinstance(verdict, MayStore) and (response.body.length or 0) <= self._stock.largest:
             tag = received.headers.get("etag") if isinstance(response.body, Gzipped) else None
             return self._storing(_Fetched(errand, duty, Judged(response, verdict, times, tag)))
         reason = verdict.reason if isinstance(verdict, Refuse) else Reason.TOO_LARGE
         if errand.validates and errand.stored is not None and response.status < 500 and not reason.is_about_request:
-            self._keeping.outdate(errand.key, errand.stored)
+            await self._keeping.outdate(errand.key, errand.stored)
         duty.unshared()
         _note(errand, reason)
         return self._told(response, errand, reason)
@@ -173,10 +181,11 @@ class Fetching:
         errand, response = fetched.errand, fetched.judged.response
         _note(errand, Reason.INCOMPLETE)  # until its body is here
         keep, refused = partial(self._keep, fetched), partial(_refuse, errand.request.trail)
-        body = Teed(response.body, self._keeping.largest, fetched.duty, keep, refused)
-        data = body.buffered()
+        body = Teed(response.body, self._stock.largest_in_memory, fetched.duty, keep, refused)
+        is_small = (body.length or 0) <= self._stock.largest_in_memory
+        data = body.buffered() if is_small else None
         if data is None:
-            return self._told(response, errand, "", body)
+            return self._told(response, errand, "", body if self._stock.disk is None else self._spooled(fetched))
         why = errand.request.trail.cache_reason
         if errand.replaces_conditions and why == STORED:  # the viewer's own ones have not been looked at yet
             stored = chosen(self._keeping.variants(errand.key), errand.request)
@@ -184,13 +193,43 @@ class Fetching:
                 return self._answered(errand, stored, response.origin_status, is_new=True)
         return self._told(response, errand, "" if why == STORED else why, BytesBody(data, body.trailers))
 
+    def _spooled(self, fetched: _Fetched) -> Body:
+        """Return a body that goes to its viewer, to all who come for the same, and into the store."""
+        errand, duty, judged = fetched.errand, fetched.duty, fetched.judged
+        head = placed(self._keeping.stored(errand.request, judged, b""))
+        span = received_span(judged.response.headers) if judged.response.status == 206 else None
+
+        def kept() -> None:
+            errand.request.trail.cache_reason = STORED
+            _end(duty, shared=judged.verdict.is_fresh)
+
+        def refused(reason: Reason) -> None:
+            _refuse(errand.request.trail, reason)
+            duty.hand_on() if reason is Reason.INCOMPLETE else duty.unshared()
+
+        keeper = Keeper(
+            key=errand.key,
+            head=head,
+            since=duty.since,
+            length=span[0].length if span else None,
+            most_in_memory=self._stock.largest_in_memory,
+            keep=partial(self._keep, fetched),
+            writing=partial(self._stock.writing, errand.key, head, duty.since),
+            kept=kept,
+            refused=refused,
+        )
+        spool = Spool(judged.response.body, keeper, self._carry)
+        if judged.verdict.is_fresh and span is None:
+            duty.shows(spool)
+        return spool.reader()
+
     def _keep(self, fetched: _Fetched, data: bytes) -> None:
         errand, duty = fetched.errand, fetched.duty
         if duty.is_outdated:
             errand.request.trail.cache_reason = Reason.INVALIDATED
             return
         stored = self._keeping.stored(errand.request, fetched.judged, data)
-        reason = self._keeping.keep(errand.key, stored, self._now())
+        reason = self._keeping.keep(errand.key, stored, self._now(), duty.since)
         errand.request.trail.cache_reason = reason or STORED
         _end(duty, shared=fetched.judged.verdict.is_fresh)
 

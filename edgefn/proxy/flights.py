@@ -6,13 +6,17 @@ of the waiters takes the duty over (`hand_on`). Leaving its `with` block by an e
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum
 from types import TracebackType
 from typing import Self, TypeAlias
 
 from cachetools import LRUCache
 
+from edgefn.proxy.spool import Spool
 from edgefn.rules.cache_key import uri_of
+from edgefn.rules.purges import hits, place_of
+from edgefn.stores.base import Order
 
 PATIENCE = 5.0
 """How many seconds a viewer waits for another one's fetch before it fetches on its own."""
@@ -32,11 +36,14 @@ class Landing(Enum):
 class Duty:
     """The duty to fetch what `name` stands for. It ends once; each method is harmless after that."""
 
-    def __init__(self, board: "_Board", name: str, waiters: "_Waiters") -> None:
+    def __init__(self, board: "_Board", name: str, waiters: "_Waiters", since: int) -> None:
         self.name = name
+        self.since = since
+        """The number of the latest purge when it began: what was purged after that must not be stored."""
         self.waiters = waiters
         self.is_outdated = False
         """Whether what is fetched was invalidated meanwhile, and so must not be stored (RFC 9111 section 4.4)."""
+        self.spool: Spool | None = None
         self._board = board
 
     def __enter__(self) -> Self:
@@ -66,6 +73,18 @@ class Duty:
         if self._board.retire(self) and self._board.dismiss(self):
             self._board.promote(self)
 
+    def shows(self, spool: Spool) -> None:
+        """Say that all who wait, and all who come, can follow the body while it is coming."""
+        self.spool = spool
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(spool)
+
+    def outdated(self) -> None:
+        """Say that what is fetched must not be stored any more; one of the waiters fetches anew."""
+        self.is_outdated = True
+        self.hand_on()
+
     def _release(self, landing: Landing) -> None:
         self._board.dismiss(self)
         for waiter in self.waiters:
@@ -73,19 +92,19 @@ class Duty:
                 waiter.set_result(landing)
 
 
-_Waiter: TypeAlias = "asyncio.Future[Duty | Landing]"
+_Waiter: TypeAlias = "asyncio.Future[Duty | Landing | Spool]"
 _Waiters: TypeAlias = dict[_Waiter, None]  # in the order of their coming
 
 
 class Flights:
     """Who fetches what at the moment, and who waits for it. There are as many waiters as viewers, at most.
 
-    A name is a cache key, or one with something behind a further CR.
+    A name is a cache key, or one with something behind a further CR. `epoch` is the number of the latest purge.
     """
 
-    def __init__(self, patience: float = PATIENCE) -> None:
+    def __init__(self, patience: float = PATIENCE, epoch: Callable[[], int] = lambda: 0) -> None:
         self._patience = patience
-        self._board = _Board()
+        self._board = _Board(epoch)
 
     def __len__(self) -> int:
         """Return the number of fetches under way."""
@@ -104,7 +123,7 @@ class Flights:
             return None
         return self.alone(name) if hash(name) in self._board.solo else self._board.lead(name, {})
 
-    async def board(self, name: str) -> Duty | Landing:
+    async def board(self, name: str) -> Duty | Landing | Spool:
         """Return the duty to fetch, or how the fetch went that was under way.
 
         A name whose response could not be shared the last time is not collapsed until one could.
@@ -115,11 +134,13 @@ class Flights:
             return Landing.UNSHARED
         return self._board.lead(name, {})
 
-    async def join(self, name: str) -> Duty | Landing:
+    async def join(self, name: str) -> Duty | Landing | Spool:
         """Wait for a fetch under way, if there is one. The duty may come to whoever waits."""
         leader = self._board.led.get(name)
         if leader is None:
             return Landing.NOBODY
+        if leader.spool is not None:
+            return leader.spool if leader.spool.can_be_joined else Landing.UNSHARED
         waiter: _Waiter = asyncio.get_running_loop().create_future()
         leader.waiters[waiter] = None
         try:
@@ -134,8 +155,15 @@ class Flights:
     def invalidate(self, uri: str) -> None:
         """Let nothing be stored of the fetches of `uri` that are under way; one of their waiters fetches anew."""
         for duty in tuple(self._board.airborne.get(uri, ())):
-            duty.is_outdated = True
-            duty.hand_on()
+            duty.outdated()
+
+    def purged(self, order: Order | None) -> None:
+        """Do the same with all fetches from before a purge that it is known to be about; with None with all."""
+        for uri in tuple(self._board.airborne):
+            if order is None or hits(order.purge, place_of(uri), ()):
+                for duty in tuple(self._board.airborne.get(uri, ())):
+                    if order is None or duty.since < order.epoch:
+                        duty.outdated()
 
 
 def _decline(waiter: _Waiter) -> None:
@@ -148,14 +176,15 @@ def _decline(waiter: _Waiter) -> None:
 class _Board:
     """The duties by name (`led`: those that can be waited for) and by URI (`airborne`: all of them)."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: Callable[[], int]) -> None:
+        self.epoch = epoch
         self.led: dict[str, Duty] = {}
         self.airborne: dict[str, set[Duty]] = {}
         self.solo: LRUCache[int, bool] = LRUCache(_SOLO)  # by hash, as names are long and up to viewers
 
     def appoint(self, name: str, waiters: _Waiters) -> Duty:
         """Return a duty that newcomers do not find."""
-        duty = Duty(self, name, waiters)
+        duty = Duty(self, name, waiters, self.epoch())
         self.airborne.setdefault(uri_of(name), set()).add(duty)
         return duty
 

@@ -1,6 +1,7 @@
 """What becomes of the stored responses of one route when the origin has answered: added, confirmed, outdated."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from edgefn.model.headers import Headers
@@ -8,6 +9,7 @@ from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.proxy.answering import can_answer, is_newer, matching
 from edgefn.proxy.errand import Errand, origin_headers
+from edgefn.proxy.flights import Duty
 from edgefn.proxy.parts import as_part, combined
 from edgefn.rules.age import Times, current_age
 from edgefn.rules.compression import with_vary
@@ -19,7 +21,8 @@ from edgefn.rules.storing import Store as MayStore
 from edgefn.rules.tags import tags_of
 from edgefn.rules.validating import agrees, confirmed, updated
 from edgefn.rules.vary import nominated, selected
-from edgefn.stores.base import Part, Store, Stored
+from edgefn.stores.base import Part, Stored, StoreError
+from edgefn.stores.stock import Stock
 
 
 def is_fresh_at(stored: Stored, now: float) -> bool:
@@ -38,11 +41,13 @@ class Judged:
 
 
 class Keeping:
-    """Changes the store by the policy of one route. It never waits."""
+    """Changes what is stored by the policy of one route. It waits for the disk alone, and only for large bodies.
 
-    def __init__(self, store: Store, policy: CachePolicy) -> None:
-        self.largest = store.largest
-        self._store = store
+    `since` is always the number of the latest purge when the fetch began.
+    """
+
+    def __init__(self, stock: Stock, policy: CachePolicy) -> None:
+        self._stock = stock
         self._policy = policy
 
     def stored(self, request: Request, judged: Judged, body: bytes, part: Part | None = None) -> Stored:
@@ -69,34 +74,36 @@ class Keeping:
             part=part,
         )
 
-    def keep(self, key: str, complete: Stored, now: float) -> Reason | None:
+    def keep(self, key: str, complete: Stored, now: float, since: int) -> Reason | None:
         """Store a response with its body. Return why not, or None."""
         new = as_part(complete) if complete.status == 206 else complete
         if new is None:
             return Reason.INCOMPLETE
-        held = next((variant for variant in self._store.get(key) if variant.vary == new.vary), None)
+        if self._stock.is_purged(key, new.tags, since):
+            return Reason.INVALIDATED
+        held = next((variant for variant in self._stock.peek(key) if variant.vary == new.vary), None)
         if held is not None:
             is_no_less = held.part is None or new.part is not None
             if is_no_less and is_newer(held, new) and is_fresh_at(held, now):
                 return Reason.SUPERSEDED  # a slow fetch that began before the one that brought it
-            new = combined(held, new, self.largest)
-        self._store.put(key, new)
+            new = combined(held, new, self._stock.largest_in_memory)
+        self._stock.put(key, new, since)
         return None
 
-    def confirm(self, errand: Errand, answer: Headers, times: Times, *, outdated: bool) -> Stored | None:
+    async def confirm(self, errand: Errand, answer: Headers, times: Times, duty: Duty) -> Stored | None:
         """Update what a 304 is about, and return what it says of the response to `errand` (RFC 9111 section 4.3.4).
 
-        None: it is about nothing that is stored. With `outdated` the store is left alone.
+        None: it is about nothing that is stored. When the duty is outdated the store is left alone.
         """
         if errand.stored is None:
             return None
-        variants = matching(self._store.get(errand.key), errand.request)
+        variants = matching(self._stock.peek(errand.key), errand.request)
         candidates = [errand.stored, *(variant for variant in variants if variant is not errand.stored)]
         found = confirmed(answer, [origin_headers(candidate) for candidate in candidates])
-        renewed = [self._renew(errand, candidates[index], answer, times, outdated=outdated) for index in found]
+        renewed = [await self._renew(errand, candidates[index], answer, times, duty) for index in found]
         return next((stored for stored in renewed if can_answer(stored, errand.request)), None)
 
-    def _renew(self, errand: Errand, held: Stored, answer: Headers, times: Times, *, outdated: bool) -> Stored:
+    async def _renew(self, errand: Errand, held: Stored, answer: Headers, times: Times, duty: Duty) -> Stored:
         """Return `held` with the fields of the answer, and store it so, as far as the new fields allow that."""
         headers = updated(origin_headers(held), answer, times.received_at)
         if self._policy.compress and "accept-encoding" in (nominated(held.headers) or ()):
@@ -106,46 +113,65 @@ class Keeping:
         verdict = may_store(of_get, replace(response, status=_whole_status(held)), self._policy, times)
         store = MayStore(0.0, 0.0, NEVER_STALE) if isinstance(verdict, Refuse) else verdict
         judged = Judged(response, store, times, held.origin_tag)
-        renewed = self.stored(errand.request, judged, held.body, held.part)
+        renewed = replace(self.stored(errand.request, judged, held.body, held.part), shelved=held.shelved)
         if held.origin_tag is not None:
             renewed = replace(renewed, headers=_with_own_tag(renewed.headers, held))
         if isinstance(verdict, Refuse):
             if not verdict.reason.is_about_request:
-                self.outdate(errand.key, held)
-        elif not outdated and (self._is_stored(errand.key, held) or not self._has_like(errand.key, renewed)):
-            self._store.put(errand.key, renewed)
+                await self.outdate(errand.key, held)
+        elif not duty.is_outdated:
+            await self._replace(errand.key, held, renewed, duty.since)
         return renewed
 
+    async def _replace(self, key: str, held: Stored, renewed: Stored, since: int) -> None:
+        """Put `renewed` in the place of `held`, or where nothing has come into its place meanwhile."""
+        if held.shelved is not None:
+            with suppress(StoreError):  # it will be validated once more
+                await self._stock.renew(held.shelved, renewed, since)
+        elif self._is_stored(key, held) or not self._has_like(key, renewed):
+            self._stock.update(key, held, renewed, since)
+
     def _is_stored(self, key: str, held: Stored) -> bool:
-        return any(variant is held for variant in self._store.get(key))
+        return any(variant is held for variant in self._stock.peek(key))
 
     def _has_like(self, key: str, new: Stored) -> bool:
-        return any(variant.vary == new.vary for variant in self._store.get(key))
+        return any(variant.vary == new.vary for variant in self._stock.peek(key))
 
-    def confirm_by_head(self, errand: Errand, answer: Headers, times: Times) -> None:
+    async def confirm_by_head(self, errand: Errand, answer: Headers, times: Times, duty: Duty) -> None:
         """Update the stored responses that the answer to a HEAD agrees with; outdate the others (section 4.3.5)."""
-        for held in matching(self._store.get(errand.key), errand.request):
+        about = matching(self._stock.peek(errand.key), errand.request)
+        if errand.stored is not None and errand.stored.shelved is not None:
+            about.append(errand.stored)
+        for held in about:
             size = None
             if held.origin_tag is None:
-                size = len(held.body) if held.part is None else held.part.total
+                size = held.length if held.part is None else held.part.total
             if held.status in {200, 206} and agrees(answer, origin_headers(held), size):
-                self._renew(errand, held, answer, times, outdated=False)
+                await self._renew(errand, held, answer, times, duty)
             else:
-                self.outdate(errand.key, held)
+                await self.outdate(errand.key, held)
 
-    def outdate(self, key: str, held: Stored) -> None:
+    async def outdate(self, key: str, held: Stored) -> None:
         """Let `held`, if it is still stored, answer nobody any more without validation."""
-        if self._is_stored(key, held):
-            self._store.put(key, replace(held, lifetime=0.0, stale=NEVER_STALE))
+        outdated = replace(held, lifetime=0.0, stale=NEVER_STALE)
+        if held.shelved is not None:
+            with suppress(StoreError):
+                await self._stock.renew(held.shelved, outdated, self._stock.epoch())
+        elif self._is_stored(key, held):
+            self._stock.update(key, held, outdated, self._stock.epoch())
 
-    def rest(self, key: str, held: Stored, until: float) -> None:
+    async def rest(self, key: str, held: Stored, until: float) -> None:
         """Leave the origin of `held` alone until then: it has just failed."""
-        if self._is_stored(key, held):
-            self._store.put(key, replace(held, retry_at=until))
+        resting = replace(held, retry_at=until)
+        if held.shelved is not None:
+            with suppress(StoreError):
+                await self._stock.renew(held.shelved, resting, self._stock.epoch())
+        elif self._is_stored(key, held):
+            self._stock.update(key, held, resting, self._stock.epoch(), lasts=False)
 
     def variants(self, key: str) -> Sequence[Stored]:
         """Return what is stored under `key`."""
-        return self._store.get(key)
+        return self._stock.peek(key)
 
 
 def _with_own_tag(headers: Headers, held: Stored) -> Headers:

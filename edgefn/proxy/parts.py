@@ -10,11 +10,17 @@ from edgefn.stores.base import Part, Stored
 def as_part(stored: Stored) -> Stored | None:
     """Return a stored 206 with the place of its bytes; None when it does not have those that it announces."""
     found = received_span(stored.headers)
-    if found is None or found[0].length != len(stored.body):
-        return None
+    return None if found is None or found[0].length != len(stored.body) else placed(stored)
+
+
+def placed(stored: Stored) -> Stored:
+    """Return a 206 with the place of the bytes that it announces."""
+    found = received_span(stored.headers)
+    if found is None:
+        return stored
     span, total = found
     headers = stored.headers.without("content-range", "content-length")
-    return _complete(replace(stored, headers=headers, part=Part(span.first, total)))
+    return _complete(replace(stored, headers=headers, part=Part(span.first, total)), span.length)
 
 
 def combined(held: Stored, new: Stored, most: int) -> Stored:
@@ -25,7 +31,7 @@ def combined(held: Stored, new: Stored, most: int) -> Stored:
     """
     part = new.part
     here = held.part or Part(0, len(held.body))
-    if part is None or held.status not in {200, 206} or here.total != part.total:
+    if part is None or held.shelved or held.status not in {200, 206} or here.total != part.total:
         return new
     tag = strong_tag(new.headers)
     if tag is None or tag != strong_tag(held.headers) or held.origin_tag is not None:
@@ -38,12 +44,12 @@ def combined(held: Stored, new: Stored, most: int) -> Stored:
     after = held.body[max(0, new_end - here.first) :]
     headers = updated(held.headers, new.headers, new.received_at)
     joined = replace(new, headers=headers, body=before + new.body + after, part=Part(first, part.total))
-    return _complete(joined)
+    return _complete(joined, len(joined.body))
 
 
-def _complete(stored: Stored) -> Stored:
+def _complete(stored: Stored, length: int) -> Stored:
     """Return what has all its bytes as the 200 that it is then (RFC 9110 section 15.3.7.3)."""
     part = stored.part
-    if part is None or len(stored.body) != part.total:
+    if part is None or length != part.total:
         return stored
     return replace(stored, status=200, reason="OK", part=None)

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     NO_FRESHNESS = "no-explicit-freshness"
     STALE = "stale-on-arrival"
     TOO_LARGE = "too-large"
+    STORE = "store-failed"
     INCOMPLETE = "incomplete"
     INVALIDATED = "invalidated-meanwhile"
     SUPERSEDED = "superseded"

@@ -1,11 +1,18 @@
-"""The promise of every store of cached responses."""
+"""What is stored, what a purge hits of it, and the promise of a store in memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+from edgefn.model.errors import EdgeError
 from edgefn.model.headers import Headers
+from edgefn.rules.age import current_age
+from edgefn.rules.purges import Purge
 from edgefn.rules.stale import NEVER_STALE, StaleLimits
+
+
+class StoreError(EdgeError):
+    """The store can't do it now: the disk is full or broken, or too many wait already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +31,8 @@ class Stored:
     `lifetime` is its freshness lifetime in seconds and `initial_age` its age on arrival (RFC 9111 section 4.2); `stale`
     is how long beyond that it may be served. After its origin failed, it is asked again from `retry_at` on.
     `origin_tag` is the ETag that the origin gave it, when the edge has changed the one in `headers`.
-    `part` is set when the body is not the whole one.
+    `part` is set when the body is not the whole one. `shelved` is where the body lies when it is not here: `body` is
+    empty then.
     """
 
     status: int
@@ -42,20 +50,99 @@ class Stored:
     tags: tuple[str, ...] = ()
     origin_tag: str | None = None
     part: Part | None = None
+    shelved: "Found | None" = None
+
+    @property
+    def length(self) -> int:
+        """Return the bytes of the body, wherever it lies."""
+        return len(self.body) if self.shelved is None else self.shelved.length
+
+    def softened(self, at: float) -> "Stored":
+        """Return it as one that became stale at `at`, if it was not before."""
+        age = current_age(self.initial_age, self.received_at, at)
+        return replace(self, lifetime=min(self.lifetime, age))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An entry of a store on disk: `stored` has everything but the body, whose `length` in bytes is known.
+
+    `data` is the body where it came along. `number` names the entry for as long as the store exists.
+    """
+
+    key: str
+    stored: Stored
+    number: int
+    length: int
+    data: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge has hit: entries, and bytes of memory or disk."""
+
+    entries: int
+    size: int
+
+    def __add__(self, other: "Purged") -> "Purged":
+        return Purged(self.entries + other.entries, self.size + other.size)
+
+
+NOTHING = Purged(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A purge that was ordered. `at` is in wall-clock seconds; a soft one lets entries be stale from then on."""
+
+    epoch: int
+    purge: Purge
+    is_soft: bool
+    at: float
+
+
+class Ledger(Protocol):
+    """Knows the purges of a location, by number.
+
+    `epoch` is the number of the latest one. Whoever goes to fetch a response takes it along: what was purged since
+    must not be kept.
+    """
+
+    @property
+    def epoch(self) -> int:
+        """Return the number of the latest purge. It costs next to nothing."""
+
+    async def remove(self, key: str) -> None:
+        """Let all variants of `key` be purged, and of the keys that extend it. Raises `StoreError`."""
+
+    async def purge(self, purge: Purge, *, soft: bool, now: float) -> Purged:
+        """Write the purge down; return what it hit where the ledger keeps entries itself. Raises `StoreError`."""
+
+    def orders_since(self, epoch: int) -> Sequence[Order] | None:
+        """Return the purges after that one; None when they are too many to know. Raises `StoreError`."""
 
 
 class Store(Protocol):
-    """Keeps the variants of each key; bounded in bytes. Lookups never wait."""
+    """Keeps the variants of each key; bounded in bytes. Nothing here waits."""
 
     @property
     def largest(self) -> int:
         """Return the most bytes of body that it may be given; it may still refuse one."""
 
     def get(self, key: str) -> Sequence[Stored]:
-        """Return the variants stored under `key`, newest first; empty when there are none."""
+        """Return the variants stored under `key`, newest first; empty when there are none. That counts as a use."""
+
+    def peek(self, key: str) -> Sequence[Stored]:
+        """Return the same; it is no use."""
 
     def put(self, key: str, stored: Stored) -> None:
         """Add a variant, in place of one with the same `vary`. One that is too large changes nothing."""
 
     def remove(self, key: str) -> None:
         """Drop all variants of `key`, and of the keys that extend it behind a CR. Harmless when there are none."""
+
+    def purge(self, order: Order) -> Purged:
+        """Drop what the purge hits, or let it be stale; return what that was."""
+
+    def clear(self) -> None:
+        """Drop everything."""

@@ -1,14 +1,19 @@
-"""Cached responses in the memory of this process: what was used least recently goes first."""
+"""Cached responses in the memory of this process.
 
-from collections.abc import Sequence
+What is asked for once more after it came in is a regular, and regulars have most of the room: what is asked for only
+once, however much there is of it, drives out its like and not them (segmented LRU).
+"""
 
-from cachetools import LRUCache
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 
 from edgefn.rules.cache_key import uri_of
-from edgefn.stores.base import Stored
+from edgefn.rules.purges import ByKey, hits, may_hit, place_of
+from edgefn.stores.base import NOTHING, Order, Purged, Stored
 
 _LARGEST_SHARE = 8  # one response may take an eighth of the store
 _KEY_SHARE = 2  # all variants of one key may take half of it
+_REGULARS = 0.8
 _VARIANTS = 32
 # What Python spends, in bytes, on 64 bits: measured, and held by a test.
 _PER_KEY = 600
@@ -31,45 +36,51 @@ def _key_cost(key: str) -> int:
 
 
 class MemoryStore:
-    """A `Store` of at most `capacity` bytes, with at most 32 variants of a key."""
+    """A `Store` of at most `capacity` bytes, with at most 32 variants of a key.
 
-    def __init__(self, capacity: int) -> None:
+    `largest` bounds the bytes of one body; without it that is an eighth of the capacity.
+    """
+
+    def __init__(self, capacity: int, largest: int | None = None) -> None:
         self._entries = _Entries(capacity)
         self._most_of_a_key = capacity // _KEY_SHARE
-        self.largest = capacity // _LARGEST_SHARE
+        self.largest = min(capacity // _LARGEST_SHARE, capacity if largest is None else largest)
 
     @property
     def size(self) -> int:
         """Return about how many bytes are taken."""
-        return int(self._entries.currsize)
+        return self._entries.size
 
     def __len__(self) -> int:
         """Return the number of keys."""
         return len(self._entries)
 
     def get(self, key: str) -> Sequence[Stored]:
-        """Return the variants stored under `key`, newest first; empty when there are none."""
-        try:
-            return self._entries[key].variants
-        except KeyError:
-            return ()
+        """Return the variants stored under `key`, newest first; empty when there are none. That counts as a use."""
+        entry = self._entries.use(key)
+        return () if entry is None else entry.variants
+
+    def peek(self, key: str) -> Sequence[Stored]:
+        """Return the same; it is no use."""
+        entry = self._entries.look(key)
+        return () if entry is None else entry.variants
 
     def put(self, key: str, stored: Stored) -> None:
         """Add a variant, in place of one with the same `vary`. One that is too large changes nothing."""
         if len(stored.body) > self.largest:
             return
-        others = (variant for variant in self.get(key) if variant.vary != stored.vary)
+        others = (variant for variant in self.peek(key) if variant.vary != stored.vary)
         entry = self._entry(key, [stored, *others])
         if entry.variants:
-            self._entries[key] = entry
+            self._entries.set(key, entry)
 
-    def _entry(self, key: str, variants: list[Stored]) -> "_Entry":
+    def _entry(self, key: str, variants: Iterable[Stored]) -> "_Entry":
         """Return the newest of `variants`, as many as `key` may have; none when there is no room for the first."""
         kept: list[Stored] = []
         size = _key_cost(key)
-        for variant in variants[:_VARIANTS]:
+        for variant in variants:
             with_it = size + cost(variant)
-            if with_it > self._most_of_a_key:
+            if with_it > self._most_of_a_key or len(kept) == _VARIANTS:
                 break
             kept.append(variant)
             size = with_it
@@ -78,8 +89,40 @@ class MemoryStore:
     def remove(self, key: str) -> None:
         """Drop all variants of `key`, and of the keys that extend it behind a CR. Harmless when there are none."""
         for extended in self._entries.extending(key):
-            self._entries.pop(extended, None)
-        self._entries.pop(key, None)
+            self._entries.drop(extended)
+
+    def purge(self, order: Order) -> Purged:
+        """Drop what the purge hits, or let it be stale; return what that was."""
+        hit = NOTHING
+        for key in self._candidates(order):
+            hit += self._purge_key(key, order)
+        return hit
+
+    def _candidates(self, order: Order) -> list[str]:
+        if isinstance(order.purge, ByKey):
+            return self._entries.extending(order.purge.key)
+        is_candidate = may_hit(order.purge)
+        return [key for key in self._entries.keys() if is_candidate(key)]  # noqa: SIM118  # it is no mapping
+
+    def _purge_key(self, key: str, order: Order) -> Purged:
+        place, variants = place_of(key), self.peek(key)
+        about = {index for index, each in enumerate(variants) if hits(order.purge, place, each.tags)}
+        if not about:
+            return NOTHING
+        size = sum(cost(variants[index]) for index in about)
+        if order.is_soft:
+            left = [each.softened(order.at) if index in about else each for index, each in enumerate(variants)]
+        else:
+            left = [each for index, each in enumerate(variants) if index not in about]
+        if left:
+            self._entries.set(key, self._entry(key, left))
+        else:
+            self._entries.drop(key)
+        return Purged(len(about), size)
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._entries.clear()
 
 
 class _Entry:
@@ -92,27 +135,94 @@ class _Entry:
         self.size = size
 
 
-class _Entries(LRUCache[str, _Entry]):
-    """The entries by key, and beside them the extended keys of each URI."""
+class _Entries:
+    """The entries by key, in two queues, least recently used first; and the extended keys of each URI."""
 
     def __init__(self, capacity: int) -> None:
-        super().__init__(capacity, getsizeof=lambda entry: entry.size)
+        self._capacity = capacity
+        self._most_of_regulars = int(capacity * _REGULARS)
+        self.clear()
+
+    def clear(self) -> None:
+        """Drop all."""
+        self.size = 0
+        self._size_of_regulars = 0
+        self._regulars: OrderedDict[str, _Entry] = OrderedDict()
+        self._newcomers: OrderedDict[str, _Entry] = OrderedDict()
         self._extended: dict[str, set[str]] = {}
 
-    def extending(self, uri: str) -> tuple[str, ...]:
-        """Return the keys that are longer than `uri` itself."""
-        return tuple(self._extended.get(uri, ()))
+    def __len__(self) -> int:
+        return len(self._regulars) + len(self._newcomers)
 
-    def __setitem__(self, key: str, entry: _Entry) -> None:
-        super().__setitem__(key, entry)
+    def keys(self) -> list[str]:
+        """Return all keys."""
+        return [*self._regulars, *self._newcomers]
+
+    def extending(self, key: str) -> list[str]:
+        """Return `key` and, if it is a URI's, all that extend it, as far as they are here."""
+        return [*self._extended.get(key, ()), *([key] if self.look(key) is not None else [])]
+
+    def look(self, key: str) -> _Entry | None:
+        """Return the entry."""
+        return self._regulars.get(key) or self._newcomers.get(key)
+
+    def use(self, key: str) -> _Entry | None:
+        """Return the entry, which is a regular from now on."""
+        entry = self._regulars.get(key)
+        if entry is not None:
+            self._regulars.move_to_end(key)
+            return entry
+        entry = self._newcomers.pop(key, None)
+        if entry is not None:
+            self._regulars[key] = entry
+            self._size_of_regulars += entry.size
+            self._make_room()
+        return entry
+
+    def set(self, key: str, entry: _Entry) -> None:
+        """Put the entry in the place of the one before; without one it is a newcomer."""
+        before = self._regulars.get(key)
+        if before is not None:
+            self._regulars[key] = entry
+            self._size_of_regulars += entry.size - before.size
+        else:
+            before = self._newcomers.get(key)
+            self._newcomers[key] = entry
+            uri = uri_of(key)
+            if uri != key:
+                self._extended.setdefault(uri, set()).add(key)
+        self.size += entry.size - (0 if before is None else before.size)
+        self._make_room()
+
+    def drop(self, key: str) -> None:
+        """Remove the entry, if it is there."""
+        entry = self._regulars.pop(key, None)
+        if entry is not None:
+            self._size_of_regulars -= entry.size
+        else:
+            entry = self._newcomers.pop(key, None)
+        if entry is not None:
+            self._forget(key, entry)
+
+    def _make_room(self) -> None:
+        """Let regulars be newcomers again while they have too much, and drop what is too much in all."""
+        while self._size_of_regulars > self._most_of_regulars:
+            key, entry = self._regulars.popitem(last=False)
+            self._size_of_regulars -= entry.size
+            self._newcomers[key] = entry
+        while self.size > self._capacity:
+            if len(self._newcomers) > 1 or not self._regulars:  # the last one may just have come
+                self._forget(*self._newcomers.popitem(last=False))
+            else:
+                key, entry = self._regulars.popitem(last=False)
+                self._size_of_regulars -= entry.size
+                self._forget(key, entry)
+
+    def _forget(self, key: str, entry: _Entry) -> None:
+        self.size -= entry.size
         uri = uri_of(key)
         if uri != key:
-            self._extended.setdefault(uri, set()).add(key)
-
-    def __delitem__(self, key: str) -> None:
-        super().__delitem__(key)
-        uri = uri_of(key)
-        keys = self._extended.get(uri, set())
-        keys.discard(key)
-        if not keys:
-            self._extended.pop(uri, None)
+            keys = self._extended[uri]
+            keys.discard(key)
+            if not keys:
+                del self._extended[uri]

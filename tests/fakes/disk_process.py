@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 from edgefn.model.headers import Headers
-from edgefn.stores.base import Stored
-from edgefn.stores.disk.base import StoreError
-from edgefn.stores.disk.purges import ByPath, ByTag
+from edgefn.rules.purges import ByPath, ByTag
+from edgefn.stores.base import Stored, StoreError
 from edgefn.stores.disk.store import DiskStore, opened
 
 KEYS = 60

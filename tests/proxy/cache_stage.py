@@ -12,7 +12,9 @@ from edgefn.model.trail import Result, Trail
 from edgefn.proxy.background import Background
 from edgefn.proxy.cache import Cache
 from edgefn.proxy.flights import Flights
+from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.memory import MemoryStore
+from edgefn.stores.stock import Stock
 
 NOW = 1_780_000_000.0
 FRESH = ("Cache-Control", "max-age=60")
@@ -136,9 +138,11 @@ class Stage:
         self.clock = Clock()
         self.origin = Origin()
         self.store = MemoryStore(capacity)
-        self.flights = Flights(patience)
+        self.stock = Stock(self.store, LocalLedger(), None, self.clock)
+        self.flights = Flights(patience, self.stock.epoch)
+        self.stock.follow(self.flights.purged)
         self.background = Background()
-        self.cache = Cache(self.store, policy or CachePolicy(), self.flights, self.clock, self.background)
+        self.cache = Cache(self.stock, policy or CachePolicy(), self.flights, self.clock, self.background)
 
     async def get(self, request: Request | None = None) -> Told:
         """Return what the viewer of `request` gets, read to its end."""

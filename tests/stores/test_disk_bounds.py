@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from edgefn.model.headers import Headers
-from edgefn.stores.base import Stored
+from edgefn.rules.purges import ByTag, Everything
+from edgefn.stores.base import Stored, StoreError
 from edgefn.stores.disk import changes
-from edgefn.stores.disk.base import Outcome, StoreError
-from edgefn.stores.disk.purges import ByTag, Everything
+from edgefn.stores.disk.base import Outcome
 from edgefn.stores.disk.store import DiskStore, opened
 
 HEADERS = Headers([(f"Name-{line}", f"value {line}") for line in range(10)])

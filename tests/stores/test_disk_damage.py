@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from edgefn.model.headers import Headers
-from edgefn.stores.base import Stored
-from edgefn.stores.disk.base import Found, GoneError, LostError, Outcome, StoreError
-from edgefn.stores.disk.purges import ByPath, ByTag
+from edgefn.rules.purges import ByPath, ByTag
+from edgefn.stores.base import Found, Stored, StoreError
+from edgefn.stores.disk.base import GoneError, LostError, Outcome
 from edgefn.stores.disk.store import DiskStore, opened
 from tests.project.sources import ROOT
 

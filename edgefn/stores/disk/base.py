@@ -5,18 +5,12 @@ A `StoreError` is never a viewer's problem: what could not be found is a miss, w
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from edgefn.model.errors import EdgeError
 from edgefn.model.message import Body
-from edgefn.stores.base import Stored
-from edgefn.stores.disk.purges import Purge
-
-
-class StoreError(EdgeError):
-    """The store can't do it now: the disk is full or broken, or too many wait already."""
+from edgefn.rules.purges import Purge
+from edgefn.stores.base import Found, Order, Purged, Stored, StoreError
 
 
 class LostError(StoreError):
@@ -38,40 +32,21 @@ class Outcome(StrEnum):
     PURGED = "purged"  # it was hit by a purge since its fetch began, or by one too many to know
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """An entry: `stored` has everything but the body, whose `length` in bytes is known.
+class Writer(Protocol):
+    """Takes a body in pieces. Nobody sees it before it is committed, and nobody ever if it is not.
 
-    `data` is the body where it came along. `number` names the entry for as long as the store exists.
+    Where it is followed, what is on disk of it can be read already, and also after the end, until it is released.
     """
 
-    key: str
-    stored: Stored
-    number: int
-    length: int
-    data: bytes | None = None
+    @property
+    def flushed(self) -> int:
+        """Return how many of its first bytes can be read."""
 
+    async def read(self, first: int) -> bytes:
+        """Return some of the flushed bytes from `first` on. Raises `StoreError`."""
 
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """What a purge has hit: entries, and bytes of disk."""
-
-    entries: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """A purge that was ordered. `at` is in wall-clock seconds; a soft one lets entries be stale from then on."""
-
-    epoch: int
-    purge: Purge
-    is_soft: bool
-    at: float
-
-
-class Writer(Protocol):
-    """Takes a body in pieces. Nobody sees it before it is committed, and nobody ever if it is not."""
+    def release(self) -> None:
+        """Read no more. Harmless when repeated."""
 
     async def write(self, data: bytes) -> None:
         """Add to the body. Raises `StoreError`; no more may be written then."""
@@ -104,8 +79,13 @@ class BodyStore(Protocol):
         So does reading it: bytes that are not those that were written are never returned.
         """
 
-    def writing(self, key: str, stored: Stored, since: int) -> AbstractAsyncContextManager[Writer]:
-        """Return a writer of the response's body; the `body` of `stored` is not looked at."""
+    def writing(
+        self, key: str, stored: Stored, since: int, *, followed: bool = False
+    ) -> AbstractAsyncContextManager[Writer]:
+        """Return a writer of the response's body; the `body` of `stored` is not looked at.
+
+        One that is `followed` must be released.
+        """
 
     async def renew(self, found: Found, stored: Stored, since: int) -> bool:
         """Put `stored` in the place of what was found, with the same body. Return whether it was still there.

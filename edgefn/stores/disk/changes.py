@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from edgefn.stores.base import Stored
-from edgefn.stores.disk.base import Found, Order, Outcome, Purged
+from edgefn.rules.purges import ByTag, Everything, Purge, hits, place_of, read, written
+from edgefn.stores.base import Found, Order, Purged, Stored
+from edgefn.stores.disk.base import Outcome
 from edgefn.stores.disk.heads import packed
-from edgefn.stores.disk.purges import ByTag, Everything, Purge, hits, place_of, read, written
 from edgefn.stores.disk.seals import block_seal, head_seal, sealed_size
 
 KEPT_ORDERS = 4_096
@@ -53,11 +53,12 @@ class New:
 class Changes:
     """The changes of one transaction, which is for the caller to begin and to end.
 
-    `files` are the entries whose files are to go once it is committed.
+    `files` are the entries whose files are to go once it is committed, `epoch` the purge to announce then, 0 for none.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.files: list[int] = []
+        self.epoch = 0
         self._db = db
         self._counts: dict[str, float] = dict(db.execute("SELECT name, value FROM counts").fetchall())
         self._before = dict(self._counts)
@@ -148,6 +149,7 @@ class Changes:
         Everything is hit at once, and its entries, if they are to go, are dead from now on. All else is hit in steps.
         """
         self._db.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", (epoch, written(purge), soft, at, 0))
+        self.epoch = epoch
         self._forget_orders(epoch - KEPT_ORDERS)
         hit = Purged(0, 0)
         if isinstance(purge, Everything):

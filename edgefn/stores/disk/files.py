@@ -17,6 +17,7 @@ from edgefn.stores.disk.seals import BLOCK, SIZE, block_seal
 _SEALED = SIZE + BLOCK
 _DIRECTORIES = 256
 _TRIES = 3
+_NO_END = 2**62
 
 
 class _SweptError(Exception):
@@ -79,6 +80,8 @@ class FileWriter:
     def __init__(self, path: Path, number: int) -> None:
         self._path = path
         self._number = number
+        self.whole = 0
+        """How many bytes are there in whole blocks."""
         self._index = 0
         self._rest = b""
         self._lock = threading.Lock()
@@ -98,6 +101,7 @@ class FileWriter:
         end = len(whole) - len(whole) % BLOCK
         self._write(memoryview(whole)[:end])
         self._rest = whole[end:]
+        self.whole += end
 
     def finish(self) -> None:
         """Write the rest."""
@@ -142,6 +146,11 @@ class FileReader:
             self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise GoneError("the body is not there any more") from error
+
+    @classmethod
+    def following(cls, path: Path, number: int) -> "FileReader":
+        """Return a reader of the whole blocks of a file that is still being written."""
+        return cls(path, number, _NO_END)
 
     def read(self, first: int, end: int) -> bytes:
         """Return the bytes from `first` up to before `end`. Reads the blocks that they are in, and no others."""

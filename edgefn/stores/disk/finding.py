@@ -4,11 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edgefn.rules.age import current_age
-from edgefn.stores.base import Stored
-from edgefn.stores.disk.base import Found, GoneError, LostError, Order
+from edgefn.rules.purges import TOP, place_of, read
+from edgefn.stores.base import Found, Order
+from edgefn.stores.disk.base import GoneError, LostError
 from edgefn.stores.disk.heads import unpacked
-from edgefn.stores.disk.purges import TOP, place_of, read
 from edgefn.stores.disk.schema import SMALL
 from edgefn.stores.disk.seals import block_seal, head_seal
 
@@ -44,7 +43,7 @@ def find(db: sqlite3.Connection, key: str) -> Finds:
             broken.append(number)
             continue
         stored, length = unpacked(head)
-        entry = Found(key, stored if softened is None else _softened(stored, softened), number, length)
+        entry = Found(key, stored if softened is None else stored.softened(softened), number, length)
         if length <= min(SMALL, room):
             try:
                 entry = replace(entry, data=small_body(db, entry))
@@ -54,12 +53,6 @@ def find(db: sqlite3.Connection, key: str) -> Finds:
             room -= length
         found.append(entry)
     return Finds(found, broken)
-
-
-def _softened(stored: Stored, at: float) -> Stored:
-    """Return the response as one that became stale when it was purged, if it was not before."""
-    age = current_age(stored.initial_age, stored.received_at, at)
-    return replace(stored, lifetime=min(stored.lifetime, age))
 
 
 def small_body(db: sqlite3.Connection, found: Found) -> bytes:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
-from edgefn.stores.disk.base import StoreError
+from edgefn.stores.base import StoreError
 from edgefn.stores.disk.schema import condemn
 
 _BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})

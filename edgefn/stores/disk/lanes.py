@@ -13,8 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from edgefn.stores.disk.base import StoreError
+from edgefn.stores.base import StoreError
 from edgefn.stores.disk.changes import Changes
+from edgefn.stores.disk.epochs import Epochs
 from edgefn.stores.disk.files import BodyFiles
 from edgefn.stores.disk.health import Doing, Health
 from edgefn.stores.disk.schema import connected
@@ -143,8 +144,9 @@ class _Task(Generic[T]):
 class WriteLane:
     """Changes the index, and keeps it below `capacity` bytes."""
 
-    def __init__(self, directory: Path, capacity: int, files: BodyFiles, health: Health) -> None:
+    def __init__(self, directory: Path, capacity: int, files: BodyFiles, epochs: Epochs, health: Health) -> None:
         self._capacity = capacity
+        self._epochs = epochs
         self._files = files
         self._health = health
         self._pool = ThreadPoolExecutor(1, "edgefn-disk-write")
@@ -217,6 +219,8 @@ class WriteLane:
             if self._db.in_transaction:
                 run("ROLLBACK")
             raise
+        if changes.epoch:
+            self._epochs.announce(changes.epoch)
         self._files.remove(changes.files)
         return changes.size
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from edgefn.stores.disk.base import StoreError
+from edgefn.stores.base import StoreError
 from edgefn.stores.disk.heads import FORMAT
 from edgefn.stores.disk.seals import BLOCK
 
@@ -81,6 +81,20 @@ def prepared(directory: Path) -> int:
         os.close(lock)
         raise
     return lock
+
+
+def discard(directory: Path) -> None:
+    """Remove the store, unless a process has it open. Raises `OSError`."""
+    try:
+        lock = os.open(directory / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        if _is_locked(lock, fcntl.LOCK_EX):
+            condemn(directory)
+            shutil.rmtree(directory)
+    finally:
+        os.close(lock)
 
 
 def condemn(directory: Path) -> None:

@@ -13,15 +13,15 @@ from functools import partial
 from pathlib import Path
 
 from edgefn.model.message import Body, BytesBody
-from edgefn.stores.base import Stored
+from edgefn.rules.purges import ByKey, ByTag, Everything, Purge, ranges
+from edgefn.stores.base import Found, Order, Purged, Stored, StoreError
 from edgefn.stores.disk import finding
-from edgefn.stores.disk.base import Found, GoneError, LostError, Order, Purged, StoreError
+from edgefn.stores.disk.base import GoneError, LostError
 from edgefn.stores.disk.changes import Changes
 from edgefn.stores.disk.epochs import Epochs
 from edgefn.stores.disk.files import BodyFiles, FileReader
 from edgefn.stores.disk.health import Doing, Health
 from edgefn.stores.disk.lanes import ReadLane, WriteLane
-from edgefn.stores.disk.purges import ByKey, ByTag, Everything, Purge, ranges
 from edgefn.stores.disk.reading import FileBody, piece_end
 from edgefn.stores.disk.schema import SMALL, connected, prepared
 from edgefn.stores.disk.sweep import Sweep
@@ -69,7 +69,7 @@ class DiskStore:
         self._files = BodyFiles(directory / "bodies")
         self._epochs = Epochs(directory / "epoch")
         self._reads = ReadLane(directory, health)
-        self._writes = WriteLane(directory, capacity, self._files, health)
+        self._writes = WriteLane(directory, capacity, self._files, self._epochs, health)
         self._orders = connected(directory)
         self._room = Room(capacity // _UNDER_WAY_SHARE)
         self._has_dead = asyncio.Event()
@@ -80,9 +80,14 @@ class DiskStore:
         return self._epochs.latest()
 
     async def begin(self) -> None:
-        """Make the shared counter say what the index says. Raises `StoreError`."""
+        """Make the shared counters say what the index says. Raises `StoreError`."""
         latest = await self._reads.query(finding.latest_epoch)
-        await self._writes.do(lambda changes: self._epochs.reach(latest))
+
+        def reach(changes: Changes) -> None:
+            self._epochs.reach(latest)
+            changes.epoch = latest
+
+        await self._writes.do(reach)
 
     async def get(self, key: str) -> Sequence[Found]:
         """Return the variants stored under `key`, newest first. Raises `StoreError`."""
@@ -117,10 +122,11 @@ class DiskStore:
             file.close()
             raise
 
-    def writing(self, key: str, stored: Stored, since: int) -> Writing:
+    def writing(self, key: str, stored: Stored, since: int, *, followed: bool = False) -> Writing:
         """Return a writer of the response's body; the `body` of `stored` is not looked at."""
-        files, reads, writes = self._files, self._reads, self._writes
-        return Writing(key, stored, since, lambda: BodyWriter(files, reads, writes, self._room, self.largest))
+        body = BodyWriter(self._files, self._reads, self._writes, self._room, self.largest)
+        body.is_followed = followed
+        return Writing(key, stored, since, body)
 
     async def renew(self, found: Found, stored: Stored, since: int) -> bool:
         """Put `stored` in the place of what was found, with the same body; return whether it was still there."""

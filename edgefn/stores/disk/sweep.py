@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Iterable
 
-from edgefn.stores.disk.base import Order, Purged
+from edgefn.rules.purges import ByTag
+from edgefn.stores.base import Order, Purged
 from edgefn.stores.disk.changes import Changes
-from edgefn.stores.disk.purges import ByTag
 
 _LOOKED_AT = 500
 _RANGES = 64

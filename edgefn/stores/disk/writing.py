@@ -1,13 +1,12 @@
 """One body on its way to the disk."""
 
-from collections.abc import Callable
-
-from edgefn.stores.base import Stored
-from edgefn.stores.disk.base import Outcome, StoreError, TooLargeError
+from edgefn.stores.base import Stored, StoreError
+from edgefn.stores.disk.base import Outcome, TooLargeError
 from edgefn.stores.disk.changes import New
-from edgefn.stores.disk.files import BodyFiles, FileWriter
+from edgefn.stores.disk.files import BodyFiles, FileReader, FileWriter
 from edgefn.stores.disk.health import Doing
 from edgefn.stores.disk.lanes import ReadLane, WriteLane
+from edgefn.stores.disk.reading import piece_end
 from edgefn.stores.disk.schema import SMALL
 
 _PIECE = 262_144
@@ -41,10 +40,13 @@ class BodyWriter:
         self._largest = largest
         self._number: int | None = None
         self._file: FileWriter | None = None
+        self._reader: FileReader | None = None
+        self.flushed = 0
         self._pieces: list[bytes] = []
         self._ahead = 0
         self._size = 0
         self._is_over = False
+        self.is_followed = False
 
     async def write(self, data: bytes) -> None:
         """Add to the body, waiting while the disk is slow. Raises `StoreError`."""
@@ -69,13 +71,30 @@ class BodyWriter:
         self._pieces, self._ahead = [], 0
         file = self._file or await self._created()
         await self._reads.run(lambda: file.append(data), doing=Doing.WRITING_BODIES)
+        self.flushed = file.whole
 
     async def _created(self) -> FileWriter:
         self._number = number = (await self._writes.do(lambda changes: changes.numbers(1)))[0]
         self._file = await self._reads.run(
             lambda: self._files.create(number), lambda file: self._drop(file, keep=False)
         )
+        if self.is_followed:  # opened now: should the disk fail, the file has no name any more
+            path = self._files.path(number)
+            reader = await self._reads.run(lambda: FileReader.following(path, number), FileReader.close)
+            self._reader = reader
         return self._file
+
+    async def read(self, first: int) -> bytes:
+        """Return some of the flushed bytes from `first` on. Raises `StoreError`."""
+        reader, end = self._reader, piece_end(first, self.flushed)
+        if reader is None or first >= end:
+            raise StoreError("nothing of this body can be read there")
+        return await self._reads.run(lambda: reader.read(first, end))
+
+    def release(self) -> None:
+        """Read no more. Harmless when repeated."""
+        if self._reader is not None:
+            self._reader.close()
 
     async def commit(self, key: str, stored: Stored, since: int) -> Outcome:
         """Let the entry be found. Raises `StoreError`."""
@@ -117,21 +136,31 @@ class BodyWriter:
             file.close(keep=keep)  # nobody else will
 
 
-Begin = Callable[[], BodyWriter]
-
-
 class Writing:
     """A body that is being written, until the block is left: then it is committed, or there was none."""
 
-    def __init__(self, key: str, stored: Stored, since: int, begin: Begin) -> None:
+    def __init__(self, key: str, stored: Stored, since: int, body: BodyWriter) -> None:
         self._key = key
         self._stored = stored
         self._since = since
-        self._body = begin()
+        self._body = body
 
     async def write(self, data: bytes) -> None:
         """Add to the body. Raises `StoreError`; no more may be written then."""
         await self._body.write(data)
+
+    @property
+    def flushed(self) -> int:
+        """Return how many of its first bytes can be read."""
+        return self._body.flushed
+
+    async def read(self, first: int) -> bytes:
+        """Return some of the flushed bytes from `first` on. Raises `StoreError`."""
+        return await self._body.read(first)
+
+    def release(self) -> None:
+        """Read no more. Harmless when repeated."""
+        self._body.release()
 
     async def commit(self) -> Outcome:
         """Let the entry be found, in place of one with the same `vary`. Raises `StoreError`."""

@@ -1,12 +1,10 @@
 """What a purge is about, as pure facts."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgefn.stores.disk.purges import (
+from edgefn.rules.purges import (
     ByHost,
     ByKey,
     ByPath,
@@ -14,6 +12,7 @@ from edgefn.stores.disk.purges import (
     Everything,
     Purge,
     hits,
+    may_hit,
     place_of,
     ranges,
     read,
@@ -36,14 +35,10 @@ def test_a_place_is_a_key_with_its_host_first() -> None:
     assert place_of("anything\relse") == "\n\nanything\relse"
 
 
-@given(st.text("ab*", max_size=8), st.text("ab", max_size=12))
-def test_a_star_stands_for_any_characters(pattern: str, target: str) -> None:
-    like = re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), target) is not None
+@given(st.text("ab*", max_size=8), st.text("ab*", max_size=12))
+def test_a_star_at_the_end_stands_for_any_characters_and_for_itself_elsewhere(pattern: str, target: str) -> None:
+    like = target.startswith(pattern[:-1]) if pattern.endswith("*") else target == pattern
     assert hits(ByPath(pattern), f"h\nhttps\n{target}", ()) is like
-
-
-def test_many_stars_take_no_time() -> None:
-    assert not hits(ByPath("*a" * 1_000 + "b"), "h\nhttps\n" + "a" * 100_000, ())
 
 
 @given(PURGES)
@@ -54,6 +49,13 @@ def test_what_was_written_is_read(purge: Purge) -> None:
 @pytest.mark.parametrize("text", ["", "[", "[]", '["path"]', '["path",1,null]', '["tag",null]', '{"a":1}', "7"])
 def test_what_can_not_be_read_hits_everything(text: str) -> None:
     assert read(text) == Everything()
+
+
+@given(st.tuples(st.sampled_from(["http", "https"]), LINES, TEXT), PURGES)
+def test_whatever_a_purge_hits_it_may_hit(parts: tuple[str, str, str], purge: Purge) -> None:
+    key = "\n".join(parts)
+    tags = (purge.tag,) if isinstance(purge, ByTag) else ()
+    assert may_hit(purge)(key) or not hits(purge, place_of(key), tags)
 
 
 @given(st.lists(st.tuples(LINES, LINES, TEXT), max_size=5), PURGES)

@@ -1,10 +1,10 @@
-"""What a purge is about: which stored responses it hits. Pure; the index asks it, and so may other stores.
+"""What a purge is about: which stored responses it hits. All stores ask it.
 
 A key is a URI in three lines (scheme, authority, target), perhaps with an extension behind a CR. A *place* is the same
 key with the authority first, so that what lies on one host, and below one path, lies together in order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ TOP = b"\xff"
 """Greater than any byte of a place: no UTF-8 has it."""
 
 _ANY = "*"
+_SCHEMES = ("http", "https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,10 @@ class ByKey:
 
 @dataclass(frozen=True, slots=True)
 class ByPath:
-    """All targets (path and query) like `pattern`, on one host or on all; `*` stands for any characters."""
+    """All targets (path and query) like `pattern`, on one host or on all.
+
+    `*` as its last character stands for any characters, anywhere else for itself (AWS: invalidation paths).
+    """
 
     pattern: str
     host: str | None = None
@@ -80,21 +84,28 @@ def hits(purge: Purge, place: str, tags: tuple[str, ...]) -> bool:
             return True
 
 
-def _is_like(pattern: str, text: str) -> bool:
-    """Return whether `*` in the pattern can stand for characters so that it is the text. In linear time."""
-    first, *others = pattern.split(_ANY)
-    if not others:
-        return text == first
-    *middle, last = others
-    if not text.startswith(first) or len(text) < len(first) + len(last) or not text.endswith(last):
-        return False
-    at, end = len(first), len(text) - len(last)
-    for piece in middle:
-        found = text.find(piece, at, end)
-        if found < 0:
-            return False
-        at = found + len(piece)
-    return True
+def may_hit(purge: Purge) -> Callable[[str], bool]:
+    """Return what says, for little, of which keys `hits` need not even be asked."""
+    match purge:
+        case ByHost(host):
+            begins = tuple(f"{scheme}\n{host}\n" for scheme in _SCHEMES)
+            return lambda key: key.startswith(begins)
+        case ByPath(pattern, None):
+            piece = f"\n{pattern.removesuffix(_ANY)}"
+            return lambda key: piece in key
+        case ByPath(pattern, host):
+            begins = tuple(f"{scheme}\n{host}\n{pattern.removesuffix(_ANY)}" for scheme in _SCHEMES)
+            return lambda key: key.startswith(begins)
+        case ByKey(key):
+            return lambda other: other.startswith(key)
+        case ByTag() | Everything():
+            return lambda _: True
+
+
+def _is_like(pattern: str, target: str) -> bool:
+    if pattern.endswith(_ANY):
+        return target.startswith(pattern.removesuffix(_ANY))
+    return target == pattern
 
 
 def ranges(purge: ByKey | ByPath | ByHost, authorities: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
@@ -112,7 +123,7 @@ def _begins(purge: ByKey | ByPath | ByHost, authorities: Sequence[bytes]) -> lis
         case ByHost(host):
             return [f"{host}\n".encode()]
         case ByPath(pattern, host):
-            fixed = pattern.partition(_ANY)[0].encode()
+            fixed = pattern.removesuffix(_ANY).encode()
             own = b"" if host is None else f"{host}\n".encode()
             return [begin + fixed for begin in authorities if begin.startswith(own)]
 

@@ -1,0 +1,180 @@
+"""A location with a disk cache, through its front door: what it serves from where, and what it survives."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientPayloadError
+
+from tests.fakes.scripted_origin import Conversation, ScriptedOrigin, ok
+from tests.scenarios.edge import Edge
+
+CONFIG = """
+cache: {memory: 1MB, disk: 64MB}
+origins: {app: {url: "http://{origin}"}}
+routes: [{path: "*", origin: app}]
+"""
+FRESH = "Cache-Control: max-age=600"
+MANY = bytes(range(251)) * 4_000  # a megabyte in which each place looks different
+PATIENCE = 10.0
+SHOP = "shop.test"  # each start has a port of its own
+
+
+def body_of(target: str) -> bytes:
+    size = int(target.rpartition("/")[2].partition("?")[0])
+    return (hashlib.sha256(target.encode()).digest() * (size // 32 + 1))[:size]
+
+
+async def sized(conversation: Conversation) -> None:
+    """Answer `/anything/SIZE` with so many bytes."""
+    while (seen := await conversation.request()) is not None:
+        await conversation.send(ok(body_of(seen.target), FRESH, 'ETag: "v1"'))
+
+
+async def test_a_restart_keeps_the_cache_warm(tmp_path: Path) -> None:
+    async with ScriptedOrigin(sized) as origin:
+        targets = [f"/{size}" for size in (0, 100, 40_000, 300_000)]
+        async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+            for target in targets:
+                assert (await edge.get(target, Host=SHOP)).body == body_of(target)
+        asked = len(origin.requests)
+        async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+            for target in targets:
+                answer = await edge.get(target, Host=SHOP)
+                assert (answer.body, answer.x_cache) == (body_of(target), "Hit"), target
+                assert "hit" in answer["Cache-Status"]
+        assert len(origin.requests) == asked == len(targets)
+
+
+async def test_what_is_large_is_read_from_disk_and_ranges_of_it_too(tmp_path: Path) -> None:
+    async with ScriptedOrigin(sized) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        whole = (await edge.get("/900000")).body
+        again = await edge.get("/900000")
+        assert (again.x_cache, again.body == whole) == ("Hit", True)
+        part = await edge.get("/900000", Range="bytes=700000-700099")
+        assert (part.status, part["Content-Range"], part.body) == (
+            206, "bytes 700000-700099/900000", whole[700_000:700_100],
+        )  # fmt: skip
+        beyond = await edge.get("/900000", Range="bytes=900000-")
+        assert (beyond.status, beyond["Content-Range"]) == (416, "bytes */900000")
+        known = await edge.get("/900000", If_None_Match='"v1"')
+        assert (known.status, known.x_cache) == (304, "Hit")
+        head = await edge.ask("HEAD", "/900000")
+        assert (head.status, head["Content-Length"], head.x_cache) == (200, "900000", "Hit")
+        assert len(origin.requests) == 1
+
+
+async def test_viewers_follow_a_large_body_while_it_is_coming(tmp_path: Path) -> None:
+    """The second one comes when half of it is here, and gets the first half at once."""
+    half, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        head = f"HTTP/1.1 200 OK\r\n{FRESH}\r\nContent-Length: {len(MANY)}\r\n\r\n".encode()
+        await conversation.send(head + MANY[:600_000])
+        half.set()
+        if await conversation.hold(goes_on):
+            await conversation.send(MANY[600_000:])
+
+    async with ScriptedOrigin(script) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            first = group.create_task(edge.get("/big"))
+            await half.wait()
+            async with edge.session.get(f"{edge.base}/big") as second:
+                begun = await second.content.readexactly(600_000)
+                assert begun == MANY[:600_000]
+                assert "collapsed" in second.headers["Cache-Status"]
+                goes_on.set()
+                assert await second.content.read() == MANY[600_000:]
+        assert first.result().body == MANY
+        assert origin.connections == 1
+        assert (await edge.get("/big")).x_cache == "Hit"
+
+
+async def test_a_body_of_unknown_length_is_kept_too(tmp_path: Path) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        await conversation.send(f"HTTP/1.1 200 OK\r\n{FRESH}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for begin in range(0, len(MANY), 100_000):
+            piece = MANY[begin : begin + 100_000]
+            await conversation.send(b"%x\r\n" % len(piece) + piece + b"\r\n")
+        await conversation.send(b"0\r\n\r\n")
+        await conversation.stall()
+
+    async with ScriptedOrigin(script) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        first, second = await edge.get("/chunked"), await edge.get("/chunked")
+        assert first.body == second.body == MANY
+        assert (first.x_cache, second.x_cache, origin.connections) == ("Miss", "Hit", 1)
+
+
+async def test_what_broke_off_is_not_kept(tmp_path: Path) -> None:
+    async def script(conversation: Conversation) -> None:
+        await conversation.request()
+        head = f"HTTP/1.1 200 OK\r\n{FRESH}\r\nContent-Length: {len(MANY)}\r\n\r\n".encode()
+        await conversation.send(head + MANY[:600_000])
+        conversation.close()
+
+    async def whole(conversation: Conversation) -> None:
+        while await conversation.request():
+            await conversation.send(ok(MANY, FRESH))
+
+    async with ScriptedOrigin(script, whole) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        with pytest.raises(ClientPayloadError):
+            await edge.get("/big")
+        assert (await edge.get("/big")).body == MANY
+        assert (await edge.get("/big")).x_cache == "Hit"
+        assert not [path for path in (tmp_path / "var/cache/bodies").rglob("*") if path.is_file()][1:]
+
+
+async def test_a_validated_large_response_keeps_its_body(tmp_path: Path) -> None:
+    async def script(conversation: Conversation) -> None:
+        while (seen := await conversation.request()) is not None:
+            if seen.header("If-None-Match") == '"v1"':
+                await conversation.send(
+                    b'HTTP/1.1 304 Not Modified\r\nETag: "v1"\r\nCache-Control: max-age=600\r\n\r\n'
+                )
+            else:
+                await conversation.send(ok(MANY, "Cache-Control: max-age=0", 'ETag: "v1"'))
+
+    async with ScriptedOrigin(script) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        assert (await edge.get("/big")).x_cache == "Miss"
+        validated = await edge.get("/big")
+        assert (validated.x_cache, validated.body == MANY) == ("RefreshHit", True)
+        hit = await edge.get("/big")
+        assert (hit.x_cache, hit.body == MANY) == ("Hit", True)
+        assert len(origin.requests) == 2
+
+
+async def test_what_changes_a_large_response_drops_it_from_disk(tmp_path: Path) -> None:
+    async with ScriptedOrigin(sized) as origin:
+        async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+            for target in ("/900000", "/200"):
+                await edge.get(target, Host=SHOP)
+                await edge.ask("POST", target, headers={"Host": SHOP})
+        async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+            told = [(await edge.get(target, Host=SHOP)).x_cache for target in ("/900000", "/200")]
+            assert told == ["Miss", "Miss"]
+
+
+async def test_without_a_disk_what_was_there_is_gone(tmp_path: Path) -> None:
+    """Turned on again, it would not know of the purges in between."""
+    async with ScriptedOrigin(sized) as origin:
+        async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+            await edge.get("/200", Host=SHOP)
+        async with Edge(CONFIG.replace(", disk: 64MB", ""), tmp_path, origin=origin.address) as edge:
+            assert (await edge.get("/200", Host=SHOP)).x_cache == "Miss"
+            assert not (tmp_path / "var/cache").exists()
+        async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+            assert (await edge.get("/200", Host=SHOP)).x_cache == "Miss"
+
+
+async def test_a_disk_that_can_not_be_used_is_told_of_and_done_without(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var/cache").write_text("no directory")
+    async with ScriptedOrigin(sized) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        assert [(await edge.get("/200")).x_cache for _ in range(2)] == ["Miss", "Hit"]
+        assert (await edge.get("/900000")).body == body_of("/900000")
+    assert caplog.text.count("going on in memory alone") == 1
