@@ -18,6 +18,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from pathlib import Path
 from typing import cast
 
@@ -63,9 +64,9 @@ _BROWSER = (
     b"Cookie: session=8f1c; theme=dark\r\n\r\n"
 )
 _ANSWER_HEAD = (
-    b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Fri, 20 Nov 2026 23:00:00 GMT\r\nContent-Type: text/plain\r\n"
+    b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: %b\r\nContent-Type: text/plain\r\n"
     b"Content-Length: 1024\r\nConnection: keep-alive\r\n"
-)
+) % formatdate(usegmt=True).encode()  # a day-old answer would not be fresh
 _ANSWER = _ANSWER_HEAD + b"\r\n" + b"x" * 1024
 _CACHEABLE = _ANSWER_HEAD + b"Cache-Control: max-age=3600\r\n\r\n" + b"x" * 1024
 

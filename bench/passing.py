@@ -4,8 +4,10 @@
 
 No caching and no access log anywhere; 1 KB from the same origin; every connection is kept alive on both sides. The
 proxy has a core of its own; wrk and the origin share the other. A hook's function runs on the proxy's core too. Added
-latency is the p50 of one connection, with the hook less without it. Before it measures, the bench makes sure that each
-subject passes the body on and that the hook's header reaches the origin. It takes about two and a half minutes.
+latency is the p50 of one connection, with the hook less without it. CPU is the user and system time per request that
+the proxy and its sandboxes take with 64 connections: neither wrk at the end of its core (marked *) nor a busy neighbour
+can blur that much. Before it measures, the bench makes sure that each subject passes the body on and that the hook's
+header reaches the origin. It takes about two and a half minutes.
 """
 
 import argparse
@@ -14,13 +16,14 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import urllib.request
 from dataclasses import asdict
 from pathlib import Path
 
 from bench import peers
-from bench.load import Measured, wrk
+from bench.load import Measured, commit, wrk
+
+NGINX = "nginx proxy_pass"
 
 _CONFIG = """\
 location: ben1
@@ -60,11 +63,11 @@ def measure(rounds: int, seconds: int) -> dict[str, list[tuple[Measured, Measure
         origin, nginx, edge = peers.free_port(), peers.free_port(), peers.free_port()
         running.enter_context(peers.started(peers.nginx_origin(directory, origin), origin, peers.LOAD_CORE))
         proxy = peers.nginx_proxy(directory, nginx, origin)
-        running.enter_context(peers.started(proxy, nginx, peers.PROXY_CORE))
+        beside = running.enter_context(peers.started(proxy, nginx, peers.PROXY_CORE))
         config = _CONFIG.format(port=edge, origin=origin, data=directory / "var", hooks=_hooks(directory))
-        running.enter_context(peers.started(peers.edgefn(directory, "edge", config), edge, peers.PROXY_CORE))
+        ours = running.enter_context(peers.started(peers.edgefn(directory, "edge", config), edge, peers.PROXY_CORE))
         subjects = {
-            "nginx proxy_pass": f"http://127.0.0.1:{nginx}/plain",
+            NGINX: f"http://127.0.0.1:{nginx}/plain",
             "edgefn, no hook": f"http://127.0.0.1:{edge}/plain",
             "edgefn, Node hook": f"http://127.0.0.1:{edge}/node",
             "edgefn, Python hook": f"http://127.0.0.1:{edge}/python",
@@ -75,7 +78,8 @@ def measure(rounds: int, seconds: int) -> dict[str, list[tuple[Measured, Measure
         runs: dict[str, list[tuple[Measured, Measured]]] = {name: [] for name in subjects}
         for _ in range(rounds):
             for name, url in subjects.items():
-                many = wrk(directory, url, connections=64, seconds=seconds)
+                server = beside if name == NGINX else ours
+                many = wrk(directory, url, connections=64, seconds=seconds, server=server)
                 one = wrk(directory, url, connections=1, seconds=max(1, seconds // 2))
                 runs[name].append((many, one))
         return runs
@@ -100,16 +104,22 @@ def summary(runs: dict[str, list[tuple[Measured, Measured]]]) -> dict[str, objec
     """Return medians, spreads, ratios and added latencies."""
     rates = {name: [many.rate for many, _ in pairs] for name, pairs in runs.items()}
     alone = {name: statistics.median(one.p50 for _, one in pairs) for name, pairs in runs.items()}
-    base = rates["nginx proxy_pass"]
+    base = rates[NGINX]
+    beside = [many.cpu for many, _ in runs[NGINX]]
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.release()}",
-        "commit": _commit(),
+        "commit": commit(),
         "subjects": {
             name: {
                 "rate": round(statistics.median(rates[name])),
                 "spread": [round(min(rates[name])), round(max(rates[name]))],
                 "ratio_to_nginx": round(
                     statistics.median(ours / theirs for ours, theirs in zip(rates[name], base, strict=True)), 3
+                ),
+                "load_bound": any(many.is_load_bound for many, _ in pairs),
+                "cpu_us": round(statistics.median(many.cpu for many, _ in pairs), 1),
+                "ratio_by_cpu": round(
+                    statistics.median(theirs / many.cpu for (many, _), theirs in zip(pairs, beside, strict=True)), 3
                 ),
                 "p50_us": statistics.median(many.p50 for many, _ in pairs),
                 "p99_us": statistics.median(many.p99 for many, _ in pairs),
@@ -123,11 +133,6 @@ def summary(runs: dict[str, list[tuple[Measured, Measured]]]) -> dict[str, objec
     }
 
 
-def _commit() -> str:
-    told = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
@@ -138,7 +143,7 @@ def main() -> None:
     told = summary(measure(given.rounds, given.seconds))
     print(f"{told['machine']}, commit {told['commit']}; medians of {given.rounds} interleaved rounds")
     print(
-        f"{'':22}{'requests/s':>12}{'spread':>18}{'x nginx':>9}"
+        f"{'':20}{'requests/s':>12}{'spread':>16}{'x nginx':>9}{'CPU us':>8}{'x nginx':>9}"
         f"{'p50 us':>9}{'p99 us':>9}{'alone us':>10}{'added us':>10}{'failed':>8}"
     )
     subjects = told["subjects"]
@@ -146,8 +151,8 @@ def main() -> None:
     for name, row in subjects.items():
         spread = f"{row['spread'][0]}-{row['spread'][1]}"
         print(
-            f"{name:22}{row['rate']:>12}{spread:>18}{row['ratio_to_nginx']:>9}{row['p50_us']:>9.0f}"
-            f"{row['p99_us']:>9.0f}{row['p50_alone_us']:>10.0f}{row['added_us']:>10.0f}{row['failed']:>8}"
+            f"{name:20}{row['rate']:>11}{'*' if row['load_bound'] else ' '}{spread:>16}{row['ratio_to_nginx']:>9}"
+            f"{row['cpu_us']:>8}{row['ratio_by_cpu']:>9}{row['p50_us']:>9.0f}{row['p99_us']:>9.0f}{row['p50_alone_us']:>10.0f}{row['added_us']:>10.0f}{row['failed']:>8}"
         )
     text = json.dumps(told)
     if given.json:
