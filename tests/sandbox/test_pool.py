@@ -53,6 +53,22 @@ async def test_the_pool_grows_up_to_its_concurrency_and_refuses_the_rest(stage: 
     assert function.statistics.counts.refused == 2
 
 
+async def test_a_worker_on_its_way_to_the_next_in_line_counts_as_busy(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefn.sandbox.process.pool._PATIENCE", 60.0)
+    function = await stage.python(COUNTER, concurrency=16, provisioned=1)
+
+    async def client() -> None:
+        for _ in range(20):
+            assert isinstance(await function.run(), Returned)
+
+    await asyncio.gather(*(client() for _ in range(8)))
+    assert function.statistics.counts.returned == 160
+    assert function.statistics.counts.starts == 1
+    assert function.statistics.busy == 0
+
+
 async def test_the_worker_used_last_is_used_first(stage: Stage) -> None:
     function = await stage.python(COUNTER, concurrency=2)
     await asyncio.gather(function.run({"sleep": 0.2}), function.run({"sleep": 0.3}))

@@ -103,7 +103,7 @@ class Pool:
         for hired in await asyncio.gather(*starts):
             match hired:
                 case Hired(worker):
-                    self._idle.put(worker)
+                    self._release(worker)
                 case Failed():
                     failure = failure or hired
         return failure
@@ -127,11 +127,11 @@ class Pool:
                 self._count(found)
                 return found
             worker, init = found.worker, found.init
-        self._busy += 1
+        else:
+            self._busy += 1
         try:
             outcome = await worker.invoke(invocation, self._hiring.code.timeout, init)
         finally:
-            self._busy -= 1
             self._release(worker)
         self._learn(outcome)
         return outcome
@@ -152,7 +152,7 @@ class Pool:
             await asyncio.wait_for(self._vacant.wait(), _CLOSE_PATIENCE)
 
     async def _worker(self) -> Hired | Failed | OverLimit:
-        """Return a worker for an event that found none idle."""
+        """Return a worker for an event that found none idle; it counts as busy."""
         if self._busy + self._starting:
             worker = await self._turn()
             if worker is not None:
@@ -168,17 +168,21 @@ class Pool:
         return self._backoff.failure or OverLimit(f"backing off after {self._backoff.crashes} crashes in a row")
 
     def _hire(self, *, provisioned: bool) -> Coroutine[object, object, Hired | Failed]:
-        """Count one more worker from now on, and return the work of starting it."""
+        """Count one more worker from now on, and return the work of starting it; then it is busy until released."""
         self._starting += 1
         return self._start(provisioned=provisioned)
 
     async def _start(self, *, provisioned: bool) -> Hired | Failed:
+        hired: Hired | Failed | None = None
         try:
             hired = await self._hiring.hire(self._adopt, provisioned=provisioned)
         finally:
             self._starting -= 1
-            self._check_vacancy()
-            self._promote()
+            if isinstance(hired, Hired):
+                self._busy += 1
+            else:
+                self._check_vacancy()
+                self._promote()
         now = self._loop.time()
         if isinstance(hired, Failed):
             self._counts.failed_starts += 1
@@ -201,7 +205,8 @@ class Pool:
         self._keep_provisioned()
 
     def _release(self, worker: Worker) -> None:
-        """Give a worker to the first in line, else let it idle."""
+        """Give a busy worker to the first in line, else let it idle."""
+        self._busy -= 1
         if not worker.is_alive or self._closed:
             worker.kill()
             self._keep_provisioned()
@@ -211,6 +216,7 @@ class Pool:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._since = self._loop.time()
+                self._busy += 1  # not once the event goes on: who comes before that would find nobody at work
                 turn.set_result(worker)
                 return
         self._idle.put(worker)
