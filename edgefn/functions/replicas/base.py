@@ -6,14 +6,15 @@ A *record* is the newest document of its subject; a commit appends several at on
     ver.<function>.<number>      one version's manifest, signed; written once
     alias.<function>.<name>      one alias
     config.<site>                a replicated configuration
-    trust                        whose signatures count
-    head                         the commit mark: {generation, incarnation, op, expires}
+    garbage                      blobs that nothing refers to any more
+    head                         the commit mark: generation, incarnation, operation, the digest of all other records
 
 An empty value is a tombstone. Every commit ends with `head`, and expects the head it was planned on: so all writers
-stand in one order, and whoever follows applies whole commits only. Subjects' parts are names of `[A-Za-z0-9_-]`.
+stand in one order, and whoever follows applies whole commits only (`functions.catalog`). Subjects' parts are names of
+`[A-Za-z0-9_-]`. Subjects of other kinds are kept all the same, and mean nothing to a catalog.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -83,7 +84,10 @@ class UnavailableError(ReplicaError):
 
 
 class Replica(Protocol):
-    """One log of records, one of purges, a set of blobs and a board of statuses. Every call has a time limit."""
+    """One log of records, one of purges, a set of blobs and a board of statuses. Every call has a time limit.
+
+    What follows is an asynchronous generator: whoever leaves it before its end closes it (`contextlib.aclosing`).
+    """
 
     async def incarnation(self) -> str:
         """Return the random name that this log got when it was begun. Raises `ReplicaError`."""
@@ -101,7 +105,7 @@ class Replica(Protocol):
     async def read(self, after: int = 0) -> Sequence[Stored]:
         """Return the newest record of every subject beyond the sequence `after`, in order. Raises `ReplicaError`."""
 
-    def follow(self, after: int, incarnation: str) -> AsyncIterator[Followed]:
+    def follow(self, after: int, incarnation: str) -> AsyncGenerator[Followed, None]:
         """Yield records beyond `after` in order as they come, without gaps, for ever.
 
         Older records of a subject may be left out when a newer one exists. It survives restarts of the engine and
@@ -115,14 +119,17 @@ class Replica(Protocol):
         Raises `ReplicaError`, also when the bytes don't have that digest.
         """
 
-    def get_blob(self, digest: str) -> AsyncIterator[bytes]:
+    def get_blob(self, digest: str) -> AsyncGenerator[bytes, None]:
         """Yield a blob in pieces. Whoever takes it checks the digest. Raises `ReplicaError` when it isn't there."""
 
     async def has_blob(self, digest: str) -> bool:
         """Return whether the whole blob is there. Raises `ReplicaError`."""
 
+    async def blobs(self) -> Collection[str]:
+        """Return the digests of all blobs that are there, whether needed or not. Raises `ReplicaError`."""
+
     async def delete_blob(self, digest: str) -> None:
-        """Forget a blob that nothing refers to any more. Raises `ReplicaError`."""
+        """Forget a blob that nothing refers to any more, if it is there. Raises `ReplicaError`."""
 
     async def order_purge(self, order: bytes, op: str) -> int:
         """Append a purge and return its sequence; the same `op` again within two minutes appends nothing new.
@@ -130,7 +137,7 @@ class Replica(Protocol):
         Raises `UnknownOutcomeError`, `UnavailableError`.
         """
 
-    def follow_purges(self, after: int, incarnation: str) -> AsyncIterator[FollowedPurge]:
+    def follow_purges(self, after: int, incarnation: str) -> AsyncGenerator[FollowedPurge, None]:
         """Yield purges beyond `after` in order, for ever; `PurgesLost` first when some of them are gone."""
 
     async def last_purge(self) -> int:
@@ -142,7 +149,7 @@ class Replica(Protocol):
     async def statuses(self) -> Mapping[str, bytes]:
         """Return the newest status of each location. Raises `ReplicaError`."""
 
-    def follow_statuses(self) -> AsyncIterator[tuple[str, bytes]]:
+    def follow_statuses(self) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield (location, status) as they change, all current ones first, for ever."""
 
     async def close(self) -> None:

@@ -1,0 +1,245 @@
+"""From records to the catalog that they make together.
+
+A record is a signed envelope of {subject, generation, document}. The head closes a commit, and names the state that all
+records up to it make together: so nothing is taken over before it is whole, nothing that is older than what is there,
+and nothing that its signer has not seen.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from edgefn.functions import documents
+from edgefn.functions.changes import changes
+from edgefn.functions.documents import DocumentError
+from edgefn.functions.heads import Head, Payload, read, read_head, state_digest, written, written_head
+from edgefn.functions.replicas.base import HEAD, Record, Stored
+from edgefn.functions.signing import EnvelopeError, Keys, SignaturePolicy
+from edgefn.model.publishing import Alias, Catalog, Garbage, Manifest, PublishedFunction
+
+_KINDS = frozenset({"fn", "ver", "alias", "config", "garbage"})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A record that does not count, or counts with a warning; where it doesn't, what was there before holds."""
+
+    subject: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A whole commit: what is published now, and what is wrong with some of it."""
+
+    catalog: Catalog
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A head that does not count, and why. What was published before goes on to hold."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _About:
+    draft: Manifest | None
+    last_version: int
+    is_deleted: bool
+
+
+_Parsed: TypeAlias = _About | Manifest | Alias | str | dict[str, Garbage]
+
+
+class CatalogBuilder:
+    """Takes records in their order and gives a catalog at each head that counts. No I/O.
+
+    Subjects of other kinds than those of `functions.replicas.base` are passed over.
+    """
+
+    def __init__(self, keys: Keys) -> None:
+        self.catalog = Catalog()
+        self.head = Head()
+        self._keys = keys
+        self._pending: dict[str, bytes] = {}
+        self._digests: dict[str, str] = {}
+        self._parsed: dict[str, dict[str, _Parsed]] = {}
+        self._flaws: dict[str, str] = {}
+        self._stuck: dict[str, str] = {}
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with the records of the applied commits."""
+        return tuple(Problem(subject, why) for subject, why in sorted({**self._stuck, **self._flaws}.items()))
+
+    def restart(self) -> None:
+        """Forget the log, as another one is followed now. What is published holds until a newer head counts."""
+        self._pending = {subject: b"" for parsed in self._parsed.values() for subject in parsed}
+        self._digests.clear()
+
+    def take(self, stored: Stored) -> Applied | Held | None:
+        """Take the next record: None as long as the commit is not whole, or brings nothing new."""
+        if stored.subject == HEAD:
+            return self._close(stored.value)
+        if stored.subject.partition(".")[0] in _KINDS:
+            self._pending[stored.subject] = stored.value
+            _note(self._digests, stored.subject, stored.value)
+        return None
+
+    def _close(self, value: bytes) -> Applied | Held | None:
+        try:
+            payload = read(HEAD, value, self._keys)
+            head = read_head(payload)
+        except (EnvelopeError, DocumentError) as error:
+            return Held(f"the head of what is published does not count: {error}")
+        if payload.flaw and self._keys.policy is SignaturePolicy.ENFORCE:
+            return Held(f"the head of what is published does not count: {payload.flaw}")
+        if (head.generation, head.state) == (self.head.generation, self.head.state):
+            return None
+        if head.generation <= self.head.generation:
+            log = "" if head.incarnation == self.head.incarnation else " of another log"
+            return Held(
+                f"generation {head.generation}{log} is offered, but {self.head.generation} is applied already: this "
+                "is an old backup or a replay; if the log was restored on purpose, renew it with a higher generation"
+            )
+        if head.state != state_digest(self._digests):
+            return Held(f"the records of generation {head.generation} are not all there, or not those that were signed")
+        return self._apply(head, payload.flaw)
+
+    def _apply(self, head: Head, flaw: str) -> Applied:
+        names = set()
+        self._remark(HEAD, flaw)
+        for subject, value in self._pending.items():
+            name = _function_of(subject)
+            names.add(name)
+            self._parse(subject, value, self._parsed.setdefault(name, {}))
+        self._pending.clear()
+        self.head = head
+        self.catalog = self._assembled(names)
+        return Applied(self.catalog, self.problems)
+
+    def _parse(self, subject: str, value: bytes, parsed: dict[str, _Parsed]) -> None:
+        """Take over one record, or note what is wrong with it."""
+        flaw = ""
+        if not value:
+            parsed.pop(subject, None)
+        else:
+            try:
+                payload = read(subject, value, self._keys)
+                flaw = payload.flaw
+                if not flaw or self._keys.policy is SignaturePolicy.WARN:
+                    parsed[subject] = _document(subject, payload, self._keys)
+            except (EnvelopeError, DocumentError) as error:
+                flaw = str(error)
+        self._remark(subject, flaw)
+
+    def _remark(self, subject: str, flaw: str) -> None:
+        self._flaws.pop(subject, None)
+        if flaw:
+            self._flaws[subject] = flaw
+
+    def _assembled(self, names: Iterable[str]) -> Catalog:
+        functions, retired = dict(self.catalog.functions), dict(self.catalog.retired)
+        for name in names:
+            functions.pop(name, None)
+            retired.pop(name, None)
+            function = self._function(name)
+            if isinstance(function, int):
+                retired[name] = function
+            elif function is not None:
+                functions[name] = function
+        others = self._parsed.get("", {})
+        garbage = others.get("garbage")
+        return Catalog(
+            functions,
+            retired,
+            {subject.partition(".")[2]: text for subject, text in others.items() if isinstance(text, str)},
+            garbage if isinstance(garbage, dict) else {},
+            self.head.generation,
+            self.head.incarnation,
+        )
+
+    def _function(self, name: str) -> PublishedFunction | int | None:
+        """Return a function, the last version of a deleted one, or None."""
+        self._stuck = {subject: why for subject, why in self._stuck.items() if _function_of(subject) != name}
+        about: _About | None = None
+        versions, aliases = {}, {}
+        for part in self._parsed.get(name, {}).values():
+            match part:
+                case _About():
+                    about = part
+                case Manifest():
+                    versions[part.version] = part
+                case Alias():
+                    aliases[part.name] = part
+                case str() | dict():
+                    pass
+        if about is None:
+            return None
+        if about.is_deleted:
+            return about.last_version
+        sound = {key: alias for key, each in aliases.items() if (alias := self._sound(each, versions)) is not None}
+        return PublishedFunction(name, about.draft, versions, sound, about.last_version)
+
+    def _sound(self, alias: Alias, versions: dict[int, Manifest]) -> Alias | None:
+        """Return the alias; where a version of it does not count, what it was before."""
+        missing = [target.version for target in alias.targets if target.version not in versions]
+        if not missing:
+            return alias
+        subject = f"alias.{alias.function}.{alias.name}"
+        self._stuck[subject] = f"it points at version {missing[0]}, which does not count; it stays where it was"
+        function = self.catalog.functions.get(alias.function)
+        before = None if function is None else function.aliases.get(alias.name)
+        if before is None or any(target.version not in versions for target in before.targets):
+            return None
+        return before
+
+    def records(self, after: Catalog, head: Head) -> list[Record]:
+        """Return the records that turn what is published into `after`, `head` last, signed and sealed."""
+        digests = dict(self._digests)
+        records = []
+        for subject, document in changes(self.catalog, after, self._keys):
+            value = b"" if document is None else written(subject, head.generation, document, self._keys)
+            records.append(Record(subject, value))
+            _note(digests, subject, value)
+        closing = replace(head, state=state_digest(digests))
+        return [*records, Record(HEAD, written_head(closing, self._keys))]
+
+
+def _note(digests: dict[str, str], subject: str, value: bytes) -> None:
+    digests.pop(subject, None)
+    if value:
+        digests[subject] = hashlib.sha256(value).hexdigest()
+
+
+def _function_of(subject: str) -> str:
+    """Return the function that a subject is about, "" for none."""
+    kind, _, rest = subject.partition(".")
+    return rest.partition(".")[0] if kind in {"fn", "ver", "alias"} else ""
+
+
+def _document(subject: str, payload: Payload, keys: Keys) -> _Parsed:
+    kind, *parts = subject.split(".")
+    match kind, parts, payload.document:
+        case "fn", [name], {"draft": draft, "last_version": int(last), "deleted": bool(is_deleted)}:
+            manifest = None if draft is None else documents.manifest_from_document(draft, keys.sealing)
+            if manifest is None or manifest.function == name:
+                return _About(manifest, last, is_deleted)
+        case "ver", [name, number], document:
+            manifest = documents.manifest_from_document(document, keys.sealing)
+            if (manifest.function, str(manifest.version)) == (name, number):
+                return manifest
+        case "alias", [function, name], document:
+            alias = documents.alias_from_document(document)
+            if (alias.function, alias.name) == (function, name):
+                return alias
+        case "config", [_], {"text": str(text)}:
+            return text
+        case "garbage", [], document:
+            return documents.garbage_from_document(document)
+        case _:
+            pass
+    raise DocumentError(f"it does not say what {subject} must say")

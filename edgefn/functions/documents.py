@@ -1,0 +1,241 @@
+"""What is published as JSON documents, to and fro. A function's settings have the shape of `functions.NAME` in YAML.
+
+They are read by the very table that reads the configuration, so what may not stand there may not stand here.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+import orjson
+
+from edgefn.configuration.document import Entry, Items, Node, Scalar, Table
+from edgefn.configuration.functions import FUNCTION
+from edgefn.configuration.kinds import MEGABYTE, Duration, Size
+from edgefn.configuration.reading import Reading, WrongError
+from edgefn.functions.sealing import SealError, SealingKey, unsealed
+from edgefn.model.publishing import Alias, Blob, Garbage, Manifest, RollbackRule, Sticky, StickyBy, Target
+from edgefn.model.settings import FunctionSettings
+
+Json: TypeAlias = dict[str, object]
+
+NOT_PUBLISHED = frozenset({"path", "layers"})
+"""Settings that say where the files come from: a version has its files already."""
+
+_DIGEST = 64
+
+
+class DocumentError(Exception):
+    """A document does not say what it should. The message names the key, what is wrong and what would be right."""
+
+
+def settings_to_document(settings: FunctionSettings) -> Json:
+    """Return a function's settings as `functions.NAME` has them, all of them written out."""
+    document: Json = {}
+    for known in FUNCTION.fields:
+        if known.key not in NOT_PUBLISHED:
+            value: object = getattr(settings, known.key)
+            match known.kind:
+                case Duration():
+                    document[known.key] = f"{value:.9f}".rstrip("0").rstrip(".") + "s"
+                case Size(unit=unit):
+                    document[known.key] = f"{value}{'MB' if unit == MEGABYTE else 'B'}"
+                case _:
+                    document[known.key] = _plain(value)
+    return document
+
+
+def _plain(value: object) -> object:
+    match value:
+        case tuple() | list():
+            return [_plain(each) for each in value]
+        case Mapping():
+            return {str(key): _plain(each) for key, each in value.items()}
+        case _:
+            return value
+
+
+def settings_from_document(name: str, document: Mapping[str, object]) -> FunctionSettings:
+    """Return the settings in `document`, with path "". Raises `DocumentError` with all that is wrong with them."""
+    for key in sorted(NOT_PUBLISHED & document.keys()):
+        raise DocumentError(f"{key}: means nothing here; the files are published beside the settings")
+    reading = Reading("/")
+    try:
+        settings = FUNCTION.read(_node({**document, "path": "code"}), "", reading)
+    except WrongError as error:
+        if error.what:
+            reading.wrong(error.line, "", error.what)
+        settings = None
+    if settings is None or reading.problems:
+        raise DocumentError("; ".join(what for _, what in reading.problems) or "the settings are incomplete")
+    return replace(settings, name=name, path="")
+
+
+def _node(value: object) -> Node:
+    """Return a JSON value as the configuration's own tree."""
+    match value:
+        case None:
+            return Scalar("null", 1, null=True)
+        case bool():
+            return Scalar("true" if value else "false", 1)
+        case Mapping():
+            return Table(tuple(Entry(str(key), _node(each), 1) for key, each in value.items()), 1)
+        case list() | tuple():
+            return Items(tuple(_node(each) for each in value), 1)
+        case _:
+            return Scalar(str(value), 1)
+
+
+def manifest_to_document(manifest: Manifest, sealing: SealingKey | None = None) -> Json:
+    """Return a version's document. With a key its environment is sealed in it."""
+    settings = settings_to_document(manifest.settings)
+    document: Json = {
+        "function": manifest.function,
+        "version": manifest.version,
+        "description": manifest.description,
+        "published": manifest.published,
+        "bundle": manifest.bundle,
+        "blob": {"digest": manifest.blob.digest, "size": manifest.blob.size},
+        "settings": settings,
+    }
+    if sealing is not None and manifest.settings.environment:
+        sealed = sealing.seal(orjson.dumps(settings.pop("environment")), _about(manifest.function))
+        document["environment"] = base64.b64encode(sealed).decode()
+    return document
+
+
+def manifest_from_document(document: object, sealing: tuple[SealingKey, ...] = ()) -> Manifest:
+    """Return the version in `document`. Raises `DocumentError`, also when its environment can't be unsealed."""
+    match document:
+        case {
+            "function": str(function),
+            "version": int(version),
+            "description": str(description),
+            "published": int() | float() as published,
+            "bundle": str(bundle),
+            "blob": {"digest": str(digest), "size": int(size)},
+            "settings": dict(settings),
+        } if len(digest) == _DIGEST:
+            sealed = _table(document).get("environment")
+        case _:
+            raise DocumentError("this is no version's document: keys are missing or of another kind")
+    if isinstance(sealed, str):
+        settings = {**settings, "environment": _environment(sealed, function, sealing)}
+    return Manifest(
+        settings_from_document(function, settings), version, bundle, Blob(digest, size), description, float(published)
+    )
+
+
+def _environment(text: str, function: str, sealing: tuple[SealingKey, ...]) -> object:
+    try:
+        environment: object = orjson.loads(unsealed(base64.b64decode(text), _about(function), sealing))
+    except SealError as error:
+        raise DocumentError(f"environment: {error}") from error
+    except ValueError as error:
+        raise DocumentError("environment: is damaged") from error
+    return environment
+
+
+def _table(document: object) -> Mapping[str, object]:
+    return {str(key): value for key, value in document.items()} if isinstance(document, dict) else {}
+
+
+def _about(function: str) -> bytes:
+    return f"environment of {function}".encode()
+
+
+def alias_to_document(alias: Alias) -> Json:
+    """Return an alias's document."""
+    rule = alias.rollback
+    return {
+        "function": alias.function,
+        "name": alias.name,
+        "targets": [{"version": target.version, "weight": target.weight} for target in alias.targets],
+        "sticky": {"by": alias.sticky.by.value, "name": alias.sticky.name},
+        "rollback": None
+        if rule is None
+        else {"error_rate": rule.error_rate, "invocations": rule.invocations, "window": rule.window},
+        "previous": alias.previous,
+        "description": alias.description,
+    }
+
+
+def alias_from_document(document: object) -> Alias:
+    """Return the alias in `document`; what may be left out has its default. Raises `DocumentError`."""
+    match document:
+        case {"function": str(function), "name": str(name), "targets": list(targets)}:
+            rest = _table(document)
+        case _:
+            raise DocumentError("this is no alias's document: function, name or targets are missing or of another kind")
+    previous = rest.get("previous")
+    description = rest.get("description", "")
+    if not isinstance(previous, int | None) or not isinstance(description, str):
+        raise DocumentError("previous must be a version or null, description a text")
+    return Alias(
+        function,
+        name,
+        tuple(_target(target) for target in targets),
+        _sticky(rest.get("sticky")),
+        _rollback(rest.get("rollback")),
+        previous,
+        description,
+    )
+
+
+def _target(document: object) -> Target:
+    match document:
+        case {"version": int(version), "weight": int(weight)}:
+            return Target(version, weight)
+        case _:
+            raise DocumentError("targets: must be a list of version and weight, in 1/10,000")
+
+
+def _sticky(document: object) -> Sticky:
+    match document:
+        case None:
+            return Sticky()
+        case {"by": "none"}:
+            return Sticky()
+        case {"by": ("cookie" | "header") as by, "name": str(name)}:
+            return Sticky(StickyBy(by), name.lower() if by == StickyBy.HEADER else name)
+        case _:
+            raise DocumentError("sticky: must have by (none, cookie or header) and name")
+
+
+def _rollback(document: object) -> RollbackRule | None:
+    match document:
+        case None:
+            return None
+        case {"error_rate": int() | float() as rate}:
+            invocations = _table(document).get("invocations", 20)
+            window = _table(document).get("window", 60.0)
+            if isinstance(invocations, int) and isinstance(window, int | float):
+                return RollbackRule(float(rate), invocations, float(window))
+        case _:
+            pass
+    raise DocumentError("rollback: must have error_rate (0 to 1), and may have invocations and window (seconds)")
+
+
+def garbage_to_document(garbage: Mapping[str, Garbage]) -> Json:
+    """Return the document of the blobs that nothing refers to."""
+    return {
+        digest: {"since": each.since, "generation": each.generation, "deleting": each.deleting}
+        for digest, each in garbage.items()
+    }
+
+
+def garbage_from_document(document: object) -> dict[str, Garbage]:
+    """Return the blobs that nothing refers to. Raises `DocumentError`."""
+    garbage = {}
+    for digest, each in document.items() if isinstance(document, dict) else ():
+        match each:
+            case {
+                "since": int() | float() as since,
+                "generation": int(generation),
+                "deleting": int() | float() as deleting,
+            }:
+                garbage[str(digest)] = Garbage(float(since), generation, float(deleting))
+            case _:
+                raise DocumentError("garbage: must be a table of digests with since, generation and deleting")
+    return garbage

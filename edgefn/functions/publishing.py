@@ -1,0 +1,260 @@
+"""Publishing: what people do with functions, each time as one commit that counts whole or not at all.
+
+Blobs come before the records that refer to them, and a version is tried before it is published.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from edgefn.functions.blobs import BlobError, blob_of, bundle_in, gathered, in_pieces
+from edgefn.functions.bundle import Bundle, BundleError
+from edgefn.functions.catalog import Problem
+from edgefn.functions.committing import Committer, Planned, PublishError, Senses
+from edgefn.functions.documents import DocumentError, settings_from_document, settings_to_document
+from edgefn.functions.replicas.base import Replica
+from edgefn.functions.signing import Keys
+from edgefn.model.location_status import status_from_json
+from edgefn.model.publishing import WHOLE, Alias, Catalog, LocationStatus, Manifest, PublishedFunction, Use
+from edgefn.model.settings import FunctionSettings
+from edgefn.rules import planning
+from edgefn.rules.planning import Made, Plan, Refused
+from edgefn.rules.rollout import Progress, progress
+
+Trial: TypeAlias = Callable[[Manifest, Bundle], Awaitable[str | None]]
+"""Starts a version and stops it again; returns why it does not start, or None."""
+
+_TICK = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The version that a draft was published as: a new one, or one that is the same."""
+
+    manifest: Manifest
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What a deployment came to. `alias` is None when none was wanted; `generation` is the one to wait for."""
+
+    manifest: Manifest
+    is_new: bool
+    alias: Alias | None
+    generation: int
+
+
+class Publisher:
+    """Publishes on any replica. All that changes something raises `PublishError` or `ReplicaError`."""
+
+    def __init__(self, replica: Replica, keys: Keys, trial: Trial, senses: Senses) -> None:
+        self._replica = replica
+        self._keys = keys
+        self._trial = trial
+        self._senses = senses
+        self._committer = Committer(replica, keys, senses)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with some of what is published, as far as it was read last."""
+        return self._committer.problems
+
+    async def catalog(self) -> Catalog:
+        """Return what is published now."""
+        return await self._committer.catalog()
+
+    async def update(self, settings: FunctionSettings, bundle: Bundle, description: str = "") -> Manifest:
+        """Make this the function's draft, `$LATEST`, and return it. It is tried before."""
+        draft = await self._draft(settings, bundle, description)
+        await self._planned(lambda catalog: planning.updated(catalog, draft))
+        return draft
+
+    async def publish(self, function: str, description: str = "") -> Published:
+        """Make a version of the draft; the same code and configuration twice give the same version."""
+
+        def plan(catalog: Catalog) -> Planned[Published] | Refused:
+            made = planning.made(catalog, function, description, self._senses.wall())
+            return made if isinstance(made, Refused) else Planned(made.catalog, Published(made.manifest, made.is_new))
+
+        return (await self._committer.change(plan)).told
+
+    async def deploy(
+        self,
+        settings: FunctionSettings,
+        bundle: Bundle,
+        *,
+        alias: str | None,
+        weight: int = WHOLE,
+        description: str = "",
+    ) -> Deployed:
+        """Update the draft, publish it, and point `alias` at the version: wholly, or with `weight` beside the old one.
+
+        All in one commit: whoever follows sees all of it or nothing.
+        """
+        draft = await self._draft(settings, bundle, description)
+
+        def plan(catalog: Catalog) -> Planned[tuple[Made, Alias | None]] | Refused:
+            updated = planning.updated(catalog, draft)
+            if isinstance(updated, Refused):
+                return updated
+            made = planning.made(updated, draft.function, description, self._senses.wall())
+            if isinstance(made, Refused) or alias is None:
+                return made if isinstance(made, Refused) else Planned(made.catalog, (made, None))
+            pointed = planning.pointed(made.catalog, draft.function, alias, made.manifest.version, weight)
+            if isinstance(pointed, Refused):
+                return pointed
+            return Planned(pointed, (made, pointed.functions[draft.function].aliases[alias]))
+
+        committed = await self._committer.change(plan)
+        made, pointed = committed.told
+        return Deployed(made.manifest, made.is_new, pointed, committed.generation)
+
+    async def set_alias(self, alias: Alias) -> int:
+        """Make an alias, or change it; return the generation."""
+        return await self._planned(lambda catalog: planning.aliased(catalog, alias))
+
+    async def delete_alias(self, function: str, name: str, in_use: Collection[Use] = ()) -> int:
+        """Delete an alias that no hook uses; return the generation."""
+        return await self._planned(lambda catalog: planning.without_alias(catalog, function, name, in_use))
+
+    async def delete_version(self, function: str, version: int, in_use: Collection[Use] = ()) -> int:
+        """Delete a version that no alias and no hook uses; return the generation."""
+        return await self._planned(lambda catalog: planning.without_version(catalog, function, version, in_use))
+
+    async def delete_function(self, function: str, in_use: Collection[Use] = ()) -> int:
+        """Delete a function that no hook uses, with all its versions and aliases; return the generation."""
+        return await self._planned(lambda catalog: planning.without_function(catalog, function, in_use))
+
+    async def rollback(self, function: str, alias: str, *, failing: int | None = None) -> Alias:
+        """Take the newer of two versions out of an alias, or point it at its previous version; return it.
+
+        With `failing`, nothing is changed unless that is the version that would go: an automatic rollback that comes
+        too late must not undo what people have done meanwhile.
+        """
+
+        def plan(catalog: Catalog) -> Planned[Alias] | Refused:
+            known = catalog.functions.get(function, PublishedFunction(function)).aliases.get(alias)
+            if failing is not None and (known is None or known.targets[-1].version != failing):
+                return Refused(f"{function}:{alias} does not point at version {failing} any more")
+            planned = planning.rolled_back(catalog, function, alias)
+            if isinstance(planned, Refused):
+                return planned
+            return Planned(planned, planned.functions[function].aliases[alias])
+
+        return (await self._committer.change(plan)).told
+
+    async def configure(self, site: str, text: str) -> int:
+        """Set the replicated configuration of a site, "" to take it away; return the generation."""
+        return await self._planned(lambda catalog: planning.configured(catalog, site, text))
+
+    async def renew(self, least_generation: int = 0) -> int:
+        """Commit nothing new, under a new generation of at least `least_generation`; return it.
+
+        For a log that was restored: locations that have seen higher generations follow it again.
+        """
+        catalog = await self.catalog()
+        least = max(least_generation, catalog.generation + 1)
+        committed = await self._committer.change(lambda now: Planned(now, None), least_generation=least)
+        return committed.generation
+
+    async def read_bundle(self, manifest: Manifest) -> Bundle:
+        """Return the files of a version: fetched, checked by their digests, unsealed. Raises `PublishError`."""
+        try:
+            content = await gathered(self._replica.get_blob(manifest.blob.digest), manifest)
+            return await asyncio.to_thread(bundle_in, content, manifest, self._keys.sealing)
+        except BlobError as error:
+            raise PublishError(str(error)) from error
+
+    async def order_purge(self, order: bytes) -> int:
+        """Append a purge for all locations; return its sequence."""
+        return await self._replica.order_purge(order, self._senses.new_op())
+
+    async def statuses(self) -> Mapping[str, LocationStatus]:
+        """Return the newest status of each location that has one that can be read."""
+        statuses = {}
+        for location, text in (await self._replica.statuses()).items():
+            with suppress(ValueError):
+                statuses[location] = status_from_json(text)
+        return statuses
+
+    async def wait(
+        self, generation: int, *, fraction: float = 1.0, patience: float = 30.0, function: str = ""
+    ) -> AsyncGenerator[Progress, None]:
+        """Yield how far the locations have got: at once, and then whenever that changes.
+
+        It ends when `fraction` of the active ones have applied `generation`, when some failed and none that can be
+        reached is still at it, or after `patience` seconds: the last one tells by `is_done(fraction)`. Failures of
+        other functions than `function` don't count, unless it is "".
+        """
+        last: Progress | None = None
+        statuses = dict(await self.statuses())
+        async with aclosing(_ticking(self._replica.follow_statuses(), patience)) as changes:
+            async for change in changes:
+                if change is not None:
+                    with suppress(ValueError):
+                        statuses[change[0]] = status_from_json(change[1])
+                now = progress(statuses.values(), generation, self._senses.wall(), function)
+                if now != last:
+                    yield now
+                    last = now
+                if now.is_done(fraction) or (now.is_settled() and now.failed):
+                    return
+
+    async def _draft(self, settings: FunctionSettings, bundle: Bundle, description: str) -> Manifest:
+        """Return the manifest of a draft that starts, its blob being there. Raises `PublishError`, `ReplicaError`."""
+        try:
+            sound = settings_from_document(settings.name, settings_to_document(settings))
+            sealing = self._keys.sealing[0] if self._keys.sealing else None
+            blob, content = await asyncio.to_thread(blob_of, bundle, sealing)
+        except (BundleError, DocumentError) as error:
+            raise PublishError(f"{settings.name} can't be published: {error}") from error
+        draft = Manifest(sound, 0, bundle.digest, blob, description)
+        catalog = await self.catalog()
+        refused = planning.updated(catalog, draft)
+        if isinstance(refused, Refused):
+            raise PublishError(refused.reason)
+        known = catalog.functions.get(draft.function, PublishedFunction(draft.function))
+        if not any(draft.is_like(each) for each in (known.draft, *known.versions.values()) if each is not None):
+            why = await self._trial(draft, bundle)
+            if why is not None:
+                raise PublishError(f"{draft.function} is not published, as it does not start: {why}")
+        await self._replica.put_blob(blob.digest, in_pieces(content))
+        return draft
+
+    async def _planned(self, plan: Callable[[Catalog], Plan]) -> int:
+        def planned(catalog: Catalog) -> Planned[None] | Refused:
+            after = plan(catalog)
+            return after if isinstance(after, Refused) else Planned(after, None)
+
+        return (await self._committer.change(planned)).generation
+
+
+async def _ticking(
+    changes: AsyncGenerator[tuple[str, bytes], None], patience: float
+) -> AsyncGenerator[tuple[str, bytes] | None, None]:
+    """Yield None at once, then what `changes` brings, None each second without any; end after `patience` seconds."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + patience
+    pending: asyncio.Future[tuple[str, bytes]] | None = None
+    try:
+        yield None
+        while (left := end - clock()) > 0:
+            pending = pending or asyncio.ensure_future(anext(changes))
+            done, _ = await asyncio.wait({pending}, timeout=min(_TICK, left))
+            if not done:
+                yield None
+                continue
+            try:
+                change = pending.result()
+            except StopAsyncIteration:
+                return
+            pending = None
+            yield change
+    finally:
+        if pending is not None:
+            pending.cancel()
+            await asyncio.wait({pending})
+        await changes.aclose()

@@ -1,0 +1,68 @@
+"""A location's status as JSON, to and fro. What a location says of itself is not believed blindly."""
+
+import json
+from collections.abc import Mapping
+
+from edgefn.model.publishing import FailedVersion, LocationState, LocationStatus
+
+
+def status_to_json(status: LocationStatus) -> bytes:
+    """Return a status as JSON."""
+    failed = [{"function": each.function, "version": each.version, "why": each.why} for each in status.failed]
+    document = {
+        "location": status.location,
+        "state": status.state.value,
+        "generation": status.generation,
+        "purge": status.purge,
+        "incarnation": status.incarnation,
+        "running": dict(status.running),
+        "failed": failed,
+        "at": status.at,
+        "workers": status.workers,
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def status_from_json(text: bytes) -> LocationStatus:
+    """Return the status that `text` holds. Raises ValueError."""
+    document: object = json.loads(text)
+    match document:
+        case {
+            "location": str(location),
+            "state": str(state),
+            "generation": int(generation),
+            "purge": int(purge),
+            "incarnation": str(incarnation),
+            "running": dict(running),
+            "failed": list(failed),
+            "at": int() | float() as at,
+            "workers": int(workers),
+        }:
+            return LocationStatus(
+                location=location,
+                state=LocationState(state),
+                generation=generation,
+                purge=purge,
+                incarnation=incarnation,
+                running=_running(running),
+                failed=tuple(_failed(each) for each in failed),
+                at=float(at),
+                workers=workers,
+            )
+        case _:
+            raise ValueError("this is no location's status: fields are missing or of another kind")
+
+
+def _running(document: Mapping[object, object]) -> dict[str, int]:
+    running = {key: value for key, value in document.items() if isinstance(key, str) and isinstance(value, int)}
+    if len(running) != len(document):
+        raise ValueError("running: must be a table of names and versions")
+    return running
+
+
+def _failed(document: object) -> FailedVersion:
+    match document:
+        case {"function": str(function), "version": int(version), "why": str(why)}:
+            return FailedVersion(function, version, why)
+        case _:
+            raise ValueError("failed: must be a list of function, version and why")
