@@ -31,19 +31,24 @@ class DocumentError(Exception):
 
 
 def settings_to_document(settings: FunctionSettings) -> Json:
-    """Return a function's settings as `functions.NAME` has them, all of them written out."""
+    """Return a function's settings as `functions.NAME` has them, defaults too: they may change, a version may not."""
     document: Json = {}
     for known in FUNCTION.fields:
         if known.key not in NOT_PUBLISHED:
             value: object = getattr(settings, known.key)
-            match known.kind:
-                case Duration():
-                    document[known.key] = f"{value:.9f}".rstrip("0").rstrip(".") + "s"
-                case Size(unit=unit):
-                    document[known.key] = f"{value}{'MB' if unit == MEGABYTE else 'B'}"
-                case _:
-                    document[known.key] = _plain(value)
+            if value or known.default is not None:  # else it is one that was not given, and has no default
+                document[known.key] = _written(known.kind, value)
     return document
+
+
+def _written(kind: object, value: object) -> object:
+    match kind, value:
+        case Duration(), float() | int():
+            return f"{value:.9f}".rstrip("0").rstrip(".") + "s"
+        case Size(unit=unit), int():
+            return f"{value}{'MB' if unit == MEGABYTE else 'B'}"
+        case _:
+            return _plain(value)
 
 
 def _plain(value: object) -> object:
