@@ -14,7 +14,7 @@ from pathlib import Path
 from edgefn.functions.replicas.base import Record
 from edgefn.functions.replicas.nats.authority import Authority
 from edgefn.functions.replicas.nats.layout import Keeping, location_inbox
-from edgefn.functions.replicas.nats.link import Address, Login
+from edgefn.functions.replicas.nats.link import Address, Link, Login
 from edgefn.functions.replicas.nats.nkeys import KeyPair, Owner
 from edgefn.functions.replicas.nats.replica import NatsReplica
 from edgefn.functions.replicas.nats.server import Server, ServerSettings, find_server, start
@@ -40,6 +40,12 @@ class Hub:
 
     def control(self) -> NatsReplica:
         return opened(Address((self.url,), lambda: self.authority.control_login(int(time.time()))))
+
+    def system(self) -> Link:
+        """Return a line on which accounts can be changed."""
+        link = Link(Address((self.url,), lambda: self.authority.system_login(int(time.time()))), random.random)
+        link.open()
+        return link
 
     def location(self, name: str, key: KeyPair | None = None, seconds: int = 60) -> NatsReplica:
         """Return a replica that may only do what a location may."""

@@ -91,6 +91,8 @@ class Ear:
 
     def __init__(self, subject: str) -> None:
         self.subject = subject
+        self.is_refused = False
+        """Whether the server does not let us hear it."""
         self._heard: asyncio.Queue[Message | None] = asyncio.Queue(_HEARD)
 
     async def next(self, seconds: float) -> Message | None:
@@ -313,6 +315,8 @@ class Link:
         for question in self._questions.values():
             if f'"{question.subject}"'.lower() in str(error).lower():
                 question.answer(ReplicaError(f"NATS refuses us {question.subject}"))
+        for ear in self._ears:
+            ear.is_refused |= f'subscription to "{ear.subject}"'.lower() in str(error).lower()
 
     async def _on_closed(self) -> None:
         self._ended.set()
