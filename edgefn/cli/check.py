@@ -12,6 +12,7 @@ from edgefn.configuration.reading import did_you_mean
 from edgefn.functions.archive import read_bundle
 from edgefn.functions.bundle import Bundle, BundleError
 from edgefn.model.errors import SettingsError
+from edgefn.node.hosting import interpreter_warnings
 from edgefn.rules import cff_lint
 from edgefn.rules.beyond_aws import beyond_aws
 from edgefn.rules.cff_script import script_of
@@ -24,6 +25,7 @@ examples:
 
 Each problem is one line: file, line, key, what is wrong, what would be right. --strict warns of what runs here and not
 at AWS: in CloudFront Functions with line and column, and in the configuration.
+A runtime that only another version of its interpreter can run here is told of in any case.
 Exit status 0: nothing; 1: warnings of --strict; 2: problems.
 """
 
@@ -56,6 +58,8 @@ def run(given: argparse.Namespace) -> int:
         counted(len(settings.origins), "origin"),
         counted(len(settings.functions), "function"),
     )
+    for warning in interpreter_warnings(settings):
+        print(f"{given.file}: {warning}", file=sys.stderr)
     return _told(given.file, ", ".join(parts), warnings)
 
 

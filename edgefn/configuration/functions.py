@@ -60,6 +60,10 @@ RESERVED: Final = frozenset(
 """Environment variables that the runtime sets itself (AWS: reserved environment variables)."""
 
 
+PROCESS_RUNTIMES: Final = tuple(name for name in RUNTIMES if name.startswith(("nodejs", "python")))
+"""Those that an interpreter of this machine runs."""
+
+
 def runtime_flaw(text: str) -> str | None:
     """Return what is wrong with a runtime, or None."""
     if text in RUNTIMES:

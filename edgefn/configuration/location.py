@@ -1,11 +1,12 @@
 """The top of the file: one location, its listeners, its stores, and everything that is declared in it."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from edgefn.configuration.document import Node, Scalar
-from edgefn.configuration.functions import FUNCTION
+from edgefn.configuration.functions import FUNCTION, PROCESS_RUNTIMES
 from edgefn.configuration.functions import NAME as FUNCTION_NAME
 from edgefn.configuration.functions import NAMING as FUNCTION_NAMING
 from edgefn.configuration.kinds import Address, AddressText, Choice, Duration, FilePath, Size, Text, Whole, Workers
@@ -99,11 +100,24 @@ class _SandboxFields:
         "Whom functions run as when edgefn itself is root. Default: edgefn, then nobody.",
     )
     parked = Field("parked", Whole(0, 64), "Sandboxes kept ready for each runtime.", "1")
+    interpreters = Field(
+        "interpreters",
+        MapOf(
+            FilePath("a path of an interpreter"),
+            "|".join(map(re.escape, PROCESS_RUNTIMES)),
+            "a Node.js or Python runtime",
+        ),
+        "Which program runs a runtime, such as `nodejs22.x: /opt/node22/bin/node`. Default: one that is found, of that "
+        "version or else the nearest, with a warning.",
+    )
 
 
 def _build_sandbox(values: Values) -> SandboxSettings:
     return SandboxSettings(
-        values[_SandboxFields.mode], values.get(_SandboxFields.user) or "", values[_SandboxFields.parked]
+        values[_SandboxFields.mode],
+        values.get(_SandboxFields.user) or "",
+        values[_SandboxFields.parked],
+        values.get(_SandboxFields.interpreters) or {},
     )
 
 

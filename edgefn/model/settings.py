@@ -221,11 +221,15 @@ class SandboxMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SandboxSettings:
-    """`user`: whom to become before a sandbox starts, when edgefn itself is root. "" picks edgefn, then nobody."""
+    """`user`: whom to become before a sandbox starts, when edgefn itself is root. "" picks edgefn, then nobody.
+
+    `interpreters` are programs by the runtime that they run; for others one is looked for.
+    """
 
     mode: SandboxMode = SandboxMode.REQUIRED
     user: str = ""
     parked: int = 1
+    interpreters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

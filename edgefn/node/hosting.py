@@ -16,7 +16,7 @@ from edgefn.node.shelf import Shelf
 from edgefn.sandbox.base import Code, Log, Sandbox
 from edgefn.sandbox.js.loader import JsLoader
 from edgefn.sandbox.js.profiles import LIMITS, PROFILES
-from edgefn.sandbox.process.ground import LauncherConfig
+from edgefn.sandbox.process.ground import LauncherConfig, found_for
 from edgefn.sandbox.process.hiring import Senses as ProcessSenses
 from edgefn.sandbox.process.host import ProcessHost
 from edgefn.sandbox.process.launch import LaunchError
@@ -37,7 +37,21 @@ _SPINNING = 64
 def launcher_config(settings: SandboxSettings, directory: str) -> LauncherConfig:
     """Return how sandboxes are started; runtimes are looked for on this process's own PATH too."""
     path = os.pathsep.join(dict.fromkeys([*os.environ.get("PATH", "").split(os.pathsep), *_SYSTEM]))
-    return LauncherConfig(directory=directory, mode=settings.mode, user=settings.user, path=path)
+    return LauncherConfig(
+        directory=directory,
+        mode=settings.mode,
+        user=settings.user,
+        path=path,
+        home=os.path.expanduser("~"),
+        interpreters=settings.interpreters,
+    )
+
+
+def interpreter_warnings(settings: Settings) -> list[str]:
+    """Return what is to be said of runtimes that this machine has no interpreter of their own for."""
+    config = launcher_config(settings.sandbox, "")
+    runtimes = dict.fromkeys(function.runtime for function in settings.functions.values())
+    return found_for(config, runtimes)
 
 
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")

@@ -14,6 +14,9 @@ class CountingLauncher:
     def slots(self) -> str:
         return self._launcher.slots
 
+    def look_up(self, runtime: str) -> str:
+        return self._launcher.look_up(runtime)
+
     async def start(self, start: Start) -> Process:
         if self.refusal:
             raise LaunchError(self.refusal)

@@ -65,6 +65,10 @@ class PlainLauncher:
     def slots(self) -> str:
         return str(self._slots)
 
+    def look_up(self, runtime: str) -> str:
+        del runtime
+        return ""
+
     async def start(self, start: Start) -> PlainProcess:
         self.starts += 1
         if self.refusal:

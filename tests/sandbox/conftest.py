@@ -7,8 +7,10 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
+from edgefn.configuration.functions import PROCESS_RUNTIMES
 from edgefn.sandbox.process.ground import LauncherConfig
 from edgefn.sandbox.process.hiring import Senses
 from edgefn.sandbox.process.host import ProcessHost
@@ -20,9 +22,11 @@ SENSES = Senses(time.monotonic, lambda: "2026/01/02", lambda: secrets.token_hex(
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def real_launcher() -> AsyncIterator[ProcessLauncher]:
+async def real_launcher(request: pytest.FixtureRequest) -> AsyncIterator[ProcessLauncher]:
     directory = tempfile.mkdtemp(prefix="edgefn-test-")
-    launcher = ProcessLauncher(LauncherConfig(directory))
+    wanted = {"nodejs": request.config.getoption("--node"), "python": request.config.getoption("--python")}
+    interpreters = {name: path for name in PROCESS_RUNTIMES for kind, path in wanted.items() if path and kind in name}
+    launcher = ProcessLauncher(LauncherConfig(directory, interpreters=interpreters))
     yield launcher
     await launcher.close()
     shutil.rmtree(directory)

@@ -296,14 +296,14 @@ async def test_the_walls_are_namespaces(lab: Laboratory) -> None:
 async def test_a_language_without_an_interpreter_is_a_clear_error() -> None:
     directory = tempfile.mkdtemp(prefix="edgefn-test-")
     config = LauncherConfig(
-        directory, bootstrap=PROBES, programs={Language.NODE: "/bin/true", Language.PYTHON: "/bin/true"}
+        directory, bootstrap=PROBES, interpreters={"nodejs22.x": "/bin/true", "python3.12": "/bin/true"}
     )
     launcher = ProcessLauncher(config)
     try:
         with pytest.raises(LaunchError, match=r"/bin/true --version printed no version"):
-            await launcher.start(Start(Language.NODE, launcher.slots, 128, {}))
-        with pytest.raises(LaunchError, match=r"No Python that the user .*/bin/true: does not"):
-            await launcher.start(Start(Language.PYTHON, launcher.slots, 128, {}))
+            await launcher.start(Start(Language.NODE, launcher.slots, 128, {}, runtime="nodejs22.x"))
+        with pytest.raises(LaunchError, match=r"/bin/true: does not .*: sandbox.interpreters names it"):
+            await launcher.start(Start(Language.PYTHON, launcher.slots, 128, {}, runtime="python3.12"))
     finally:
         await launcher.close()
         shutil.rmtree(directory)

@@ -9,7 +9,8 @@ from edgefn.sandbox.base import Code, Failed, Usage
 from edgefn.sandbox.process import endings
 from edgefn.sandbox.process.backoff import CALM
 from edgefn.sandbox.process.bundles import copy_tree, link_tree
-from edgefn.sandbox.process.environment import function_environment, interpreter_environment, language_of, log_place
+from edgefn.sandbox.process.environment import function_environment, interpreter_environment, log_place
+from edgefn.sandbox.process.interpreters import Declared, declared
 from edgefn.sandbox.process.launch import Language
 
 FAILURE = Failed("ValueError", "no", (), Usage(0.0))
@@ -20,11 +21,16 @@ def code(runtime: str = "nodejs22.x", **environment: str) -> Code:
 
 
 @pytest.mark.parametrize(
-    ("runtime", "language"),
-    [("nodejs18.x", Language.NODE), ("python3.13", Language.PYTHON), ("wasm", None), ("cloudfront-js-2.0", None)],
+    ("runtime", "asked"),
+    [
+        ("nodejs18.x", Declared(Language.NODE, (18,))),
+        ("python3.13", Declared(Language.PYTHON, (3, 13))),
+        ("wasm", None),
+        ("cloudfront-js-2.0", None),
+    ],
 )
-def test_a_runtime_s_language(runtime: str, language: Language | None) -> None:
-    assert language_of(runtime) is language
+def test_a_runtime_says_what_is_to_run_it(runtime: str, asked: Declared | None) -> None:
+    assert declared(runtime) == asked
 
 
 def test_the_log_is_where_aws_keeps_it() -> None:

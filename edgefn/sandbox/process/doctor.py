@@ -3,10 +3,10 @@
 import textwrap
 from dataclasses import dataclass
 
-from edgefn.sandbox.process.ground import LauncherConfig, Survey, survey
+from edgefn.sandbox.process.ground import LauncherConfig, interpreters_of, survey
 from edgefn.sandbox.process.identity import Identity, NoIdentity
+from edgefn.sandbox.process.interpreters import Interpreters
 from edgefn.sandbox.process.launch import Language, LaunchError
-from edgefn.sandbox.process.runtimes import find_runtime
 from edgefn.sandbox.process.syscalls import MACHINES
 from edgefn.sandbox.process.tiers import Facts, Granted, Refused, TierVerdict, cure_for, verdict
 
@@ -46,19 +46,21 @@ def examine(config: LauncherConfig) -> Report:
         refused = Refused(str(error), "make this one thing right and ask again")
         return Report((Check("ground", ok=False, found=str(error)),), refused)
     try:
-        interpreters = tuple(_interpreter(language, found, config) for language in Language)
-        return Report((*machine_checks(found.facts), *interpreters), verdict(found.facts, config.mode))
+        interpreters = interpreters_of(config, found.search)
+        languages = tuple(_interpreter(language, interpreters) for language in Language)
+        return Report((*machine_checks(found.facts), *languages), verdict(found.facts, config.mode))
     finally:
         found.staging.remove()
 
 
-def _interpreter(language: Language, found: Survey, config: LauncherConfig) -> Check:
+def _interpreter(language: Language, interpreters: Interpreters) -> Check:
     try:
-        runtime = find_runtime(language, found.search, config.programs.get(language, ""))
+        first = interpreters.find(language)
     except LaunchError as error:
         said, _, cure = str(error).partition(". ")
         return Check(language, ok=False, found=said, cure=cure)
-    return Check(language, ok=True, found=str(runtime))
+    others = [one for one in interpreters.all(language) if one.version != first.version]
+    return Check(language, ok=True, found="\n".join(map(str, (first, *others))))
 
 
 def machine_checks(facts: Facts) -> tuple[Check, ...]:
@@ -108,7 +110,9 @@ def as_text(report: Report) -> str:
     lines = []
     for each in report.checks:
         needed = not report.ok or each.name in list(Language)
-        lines.append(f"{'ok' if each.ok else 'NO' if needed else 'weak':<6}{each.name:<12}{each.found}")
+        first, *more = each.found.split("\n")
+        lines.append(f"{'ok' if each.ok else 'NO' if needed else 'weak':<6}{each.name:<12}{first}")
+        lines += (f"{'':18}{line}" for line in more)
         if each.cure:
             lines.append(f"{'':18}-> {each.cure}")
     lines.append("")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgefn.sandbox.base import Code
+from edgefn.sandbox.process.interpreters import declared
 from edgefn.sandbox.process.launch import Language
 
 REGION = "us-east-1"
@@ -25,13 +26,6 @@ def log_place(code: Code, date: str, token: str) -> LogPlace:
     return LogPlace(f"/aws/lambda/{code.function}", f"{date}/[{code.version}]{token}")
 
 
-def language_of(runtime: str) -> Language | None:
-    """Return what a runtime such as `nodejs22.x` or `python3.12` is written in, None for any other."""
-    if runtime.startswith("nodejs"):
-        return Language.NODE
-    return Language.PYTHON if runtime.startswith("python") else None
-
-
 def interpreter_environment() -> dict[str, str]:
     """Return what a worker is started with, before it has a function: nothing of ours, nothing of the function's."""
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": ":UTC", "HOME": "/tmp"}  # noqa: S108  # inside the sandbox
@@ -51,9 +45,10 @@ def _defaults(runtime: str) -> dict[str, str]:
         "TZ": ":UTC",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
     }
-    if language_of(runtime) is not Language.NODE:
+    asked = declared(runtime)
+    if asked is None or asked.language is not Language.NODE:
         return shared
-    version = runtime.removeprefix("nodejs").partition(".")[0]
+    version = asked.version[0]
     modules = f"/opt/nodejs/node{version}/node_modules:/opt/nodejs/node_modules:{_RUNTIME_DIR}/node_modules"
     return {**shared, "NODE_PATH": modules}
 

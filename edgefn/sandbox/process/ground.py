@@ -2,14 +2,15 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from edgefn.model.settings import SandboxMode
 from edgefn.sandbox.process.bwrap import Bind, Mount
 from edgefn.sandbox.process.cgroup import Delegated, Unusable
 from edgefn.sandbox.process.identity import Identity, NoIdentity, choose, current, look_up
-from edgefn.sandbox.process.launch import Language, LaunchError
+from edgefn.sandbox.process.interpreters import Interpreters
+from edgefn.sandbox.process.launch import LaunchError
 from edgefn.sandbox.process.libraries import system_mounts
 from edgefn.sandbox.process.machine import (
     PRLIMIT_INSIDE,
@@ -20,7 +21,7 @@ from edgefn.sandbox.process.machine import (
     kernel_facts,
     try_sandbox,
 )
-from edgefn.sandbox.process.runtimes import Runtime, Search, find_program, find_runtime
+from edgefn.sandbox.process.runtimes import Runtime, Search, find_program
 from edgefn.sandbox.process.staging import Staging, prepare
 from edgefn.sandbox.process.tiers import Attempt, Facts, Refused, Tier, verdict
 
@@ -35,15 +36,17 @@ class LauncherConfig:
     """How sandboxes are started.
 
     `directory` is the launcher's own, made if need be; slots lie in it, so it must not be on a `noexec` file system.
-    `user` is whom to become when edgefn is root. `path` is where programs are looked for; `programs` names an
-    interpreter instead. `bootstrap` is the directory with node.js and python.py. `start_timeout` in seconds.
+    `user` is whom to become when edgefn is root. `path` is where programs are looked for, and `home` where version
+    managers keep theirs; `interpreters` names one for a runtime instead. `bootstrap` is the directory with node.js and
+    python.py. `start_timeout` in seconds.
     """
 
     directory: str
     mode: SandboxMode = SandboxMode.REQUIRED
     user: str = ""
     path: str = SYSTEM_PATH
-    programs: Mapping[Language, str] = field(default_factory=dict)
+    home: str = ""
+    interpreters: Mapping[str, str] = field(default_factory=dict)
     bootstrap: str = BOOTSTRAP
     start_timeout: float = 10.0
 
@@ -60,14 +63,14 @@ class Survey:
 
 @dataclass(slots=True)
 class Ground:
-    """What every start needs. `runtimes` fills up as languages are used."""
+    """What every start needs."""
 
     config: LauncherConfig
     tier: Tier
     identity: Identity
     survey: Survey
     system: tuple[Mount, ...]
-    runtimes: dict[Language, Runtime] = field(default_factory=dict)
+    interpreters: Interpreters
 
     @property
     def prefix(self) -> tuple[str, ...]:
@@ -81,13 +84,6 @@ class Ground:
         if not setpriv:
             return ()
         return (setpriv, "--pdeathsig=KILL", "--no-new-privs", *(self.prefix[1:] or ("--",)))
-
-    def runtime(self, language: Language) -> Runtime:
-        """Return the interpreter of a language. Raises LaunchError."""
-        if language not in self.runtimes:
-            wanted = self.config.programs.get(language, "")
-            self.runtimes[language] = find_runtime(language, self.survey.search, wanted)
-        return self.runtimes[language]
 
     def mounts(self, runtime: Runtime, *, hosts: bool) -> tuple[Mount, ...]:
         """Return all that is mounted for a runtime, but for the function itself."""
@@ -132,4 +128,25 @@ def prepare_ground(config: LauncherConfig) -> Ground:
     if granted.warning:
         _log.warning("%s", granted.warning)
     system = system_mounts(found.facts.kernel.machine)
-    return Ground(config, granted.tier, found.search.identity, found, system)
+    interpreters = interpreters_of(config, found.search)
+    return Ground(config, granted.tier, found.search.identity, found, system, interpreters)
+
+
+def interpreters_of(config: LauncherConfig, search: Search) -> Interpreters:
+    """Return what finds the interpreters that a configuration asks for."""
+    return Interpreters(search, config.interpreters, config.home)
+
+
+def found_for(config: LauncherConfig, runtimes: Iterable[str]) -> list[str]:
+    """Return what is to be warned of before these runtimes are used, without making anything. Takes 30 ms for each."""
+    identity = choose(current(), config.user, look_up)
+    if isinstance(identity, NoIdentity):
+        return [f"functions can't run here: {identity.reason}"]
+    interpreters = interpreters_of(config, Search(config.path, identity, lambda program, _name: program))
+    warnings: list[str] = []
+    for runtime in runtimes:
+        try:
+            warnings.append(interpreters.warning(runtime))
+        except LaunchError as error:
+            warnings.append(f"{runtime} can't run here: {error}")
+    return [warning for warning in warnings if warning]

@@ -1,6 +1,7 @@
 """Everything that runs Node.js and Python functions for one process of the proxy."""
 
 import asyncio
+import logging
 import os
 import shutil
 import tempfile
@@ -9,12 +10,14 @@ from dataclasses import dataclass
 
 from edgefn.sandbox.base import Code, Invocation, Log, OpenError, Outcome
 from edgefn.sandbox.process.bundles import Bundle
-from edgefn.sandbox.process.environment import language_of
 from edgefn.sandbox.process.hiring import Hiring, Senses
-from edgefn.sandbox.process.launch import Launcher
+from edgefn.sandbox.process.interpreters import declared
+from edgefn.sandbox.process.launch import Language, Launcher, LaunchError
 from edgefn.sandbox.process.parking import Parking, Profile, profile_of
 from edgefn.sandbox.process.pool import Pool, PoolStatistics, Sizes
 from edgefn.sandbox.process.tasks import Tasks
+
+_log = logging.getLogger(__name__)
 
 _END_PATIENCE = 5.0
 
@@ -32,6 +35,8 @@ class ProcessHost:
 
     def __init__(self, launcher: Launcher, *, parked: int, senses: Senses) -> None:
         self._senses = senses
+        self._launcher = launcher
+        self._warned: set[str] = set()
         self._tasks = Tasks()
         self._home = tempfile.mkdtemp(prefix="host-", dir=launcher.slots)
         os.chmod(self._home, 0o711)  # noqa: S103  # the sandbox's user passes through, and lists nothing
@@ -48,11 +53,8 @@ class ProcessHost:
 
         `idle_timeout` in seconds. `log` is told every line of output with the request's id, "" outside of requests.
         """
-        language = language_of(code.runtime)
-        if language is None:
-            raise OpenError(f"no process runs {code.runtime!r}")
+        profile = profile_of(code, await self._language(code.runtime))
         self._count += 1
-        profile = profile_of(code, language)
         self._parking.use(profile)
         bundle = Bundle(code.root, self._home, f"version{self._count}", self._tasks)
         sizes = Sizes(concurrency, min(provisioned, concurrency), idle_timeout)
@@ -65,6 +67,20 @@ class ProcessHost:
             await version.close()
             raise
         return version
+
+    async def _language(self, runtime: str) -> Language:
+        """Return what a runtime is written in, made sure that something runs it; warn, once, of another version."""
+        asked = declared(runtime)
+        if asked is None:
+            raise OpenError(f"no process runs {runtime!r}")
+        try:
+            warning = await asyncio.to_thread(self._launcher.look_up, runtime)
+        except LaunchError as error:
+            raise OpenError(str(error)) from error
+        if warning and runtime not in self._warned:
+            self._warned.add(runtime)
+            _log.warning("%s", warning)
+        return asked.language
 
     async def close(self) -> None:
         """Stop everything, wait until it is gone, and leave no file behind."""

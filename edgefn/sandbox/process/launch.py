@@ -23,6 +23,7 @@ class Start:
 
     `memory` in MB; `environment` is all that the process gets; `network` lists allowed "host:port".
     The worker's control socket is its fd number `EDGEFN_FD` in the environment (set by the launcher).
+    `runtime` is what the function declares, such as "nodejs22.x"; "" is any version of the language.
     """
 
     language: Language
@@ -30,6 +31,7 @@ class Start:
     memory: int
     environment: Mapping[str, str]
     network: tuple[str, ...] = ()
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,12 @@ class Launcher(Protocol):
 
     async def start(self, start: Start) -> Process:
         """Start one. Raises `LaunchError` when the machine refuses."""
+
+    def look_up(self, runtime: str) -> str:
+        """Find what runs a declared runtime; return what is to be warned of, "" for nothing. Blocks for some 30 ms.
+
+        Raises `LaunchError`.
+        """
 
     @property
     def slots(self) -> str:

