@@ -22,8 +22,10 @@ def program(path: Path, says: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_but_what_a_test_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No Node.js from PyPI counts; and programs below /tmp do, where tests make theirs."""
     monkeypatch.setattr("edgefn.sandbox.process.interpreters.from_wheel", lambda package, program: None)
+    monkeypatch.setattr("edgefn.sandbox.process.runtimes._COVERED", ())
 
 
 def machine(root: Path, named: dict[str, str] | None = None) -> Interpreters:

@@ -17,7 +17,7 @@ from edgefn.sandbox.process.ground import LauncherConfig
 from edgefn.sandbox.process.launch import Footprint, Language, LaunchError, Start
 from edgefn.sandbox.process.launcher import ProcessLauncher
 from edgefn.sandbox.process.tiers import Tier
-from tests.sandbox.probing import PATIENCE, PROBES, Laboratory, laboratory, namespace_of, processes_in
+from tests.sandbox.probing import PATIENCE, PROBES, Laboratory, Probe, laboratory, namespace_of, processes_in
 
 HELLO = {Language.PYTHON: "result = 'hello'", Language.NODE: "return 'hello';"}
 EXIT = {Language.PYTHON: "import os\nos._exit(%d)", Language.NODE: "process.exit(%d);"}
@@ -123,17 +123,23 @@ async def test_a_frozen_sandbox_does_not_run_and_goes_on_when_thawed(lab: Labora
     namespace = namespace_of(probe)
     assert "R" in states(namespace, probe.reaper())
     probe.process.freeze()
-    assert await settled(namespace, probe.reaper())
+    assert await settled(namespace, probe)
     probe.process.freeze()
     probe.process.thaw()
     assert await probe.ask("result = 'awake'") == "awake"
     probe.process.thaw()
 
 
-async def settled(namespace: int, reaper: int) -> bool:
-    """Wait until every thread has stopped: the signal is sent, a thread takes it when it is next on a processor."""
+async def settled(namespace: int, probe: Probe) -> bool:
+    """Wait until every thread has stopped: each takes the order when it is next on a processor."""
+    group = probe.process._duties.group  # type: ignore[attr-defined]
+    events = None if group is None else Path(group.directory, "cgroup.events")
+
+    def stopped() -> bool:
+        return "frozen 1" in events.read_text() if events else states(namespace, probe.reaper()) == {"T"}
+
     async with asyncio.timeout(PATIENCE):
-        while states(namespace, reaper) != {"T"}:  # noqa: ASYNC110
+        while not stopped():  # noqa: ASYNC110
             await asyncio.sleep(0.001)  # the kernel tells nobody
     return True
 

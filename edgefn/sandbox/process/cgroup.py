@@ -94,16 +94,17 @@ class Group:
         return os.path.join(self.directory, "cgroup.procs")
 
     def freeze(self) -> None:
-        """Stop everything inside."""
+        """Stop everything inside. Raises `OSError`, e.g. for want of descriptors."""
         self._write("cgroup.freeze", "1")
 
     def thaw(self) -> None:
-        """Let everything inside go on."""
+        """Let everything inside go on. Raises `OSError`."""
         self._write("cgroup.freeze", "0")
 
     def kill(self) -> None:
         """Kill everything inside. Harmless on kernels before 5.14, which have no such file."""
-        self._write("cgroup.kill", "1")
+        with suppress(OSError):
+            self._write("cgroup.kill", "1")
 
     def footprint(self) -> Footprint:
         """Return what it took so far; kernels before 5.19 know the memory of this moment only."""
@@ -117,8 +118,8 @@ class Group:
             os.rmdir(self.directory)
 
     def _write(self, name: str, value: str) -> None:
-        with suppress(OSError), open(os.path.join(self.directory, name), "r+", encoding="ascii") as file:
-            file.write(value)
+        with suppress(FileNotFoundError):  # it has just been removed
+            _put(os.path.join(self.directory, name), value)
 
     def _read(self, name: str) -> str:
         try:

@@ -181,8 +181,6 @@ class ProcessLauncher:
 
     def _keep(self, process: SandboxProcess, duties: Duties) -> None:
         self._remember(process, duties.at_end)
-        if self._bounded:
-            return
 
         async def look_away() -> None:
             self._watched.discard(process)

@@ -1,6 +1,7 @@
-"""Kill sandboxes that hold too much memory, where no cgroup does it.
+"""Kill sandboxes that hold too much memory, or too many files.
 
-RLIMIT_DATA bounds each process; this bounds their sum, and the files in /tmp, a moment late.
+RLIMIT_DATA bounds each process, and a cgroup all of them together with /tmp; this bounds the sum of the processes, and
+the number of files in /tmp, a moment late, with or without a cgroup.
 """
 
 import asyncio

@@ -93,7 +93,9 @@ def trace_of(tb: TracebackType | None) -> list[str]:
     """Return the function's own frames, innermost last, as AWS prints them."""
     frames = traceback.extract_tb(tb, limit=-100)
     own = [frame for frame in frames if frame.filename != __file__ and not frame.filename.startswith("<frozen")]
-    return [clean(line, 1_000) for line in traceback.format_list(own)]
+    # As plain tuples they have no columns to underline, which AWS does not do either.
+    plain = [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in own]
+    return [clean(line, 1_000) for line in traceback.format_list(plain)]
 
 
 def usage() -> str:
