@@ -36,13 +36,14 @@ Announce = Callable[[list[str]], None]
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("config", metavar="CONFIG", help="the configuration file (YAML)")
-    parser.add_argument("--worker", type=int, metavar="FD", help=argparse.SUPPRESS)
+    parser.add_argument("--worker", type=int, nargs=2, metavar=("NUMBER", "FD"), help=argparse.SUPPRESS)
 
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
     if given.worker is not None:
-        return run_until_stopped(_run_worker(given.config, Line(given.worker)))
+        number, descriptor = given.worker
+        return run_until_stopped(_run_worker(given.config, number, Line(descriptor)))
     settings = read_settings(given.config)
 
     def announce(addresses: list[str]) -> None:
@@ -57,7 +58,7 @@ def run(given: argparse.Namespace) -> int:
     return run_until_stopped(_run(supervisor, settings, announce))
 
 
-async def _run_worker(config: str, line: Line) -> int:
+async def _run_worker(config: str, number: int, line: Line) -> int:
     """Run one of several workers; the supervisor hears of what is wrong, and has the control API."""
 
     def reread() -> Settings:
@@ -65,7 +66,7 @@ async def _run_worker(config: str, line: Line) -> int:
 
     stopping = _stopping_on_signals()
     try:
-        async with Location(reread(), reread=reread, report=_report) as location:
+        async with Location(reread(), reread=reread, report=_report, worker=number) as location:
             settle()
             line.ready(location.addresses)
             following = asyncio.create_task(line.follow(location, stopping.set))

@@ -36,7 +36,7 @@ class Pointer:
 
     def __init__(self, function: str, qualifier: str, now: Callable[[], float], report: Callable[[str], None]) -> None:
         self.label = f"{function}:{qualifier}"
-        self.rolled_back = ""
+        self.rolled_back: RollBack | None = None
         self._now = now
         self._report = report
         self._aim = Aim()
@@ -56,7 +56,7 @@ class Pointer:
     def aim(self, aim: Aim) -> None:
         """Point elsewhere from the next request on. What was rolled back stays so while the alias is the same."""
         if aim.alias != self._aim.alias:
-            self.rolled_back = ""
+            self.rolled_back = None
             self._recent = _Recent()
         self._aim = aim.settled() if self.rolled_back else aim
 
@@ -81,7 +81,7 @@ class Pointer:
         counted = self._recent.counted(self._now(), aim.alias.rollback.window, failed=failed)
         verdict = rollback_verdict(aim.alias, counted)
         if isinstance(verdict, RollBack):
-            self.rolled_back = verdict.reason
+            self.rolled_back = verdict
             self._aim = aim.settled()
             self._report(f"{self.label} rolled back to {aim.runners[0].label}: {verdict.reason}")
 

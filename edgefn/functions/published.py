@@ -13,7 +13,8 @@ import orjson
 
 from edgefn.functions.pointer import Aim, Pointer
 from edgefn.functions.runner import Runner
-from edgefn.model.publishing import LATEST, Alias, Catalog, Manifest
+from edgefn.model.publishing import LATEST, Alias, Catalog, FailedVersion, Manifest
+from edgefn.rules.automatic_rollback import RollBack
 
 Key: TypeAlias = tuple[str, str]
 """A function and a qualifier."""
@@ -34,24 +35,15 @@ class Opener(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A version that was to go live and did not."""
-
-    function: str
-    version: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Running:
     """What a worker runs after a catalog was applied."""
 
     generation: int
     versions: Mapping[str, tuple[str, ...]]
     """The versions behind each "function:qualifier"."""
-    rolled_back: Mapping[str, str]
-    """The "function:alias" of those that this worker has rolled back by itself, and why."""
-    failed: tuple[Failure, ...]
+    rolled_back: Mapping[str, RollBack]
+    """The "function:alias" of those that this worker has rolled back by itself."""
+    failed: tuple[FailedVersion, ...]
 
 
 @dataclass(slots=True)
@@ -62,9 +54,10 @@ class Published:
     now: Callable[[], float]
     report: Callable[[str], None]
     _catalog: Catalog = field(default_factory=Catalog)
+    _generation: int = 0
     _pointers: dict[Key, Pointer] = field(default_factory=dict)
     _open: dict[bytes, Runner] = field(default_factory=dict)
-    _failed: dict[bytes, Failure] = field(default_factory=dict)
+    _failed: dict[bytes, FailedVersion] = field(default_factory=dict)
     _closing: dict[asyncio.Task[None], Runner] = field(default_factory=dict)
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -90,6 +83,7 @@ class Published:
             self._catalog = catalog
             self._failed.clear()
             await self._flip()
+            self._generation = catalog.generation
             return self.running
 
     @property
@@ -98,14 +92,17 @@ class Published:
         pointers = self._pointers.values()
         versions = {pointer.label: pointer.versions for pointer in pointers}
         rolled_back = {pointer.label: pointer.rolled_back for pointer in pointers if pointer.rolled_back}
-        return Running(self._catalog.generation, versions, rolled_back, tuple(self._failed.values()))
+        return Running(self._generation, versions, rolled_back, tuple(self._failed.values()))
 
     async def _flip(self) -> None:
         wanted = {key: _named(self._catalog, *key) for key in self._pointers}
         await self._stage(manifest for name in wanted.values() for manifest in name.manifests)
         for key, name in wanted.items():
+            pointer = self._pointers[key]
             if all(_key(manifest) in self._open for manifest in name.live):  # else it stays where it was
-                self._pointers[key].aim(self._aim(name))
+                pointer.aim(self._aim(name, pointer.runners))
+        live = {_key(manifest) for name in wanted.values() for manifest in name.live}
+        self._failed = {key: failure for key, failure in self._failed.items() if key in live}
         self._retire(wanted.values())
 
     async def _stage(self, manifests: Iterable[Manifest]) -> None:
@@ -117,17 +114,21 @@ class Published:
                 try:
                     self._open[key] = await self.opener.open(manifest)
                 except OpeningError as error:
-                    self._failed[key] = Failure(manifest.function, manifest.version, str(error))
-                    self.report(f"{manifest.function}:{manifest.version} can't be started: {error}")
+                    self._failed[key] = FailedVersion(manifest.function, manifest.version, str(error))
+                    self.report(f"{manifest.label} can't be started: {error}")
 
         async with asyncio.TaskGroup() as group:
             for key, manifest in missing.items():
                 if key not in self._open and key not in self._failed:
                     group.create_task(open_one(key, manifest))
 
-    def _aim(self, name: "_Name") -> Aim:
+    def _aim(self, name: "_Name", until_now: tuple[Runner, ...]) -> Aim:
+        """Return the new aim. Where the previous version is not open, what ran until now is the last good one."""
+        runners = tuple(self._open[_key(manifest)] for manifest in name.live)
         before = None if name.previous is None else self._open.get(_key(name.previous))
-        return Aim(tuple(self._open[_key(manifest)] for manifest in name.live), before, name.alias)
+        if before is None and name.previous is not None:
+            before = next((runner for runner in until_now if runner not in runners), None)
+        return Aim(runners, before, name.alias)
 
     def _retire(self, names: Iterable["_Name"]) -> None:
         """Close what no pointer aims at, once its events are over; the previous version of an alias stays warm."""

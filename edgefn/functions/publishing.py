@@ -22,6 +22,7 @@ from edgefn.model.settings import FunctionSettings
 from edgefn.rules import planning
 from edgefn.rules.planning import Made, Plan, Refused
 from edgefn.rules.rollout import Progress, progress
+from edgefn.rules.worker_sum import is_worker
 
 Trial: TypeAlias = Callable[[Manifest, Bundle], Awaitable[str | None]]
 """Starts a version and stops it again; returns why it does not start, or None."""
@@ -176,8 +177,9 @@ class Publisher:
         """Return the newest status of each location that has one that can be read."""
         statuses = {}
         for location, text in (await self._replica.statuses()).items():
-            with suppress(ValueError):
-                statuses[location] = status_from_json(text)
+            if not is_worker(location):
+                with suppress(ValueError):
+                    statuses[location] = status_from_json(text)
         return statuses
 
     async def wait(
@@ -193,7 +195,7 @@ class Publisher:
         statuses = dict(await self.statuses())
         async with aclosing(_ticking(self._replica.follow_statuses(), patience)) as changes:
             async for change in changes:
-                if change is not None:
+                if change is not None and not is_worker(change[0]):
                     with suppress(ValueError):
                         statuses[change[0]] = status_from_json(change[1])
                 now = progress(statuses.values(), generation, self._senses.wall(), function)

@@ -12,15 +12,16 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from edgefn.control.running import Operations, running_endpoints
-from edgefn.functions.bundle import Bundle
+from edgefn.functions.catalog import CatalogBuilder
+from edgefn.functions.following import BlobFetch, Following
 from edgefn.functions.logs import LineWriter
 from edgefn.functions.opening import VersionOpener
 from edgefn.functions.published import Published
 from edgefn.functions.registry import Registry
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.runner import Runner, Surroundings
+from edgefn.functions.signing import Keys
 from edgefn.model.errors import SettingsError
-from edgefn.model.publishing import Manifest
 from edgefn.model.settings import Settings
 from edgefn.node import world
 from edgefn.node.administering import open_admin
@@ -28,11 +29,13 @@ from edgefn.node.functions import Callees, Functions
 from edgefn.node.geo import Locate, open_database
 from edgefn.node.hosting import function_hosts
 from edgefn.node.parts import Lasting, site_of
+from edgefn.node.replication import open_replica
 from edgefn.node.scratch import scratch_directory
 from edgefn.node.stocking import opened_stock
 from edgefn.proxy.background import Background
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.site import Site
+from edgefn.rules.worker_sum import worker_name
 from edgefn.wire.listening import FreshCertificates, Listening
 from edgefn.wire.pool import Pool
 
@@ -62,9 +65,18 @@ class Location:
 
     `reread` returns the settings anew for a reload, `report` takes lines for the operator. Entering raises
     `SettingsError`, also for an address that is taken. Leaving drains; when that is cancelled, requests end at once.
+    `worker` is its number when it is one of several.
     """
 
-    def __init__(self, settings: Settings, *, reread: Callable[[], Settings], report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        reread: Callable[[], Settings],
+        report: Callable[[str], None],
+        worker: int | None = None,
+    ) -> None:
+        self._name = settings.location if worker is None else worker_name(settings.location, worker)
         self._settings = settings
         self._reread = reread
         self._report = report
@@ -115,6 +127,7 @@ class Location:
         self._functions = await self._open_functions(settings)
         callees = await self._functions.open(settings)
         self._functions.adopt(callees)
+        await self._follow_published()
         site = site_of(settings, callees.of, self._lasting, open_database(settings.geo_database))
         self._running = Running(settings, site)
         self._listening = Listening(site, settings.viewer)
@@ -132,13 +145,26 @@ class Location:
 
     async def _open_functions(self, settings: Settings) -> Functions:
         hosts = await self._stack.enter_async_context(function_hosts(settings, self._report))
+        self._replica = await open_replica(self._stack, settings.data_dir)
         bundles = Path(self._stack.enter_context(scratch_directory(_make_directory(settings.data_dir, "bundles"))))
         around = Surroundings(world.invocation_id, world.timestamp, self._log_function)
-        opener = VersionOpener(hosts, bundles, _fetch, around)
+        opener = VersionOpener(hosts, bundles, BlobFetch(self._replica, Keys()), around)
         published = Published(opener, world.monotonic, self._report)
         functions = Functions(Registry(hosts, bundles, around), published)
         self._stack.push_async_callback(functions.close)
         return functions
+
+    async def _follow_published(self) -> None:
+        """Open what is published and named, and keep up with it from then on."""
+        builder, published = CatalogBuilder(Keys()), self._functions.published
+        following = Following(self._name, self._replica, builder, published, world.wall, self._report)
+        try:
+            await following.catch_up()
+        except ReplicaError as error:
+            raise SettingsError((f"data_dir: what is published can't be read: {error}",)) from error
+        task = asyncio.get_running_loop().create_task(following.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _log_function(self, name: str, line: str) -> None:
         self._function_log.write(f"{name}: {line}")
@@ -216,10 +242,6 @@ async def reload_and_tell(reload: Callable[[], Awaitable[str]], tell: Callable[[
         tell("the configuration was not reloaded:")
         for problem in error.problems:
             tell(f"  {problem}")
-
-
-async def _fetch(manifest: Manifest) -> Bundle:
-    raise ReplicaError(f"{manifest.label}: this location follows no replica")
 
 
 def _make_directory(*parts: str) -> Path:

@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
@@ -18,10 +18,13 @@ from typing import Final, Self
 import orjson
 
 from edgefn.control.running import Operations, running_endpoints
+from edgefn.functions.replicas.base import ReplicaError
+from edgefn.functions.summing import WorkerSum
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node.administering import open_admin
 from edgefn.node.location import refuse_changes_that_need_a_restart, reload_and_tell
+from edgefn.node.replication import open_replica
 from edgefn.node.worker import ADOPT, DISCARD, PREPARE
 
 START_PATIENCE: Final = 60.0
@@ -88,13 +91,20 @@ class WorkerProcess:
         self._writer.close()
 
 
-async def start_worker(config: str) -> WorkerProcess:
-    """Start a worker for the configuration file `config`."""
+async def _tell_end(work: Coroutine[object, object, None], report: Callable[[str], None]) -> None:
+    try:
+        await work
+    except ReplicaError as error:
+        report(f"the location's status is not reported any more: {error}")
+
+
+async def start_worker(config: str, number: int) -> WorkerProcess:
+    """Start worker `number` for the configuration file `config`."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "edgefn.cli.main", "serve", config, "--worker", str(theirs.fileno())),
+            *("-m", "edgefn.cli.main", "serve", config, "--worker", str(number), str(theirs.fileno())),
             pass_fds=(theirs.fileno(),),
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C on the terminal is the supervisor's
@@ -126,6 +136,7 @@ class Supervisor:
         try:
             for number in range(self._settings.workers or os.cpu_count() or 1):
                 await self._start(number)
+            await self._sum_up()
             endpoints = running_endpoints(Operations(self._health, self.reload))
             await open_admin(self._stack, self._settings.admin, self._settings.data_dir, endpoints)
         except BaseException:
@@ -145,7 +156,7 @@ class Supervisor:
             await self._stop()
 
     async def _start(self, number: int) -> None:
-        worker = await start_worker(self._config)
+        worker = await start_worker(self._config, number)
         self._workers[number] = worker
         try:
             told = await worker.answer(START_PATIENCE)
@@ -158,6 +169,14 @@ class Supervisor:
                 raise SettingsError(tuple(str(problem) for problem in problems))
             case _:
                 raise SettingsError((f"worker {number} said {told}",))
+
+    async def _sum_up(self) -> None:
+        """Report the location's status from those of its workers, from now on."""
+        replica = await open_replica(self._stack, self._settings.data_dir)
+        summing = WorkerSum(self._settings.location, len(self._workers), replica)
+        task = asyncio.get_running_loop().create_task(_tell_end(summing.run(), self._report))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _stop(self) -> None:
         self._stopping = True

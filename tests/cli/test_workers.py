@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
+from edgefn.functions.replicas.sqlite.replica import opened
+from edgefn.node import world
 from tests.cli.running import Running, free_port
-from tests.cli.test_serve import command, configuration
+from tests.cli.test_serve import command, configuration, text
+from tests.fakes.greetings import GREET, publisher_on, saying, until_applied
 from tests.fakes.scripted_origin import ScriptedOrigin, answering, ok
 from tests.fakes.website import Website
 
@@ -150,3 +153,23 @@ async def test_what_a_worker_can_not_start_with_is_told_once(tmp_path: Path, lin
         ended, told = await command("serve", path)
 
         assert (ended, told.count(said)) == (2, 1), told
+
+
+async def test_a_deployment_is_done_when_every_worker_runs_it(tmp_path: Path, viewer: ClientSession) -> None:
+    async with Website() as site, opened(tmp_path / "var" / "replica", world.wall, world.pseudonym) as replica:
+        publisher = publisher_on(replica)
+        path = configuration(tmp_path, site.address, "workers: 2", listen=free_port(), admin=free_port())
+        hooked = path.read_text().replace(
+            "origin: app, cache", "origin: app, hooks: {viewer-request: 'greet:live'}, cache"
+        )
+        path.write_text(hooked)
+        async with Running("serve", path) as location:
+            url = await location.url()
+            for word in ("one", "two"):
+                deployed = await publisher.deploy(GREET, saying(word), alias="live")
+                await until_applied(publisher, deployed.generation)
+                assert {await text(viewer, url) for _ in range(20)} == {word}
+            statuses = await publisher.statuses()
+            assert {name: (status.workers, dict(status.running)) for name, status in statuses.items()} == {
+                "fra1": (2, {"greet:live": 2})
+            }
