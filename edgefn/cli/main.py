@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "run a location in the foreground",
     "check": "say what is wrong with a configuration",
     "reload": "swap the configuration of a running location",
+    "purge": "let a running location forget what it has stored",
     "demo": "run an origin and a location with functions on all four hooks",
     "new": "write a function to start from",
     "invoke": "run a function once per event, in its sandbox",

@@ -43,13 +43,19 @@ class ControlClient:
         return await self._ask("GET", path, query, None)
 
     async def change(
-        self, method: str, path: str, sent: object = None, query: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        sent: object = None,
+        query: Mapping[str, str] | None = None,
+        *,
+        patience: float = PATIENCE,
     ) -> dict[str, object]:
         """Have something changed, with a JSON body; return what the API says. Raises `ControlError`.
 
         It is asked again when the answer is lost on its way, and done once.
         """
-        return await self._ask(method, path, query, None if sent is None else orjson.dumps(sent))
+        return await self._ask(method, path, query, None if sent is None else orjson.dumps(sent), patience)
 
     async def upload(self, method: str, path: str, parts: Mapping[str, Part]) -> dict[str, object]:
         """Send files (multipart/form-data, in order); return what the API says. Raises `ControlError`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from edgefn.control.purging import purge_endpoints
 from edgefn.control.running import Operations, running_endpoints
 from edgefn.functions.catalog import CatalogBuilder
 from edgefn.functions.following import BlobFetch, Following
@@ -35,7 +36,10 @@ from edgefn.node.stocking import opened_stock
 from edgefn.proxy.background import Background
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.site import Site
+from edgefn.rules.purges import Purge
 from edgefn.rules.worker_sum import worker_name
+from edgefn.stores.base import NOTHING
+from edgefn.stores.stock import Hit
 from edgefn.wire.listening import FreshCertificates, Listening
 from edgefn.wire.pool import Pool
 
@@ -133,7 +137,8 @@ class Location:
         self._listening = Listening(site, settings.viewer)
         await self._listening.start(settings.listen, reuse_port=settings.workers != 1)
         operations = Operations(self._health, self.reload)
-        await open_admin(self._stack, settings.admin, settings.data_dir, running_endpoints(operations))
+        endpoints = [*running_endpoints(operations), *purge_endpoints(self.purge)]
+        await open_admin(self._stack, settings.admin, settings.data_dir, endpoints)
 
     def _open_log(self, name: str) -> TextIO:
         if name in {"-", ""}:
@@ -172,6 +177,19 @@ class Location:
     def _health(self) -> dict[str, object]:
         settings = self._running.settings
         return {"location": settings.location, "addresses": self.addresses, "functions": sorted(settings.functions)}
+
+    async def purge(self, purge: Purge, *, soft: bool) -> Hit:
+        """Let what the purge hits be gone, or stale; return what that was. Raises `StoreError`.
+
+        Once it returns nothing of it is served, by no worker, and nothing whose fetch had begun before is stored.
+        """
+        return await self._stock.purge(purge, soft=soft)
+
+    async def purge_as_told(self, purge: Purge, *, soft: bool, epoch: int) -> Hit:
+        """Do the same when another worker has ordered the purge by that number already. Raises `StoreError`."""
+        if self._stock.shares_its_ledger:
+            return Hit(epoch, self._stock.hit_by(epoch), NOTHING)
+        return await self._stock.purge(purge, soft=soft)
 
     def reload_soon(self) -> None:
         """Reload in the background; what went wrong is reported."""

@@ -5,18 +5,13 @@ A worker and its supervisor talk in lines over a socket pair; when it closes, th
 """
 
 import asyncio
-import contextlib
 import os
-import signal
-import socket
-import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
-import orjson
-
+from edgefn.control.purging import purge_endpoints
 from edgefn.control.running import Operations, running_endpoints
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.summing import WorkerSum
@@ -25,70 +20,16 @@ from edgefn.model.settings import Settings
 from edgefn.node.administering import open_admin
 from edgefn.node.location import refuse_changes_that_need_a_restart, reload_and_tell
 from edgefn.node.replication import open_replica
-from edgefn.node.worker import ADOPT, DISCARD, PREPARE
+from edgefn.node.worker import DISCARD
+from edgefn.node.workers import WorkerGoneError, WorkerProcess, start_worker
+from edgefn.rules.purges import Purge
+from edgefn.stores.base import StoreError
+from edgefn.stores.stock import Hit
 
 START_PATIENCE: Final = 60.0
-RELOAD_PATIENCE: Final = 60.0
 _STOP_GRACE: Final = 5.0
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 10.0
-_MAX_LINE: Final = 1 << 20
-
-
-class WorkerGoneError(Exception):
-    """A worker ended, or did not answer in time."""
-
-
-class WorkerProcess:
-    """One worker, seen from the supervisor."""
-
-    def __init__(self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter):
-        self.process = process
-        self._reader = reader
-        self._writer = writer
-
-    async def answer(self, patience: float) -> dict[str, object]:
-        """Return the worker's next message. Raises `WorkerGoneError`."""
-        try:
-            line = await asyncio.wait_for(self._reader.readline(), patience)
-        except (TimeoutError, OSError, ValueError) as error:
-            raise WorkerGoneError(f"worker {self.process.pid} does not answer") from error
-        if not line:
-            raise WorkerGoneError(f"worker {self.process.pid} ended")
-        told: object = orjson.loads(line)
-        return told if isinstance(told, dict) else {}
-
-    async def prepare(self) -> tuple[str, ...]:
-        """Have the worker make its configuration ready; return what is wrong with it. Raises `WorkerGoneError`."""
-        self.tell(PREPARE)
-        match await self.answer(RELOAD_PATIENCE):
-            case {"prepared": True}:
-                return ()
-            case {"problems": [*problems]}:
-                return tuple(str(problem) for problem in problems)
-            case other:
-                return (f"it said {other}",)
-
-    async def adopt(self) -> str:
-        """Have the worker swap to what it prepared; return a line about it. Raises `WorkerGoneError`."""
-        self.tell(ADOPT)
-        return str((await self.answer(RELOAD_PATIENCE)).get("reloaded"))
-
-    def tell(self, command: bytes) -> None:
-        """Send a command. One that is gone doesn't hear it."""
-        self._writer.write(command)
-
-    async def stop(self, patience: float) -> None:
-        """Let its requests end, for `patience` seconds; then kill it."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(self.process.wait(), patience)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self.process.kill()
-            await self.process.wait()
-        self._writer.close()
 
 
 async def _tell_end(work: Coroutine[object, object, None], report: Callable[[str], None]) -> None:
@@ -96,21 +37,6 @@ async def _tell_end(work: Coroutine[object, object, None], report: Callable[[str
         await work
     except ReplicaError as error:
         report(f"the location's status is not reported any more: {error}")
-
-
-async def start_worker(config: str, number: int) -> WorkerProcess:
-    """Start worker `number` for the configuration file `config`."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "edgefn.cli.main", "serve", config, "--worker", str(number), str(theirs.fileno())),
-            pass_fds=(theirs.fileno(),),
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C on the terminal is the supervisor's
-        )
-    reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_MAX_LINE)
-    return WorkerProcess(process, reader, writer)
 
 
 class Supervisor:
@@ -137,7 +63,7 @@ class Supervisor:
             for number in range(self._settings.workers or os.cpu_count() or 1):
                 await self._start(number)
             await self._sum_up()
-            endpoints = running_endpoints(Operations(self._health, self.reload))
+            endpoints = [*running_endpoints(Operations(self._health, self.reload)), *purge_endpoints(self.purge)]
             await open_admin(self._stack, self._settings.admin, self._settings.data_dir, endpoints)
         except BaseException:
             await self._stack.aclose()
@@ -196,6 +122,7 @@ class Supervisor:
         delay = _FIRST_DELAY
         while not self._stopping:
             status = await self._workers[number].process.wait()
+            await self._workers[number].forget()
             self._report(f"worker {number} ended with status {status}; another one starts in {delay:g} s")
             await asyncio.sleep(delay)
             try:
@@ -262,3 +189,29 @@ class Supervisor:
             except WorkerGoneError as error:
                 self._report(f"{error}; it starts again with the new configuration")
         return said
+
+    async def purge(self, purge: Purge, *, soft: bool) -> Hit:
+        """Let what the purge hits be gone, or stale, in all workers; return what that was. Raises `StoreError`.
+
+        One worker orders it, where all others see it; then each is asked for what it had.
+        """
+        first, others = await self._ordered(purge, soft=soft)
+        asked = (worker.purge(purge, soft=soft, epoch=first.epoch) for worker in others)
+        memory = first.memory
+        for hit in await asyncio.gather(*asked, return_exceptions=True):
+            if isinstance(hit, Hit):
+                memory += hit.memory
+            elif not isinstance(hit, WorkerGoneError):  # whoever is gone has nothing in memory
+                raise hit
+        return Hit(first.epoch, memory, first.disk)
+
+    async def _ordered(self, purge: Purge, *, soft: bool) -> tuple[Hit, list[WorkerProcess]]:
+        """Return what the worker says that ordered it, and all others."""
+        workers = list(self._workers.values())
+        for worker in workers:
+            try:
+                hit = await worker.purge(purge, soft=soft, epoch=None)
+            except WorkerGoneError:
+                continue
+            return hit, [other for other in workers if other is not worker]
+        raise StoreError("no worker is running that could purge")

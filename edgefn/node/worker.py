@@ -3,15 +3,28 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from typing import NamedTuple
 
 import orjson
 
 from edgefn.model.errors import SettingsError
 from edgefn.node.location import Location
+from edgefn.rules.purges import read
+from edgefn.stores.base import StoreError
 
 PREPARE = b"prepare\n"
 ADOPT = b"adopt\n"
 DISCARD = b"discard\n"
+PURGE = b"purge "
+
+
+class PurgeCommand(NamedTuple):
+    """What follows `PURGE` on its line, as a JSON list. `epoch` is the purge's number when a worker has ordered it."""
+
+    id: int
+    purge: str
+    soft: bool
+    epoch: int | None
 
 
 class Line:
@@ -32,29 +45,65 @@ class Line:
         self._socket.sendall(orjson.dumps(told) + b"\n")
 
     async def follow(self, location: Location, stop: Callable[[], None]) -> None:
-        """Reload whenever the supervisor says so; call `stop` when it is gone."""
+        """Reload and purge whenever the supervisor says so; call `stop` when it is gone."""
         reader, writer = await asyncio.open_unix_connection(sock=self._socket)
+        commands = _Commands(location, reader, writer)
         try:
-            while await reader.readline() == PREPARE:
-                await _reload(location, reader, writer)
-        except ConnectionError:
+            async with asyncio.TaskGroup() as purging:
+                while await commands.next(purging) == PREPARE:
+                    await _reload(location, commands, purging)
+        except* ConnectionError:
             pass  # the supervisor is gone, which is what ends this
         finally:
             writer.close()
             stop()
 
 
-async def _reload(location: Location, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+class _Commands:
+    """What the supervisor says, and what it is told. Purges are done at once, whatever else is under way."""
+
+    def __init__(self, location: Location, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._location = location
+        self._reader = reader
+        self._writer = writer
+
+    async def next(self, purging: asyncio.TaskGroup) -> bytes:
+        """Return the next command that is no purge, b"" at the end."""
+        while (line := await self._reader.readline()).startswith(PURGE):
+            purging.create_task(self._purge(line.removeprefix(PURGE)))
+        return line
+
+    async def _purge(self, told: bytes) -> None:
+        wanted = PurgeCommand(*orjson.loads(told))
+        purge = read(wanted.purge)
+        try:
+            if wanted.epoch is None:
+                hit = await self._location.purge(purge, soft=wanted.soft)
+            else:
+                hit = await self._location.purge_as_told(purge, soft=wanted.soft, epoch=wanted.epoch)
+        except StoreError as error:
+            self.say({"purged": wanted.id, "failed": str(error)})
+        else:
+            counts = [hit.epoch, hit.memory.entries, hit.memory.size, hit.disk.entries, hit.disk.size]
+            self.say({"purged": wanted.id, "hit": counts})
+        await self._writer.drain()
+
+    def say(self, told: dict[str, object]) -> None:
+        """Tell the supervisor."""
+        self._writer.write(orjson.dumps(told) + b"\n")
+
+    async def drain(self) -> None:
+        """Wait until that is on its way."""
+        await self._writer.drain()
+
+
+async def _reload(location: Location, commands: _Commands, purging: asyncio.TaskGroup) -> None:
     """Prepare a reload, say what came of it, and do it when the supervisor says that all others are ready too."""
-
-    def say(told: dict[str, object]) -> None:
-        writer.write(orjson.dumps(told) + b"\n")
-
     try:
         async with location.changing() as change:
-            say({"prepared": True})
-            if await reader.readline() == ADOPT:
-                say({"reloaded": location.adopt(change)})
+            commands.say({"prepared": True})
+            if await commands.next(purging) == ADOPT:
+                commands.say({"reloaded": location.adopt(change)})
     except SettingsError as error:
-        say({"problems": list(error.problems)})
-    await writer.drain()
+        commands.say({"problems": list(error.problems)})
+    await commands.drain()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from edgefn.rules.purges import Purge, hits, place_of
 from edgefn.stores.base import NOTHING, Found, Ledger, Order, Purged, Store, Stored, StoreError
 from edgefn.stores.disk.base import BodyStore, Writer
+from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.scribe import Scribe
 
 _REMEMBERED = 4_096
@@ -50,6 +51,11 @@ class Stock:
     def disk(self) -> BodyStore | None:
         """Return the store on disk, if there is one."""
         return self._disk
+
+    @property
+    def shares_its_ledger(self) -> bool:
+        """Return whether other workers' purges are in it."""
+        return not isinstance(self._ledger, LocalLedger)
 
     def epoch(self) -> int:
         """Return the number of the latest purge: to be taken along by whoever goes to fetch."""

@@ -1,12 +1,14 @@
 """What every store of cached responses promises."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from edgefn.model.headers import Headers
+from edgefn.rules.purges import ByHost, ByKey, ByPath, ByTag, Everything, Purge
 from edgefn.rules.stale import StaleLimits
-from edgefn.stores.base import Part, Store, Stored
+from edgefn.stores.base import Order, Part, Store, Stored
 from edgefn.stores.memory import MemoryStore
 
 CAPACITY = 2**20
@@ -112,3 +114,64 @@ def test_it_never_holds_more_than_it_may(store: Store) -> None:
     held = sum(len(variant.body) for number in range(100) for variant in store.get(str(number)))
     assert 0 < held <= CAPACITY
     assert list(store.get("99"))
+
+
+def test_to_peek_shows_the_same(store: Store) -> None:
+    store.put("a", stored())
+    assert list(store.peek("a")) == [stored()]
+    assert list(store.peek("b")) == []
+
+
+def test_clearing_drops_all(store: Store) -> None:
+    store.put("a", stored())
+    store.put("b\rx", stored())
+    store.clear()
+    assert [list(store.get(key)) for key in ("a", "b\rx")] == [[], []]
+
+
+A, A1, B = "https\nshop.test\n/a", "https\nshop.test\n/a/1?q=2", "https\nshop.test\n/b"
+ELSEWHERE, PLAIN = "https\nother.test\n/a/1?q=2", "http\nshop.test\n/a"
+EXTENDED = "https\nshop.test\n/a/2\raccept-encoding=gzip"
+KEYS = [A, A1, B, ELSEWHERE, PLAIN, EXTENDED]
+PURGES: dict[str, tuple[Purge, list[str]]] = {
+    "one key": (ByKey(A), [A]),
+    "a key and what extends it": (ByKey("https\nshop.test\n/a/2"), [EXTENDED]),
+    "an exact path": (ByPath("/a"), [A, PLAIN]),
+    "a prefix": (ByPath("/a/*"), [A1, ELSEWHERE, EXTENDED]),
+    "a prefix on one host": (ByPath("/a*", "shop.test"), [A, A1, PLAIN, EXTENDED]),
+    "a star in the middle": (ByPath("/*?q=2"), []),
+    "all paths": (ByPath("*"), KEYS),
+    "a host": (ByHost("shop.test"), [A, A1, B, PLAIN, EXTENDED]),
+    "a host that has none": (ByHost("shop"), []),
+    "a tag": (ByTag("/a/1?q=2"), [A1, ELSEWHERE]),
+    "a tag that none has": (ByTag("/a/*"), []),
+    "everything": (Everything(), KEYS),
+}
+
+
+@pytest.mark.parametrize("name", PURGES)
+def test_a_hard_purge_drops_what_it_hits_and_counts_it(store: Store, name: str) -> None:
+    purge, hit = PURGES[name]
+    for key in KEYS:
+        store.put(key, replace(stored(), tags=(key.split("\n")[2],)))
+    purged = store.purge(Order(1, purge, is_soft=False, at=5.0))
+    assert (purged.entries, bool(purged.size)) == (len(hit), bool(hit))
+    assert [key for key in KEYS if store.peek(key)] == [key for key in KEYS if key not in hit]
+    assert store.purge(Order(2, purge, is_soft=False, at=5.0)).entries == 0
+
+
+@pytest.mark.parametrize("name", PURGES)
+def test_a_soft_purge_lets_what_it_hits_be_stale(store: Store, name: str) -> None:
+    purge, hit = PURGES[name]
+    for key in KEYS:
+        store.put(key, replace(stored(), tags=(key.split("\n")[2],)))
+    assert store.purge(Order(1, purge, is_soft=True, at=5.0)).entries == len(hit)
+    for key in KEYS:
+        assert [each.lifetime for each in store.peek(key)] == [4.0 if key in hit else 60.0]
+
+
+def test_a_purge_by_tag_hits_the_variants_that_bear_it(store: Store) -> None:
+    store.put("a", replace(stored(b"1", (("lang", "fr"),)), tags=("x",)))
+    store.put("a", replace(stored(b"2", (("lang", "de"),)), tags=("y",)))
+    assert store.purge(Order(1, ByTag("x"), is_soft=False, at=5.0)).entries == 1
+    assert [each.body for each in store.peek("a")] == [b"2"]

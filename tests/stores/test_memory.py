@@ -33,6 +33,44 @@ def test_what_was_used_least_recently_goes_first() -> None:
     assert not store.get("1")
 
 
+def test_what_is_asked_for_once_does_not_drive_out_what_is_asked_for_again() -> None:
+    """A crawler comes by: three times as much as there is room for, each asked for once."""
+    store = MemoryStore(200_000)
+    regulars = [f"regular {number}" for number in range(30)]
+    for key in regulars:
+        store.put(key, stored(1, 2_000, 1))
+        store.get(key)
+    for number in range(300):
+        store.put(f"crawled {number}", stored(number, 2_000, 1))
+        store.peek(f"crawled {number}")
+    assert all(store.get(key) for key in regulars)
+    assert store.get("crawled 299")
+    assert store.size <= 200_000
+
+
+def test_regulars_do_not_keep_out_new_ones_for_ever() -> None:
+    store = MemoryStore(100_000)
+    for number in range(100):
+        store.put(f"old {number}", stored(number, 2_000, 1))
+        store.get(f"old {number}")
+    for number in range(100):
+        store.put(f"new {number}", stored(number, 2_000, 1))
+        store.get(f"new {number}")
+    assert not any(store.get(f"old {number}") for number in range(100))
+    assert store.get("new 99")
+
+
+def test_the_largest_thing_that_comes_finds_room() -> None:
+    store = MemoryStore(100_000)
+    for number in range(100):
+        store.put(str(number), stored(number, 2_000, 1))
+        store.get(str(number))
+    for number in range(8):
+        store.put("large", stored(number, store.largest, 1, (("n", str(number)),)))
+        assert store.peek("large")[0].vary == (("n", str(number)),)
+    assert store.size <= 100_000
+
+
 @pytest.mark.parametrize(("body", "lines"), [(0, 0), (100, 10), (10_000, 10), (0, 60)])
 def test_the_estimate_covers_the_memory_that_python_spends(body: int, lines: int) -> None:
     count = 400
