@@ -7,9 +7,8 @@ from typing import Final
 
 from edgefn.configuration.caching import CACHE, FORWARD
 from edgefn.configuration.document import Items, Node
-from edgefn.configuration.kinds import MEGABYTE, Choice, Flag, Judged, word
+from edgefn.configuration.kinds import Choice, Flag, Judged, word
 from edgefn.configuration.origins import NAME
-from edgefn.configuration.quantities import format_duration
 from edgefn.configuration.reading import (
     Declared,
     Field,
@@ -25,13 +24,12 @@ from edgefn.model.hook import Event
 from edgefn.model.settings import (
     CachePolicy,
     Forwarding,
-    FunctionSettings,
     HookSettings,
     OnFailure,
     RouteSettings,
     ViewerProtocol,
 )
-from edgefn.rules.quotas import quotas
+from edgefn.rules.hook_limits import hook_flaws
 
 _MAX_PATTERN: Final = 255
 _PATTERN: Final = re.compile(r"[A-Za-z0-9_\-.*$/~\"'@:+&?%!(),;=|\[\]{}]+")
@@ -101,22 +99,7 @@ def _hook_flaws(name: str, qualifier: str, event: Event, declared: Declared) -> 
     if name not in declared.function_names:
         return [f'there is no function "{name}"; {did_you_mean(name, declared.function_names)}']
     function = declared.functions.get(name)
-    return [] if function is None else _limit_flaws(function, event, declared)
-
-
-def _limit_flaws(function: FunctionSettings, event: Event, declared: Declared) -> list[str]:
-    """Return where `function` is beyond the quotas that hold at `event` (AWS: quotas on Lambda@Edge)."""
-    allowed = quotas(declared.quotas, event)
-    name, where = f'the function "{function.name}"', f"at {event} the most is"
-    flaws: list[str] = []
-    if function.runtime.startswith("cloudfront-js") and not event.is_viewer:
-        flaws.append(f"{name} is a CloudFront Function; write it at viewer-request or viewer-response")
-    if function.timeout > allowed.timeout:
-        most = format_duration(allowed.timeout)
-        flaws.append(f"{name} has a timeout of {format_duration(function.timeout)}; {where} {most}")
-    if function.memory * MEGABYTE > allowed.memory:
-        flaws.append(f"{name} has {function.memory}MB of memory; {where} {allowed.memory // MEGABYTE}MB")
-    return flaws
+    return [] if function is None else hook_flaws(function, event, declared.quotas)
 
 
 def _hook(event: Event) -> Either[HookSettings]:

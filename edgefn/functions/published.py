@@ -5,7 +5,7 @@ at once. What can't be opened leaves its pointers where they were. Events that r
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -14,10 +14,14 @@ import orjson
 from edgefn.functions.pointer import Aim, Pointer
 from edgefn.functions.runner import Runner
 from edgefn.model.publishing import LATEST, Alias, Catalog, FailedVersion, Manifest
+from edgefn.model.settings import FunctionSettings
 from edgefn.rules.automatic_rollback import RollBack
 
 Key: TypeAlias = tuple[str, str]
 """A function and a qualifier."""
+
+Judge: TypeAlias = Callable[[FunctionSettings], Sequence[str]]
+"""Says what is wrong with a function where hooks name it."""
 
 _AT_ONCE = 4
 _PATIENCE = 60.0
@@ -55,6 +59,7 @@ class Published:
     report: Callable[[str], None]
     _catalog: Catalog = field(default_factory=Catalog)
     _generation: int = 0
+    _judges: Mapping[Key, Judge] = field(default_factory=dict)
     _pointers: dict[Key, Pointer] = field(default_factory=dict)
     _open: dict[bytes, Runner] = field(default_factory=dict)
     _failed: dict[bytes, FailedVersion] = field(default_factory=dict)
@@ -68,12 +73,16 @@ class Published:
             self._pointers[key] = Pointer(function, qualifier, self.now, self.report)
         return self._pointers[key]
 
-    async def want(self, keys: Collection[Key]) -> None:
-        """Keep open what these names stand for, and let go of what nobody names any more."""
-        for key in keys:
+    async def want(self, judges: Mapping[Key, Judge]) -> None:
+        """Keep open what these names stand for, and let go of what nobody names any more.
+
+        A version that its name's judge finds flaws in does not go live under that name.
+        """
+        for key in judges:
             self.pointer(*key)
         async with self._applying:
-            for key in set(self._pointers).difference(keys):
+            self._judges = judges
+            for key in set(self._pointers).difference(judges):
                 del self._pointers[key]
             await self._flip()
 
@@ -99,11 +108,22 @@ class Published:
         await self._stage(manifest for name in wanted.values() for manifest in name.manifests)
         for key, name in wanted.items():
             pointer = self._pointers[key]
-            if all(_key(manifest) in self._open for manifest in name.live):  # else it stays where it was
+            if all(self._is_fit(key, manifest) for manifest in name.live):  # else it stays where it was
                 pointer.aim(self._aim(name, pointer.runners))
         live = {_key(manifest) for name in wanted.values() for manifest in name.live}
         self._failed = {key: failure for key, failure in self._failed.items() if key in live}
         self._retire(wanted.values())
+
+    def _is_fit(self, key: Key, manifest: Manifest) -> bool:
+        """Return whether a version is open, and may stand where hooks name it."""
+        flaws = self._judges[key](manifest.settings) if key in self._judges else ()
+        if flaws:
+            self._fail(manifest, "; ".join(flaws))
+        return not flaws and _key(manifest) in self._open
+
+    def _fail(self, manifest: Manifest, why: str) -> None:
+        self._failed[_key(manifest)] = FailedVersion(manifest.function, manifest.version, why)
+        self.report(f"{manifest.label} does not go live: {why}")
 
     async def _stage(self, manifests: Iterable[Manifest]) -> None:
         bound = asyncio.Semaphore(_AT_ONCE)
@@ -114,8 +134,7 @@ class Published:
                 try:
                     self._open[key] = await self.opener.open(manifest)
                 except OpeningError as error:
-                    self._failed[key] = FailedVersion(manifest.function, manifest.version, str(error))
-                    self.report(f"{manifest.label} can't be started: {error}")
+                    self._fail(manifest, str(error))
 
         async with asyncio.TaskGroup() as group:
             for key, manifest in missing.items():

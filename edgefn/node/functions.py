@@ -1,12 +1,15 @@
 """The functions of one process: those of its configuration, and the published ones that its hooks name."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from edgefn.functions.callee import Callee, Configured
-from edgefn.functions.published import Published
+from edgefn.functions.published import Judge, Key, Published
 from edgefn.functions.registry import Opening, Registry
 from edgefn.functions.runner import Runner
+from edgefn.model.hook import Event
 from edgefn.model.settings import HookSettings, Settings
+from edgefn.rules.hook_limits import flaws_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,10 @@ class Functions:
         await self._want()
 
     async def _want(self) -> None:
-        await self.published.want(set().union(*map(published_names, self._in_use)))
+        judges: dict[Key, Judge] = {}
+        for settings in self._in_use:
+            judges.update(published_names(settings))
+        await self.published.want(judges)
 
     async def close(self) -> None:
         """Stop all functions."""
@@ -64,7 +70,11 @@ class Functions:
         await self.registry.close()
 
 
-def published_names(settings: Settings) -> set[tuple[str, str]]:
-    """Return (function, qualifier) of all published functions that hooks name."""
-    hooks = (hook for route in settings.routes for hook in route.hooks.values())
-    return {(hook.function, hook.qualifier) for hook in hooks if hook.qualifier}
+def published_names(settings: Settings) -> dict[Key, Judge]:
+    """Return the published functions that hooks name, each with what judges whether it may stand there."""
+    events: dict[Key, set[Event]] = {}
+    for route in settings.routes:
+        for event, hook in route.hooks.items():
+            if hook.qualifier:
+                events.setdefault((hook.function, hook.qualifier), set()).add(event)
+    return {key: partial(flaws_at, events=sorted(at), profile=settings.quotas) for key, at in events.items()}

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from edgefn.functions.published import OpeningError, Published
+from edgefn.functions.published import Key, OpeningError, Published
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.headers import Headers
 from edgefn.model.message import Request, Viewer, no_body
@@ -52,6 +52,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.broken: set[int] = set()
+        self.misfits: set[str] = set()
         self.sandboxes: dict[int, FakeSandbox] = {}
         self.opened: list[int] = []
         self.reports: list[str] = []
@@ -66,6 +67,12 @@ class Stage:
         self.sandboxes[version] = FakeSandbox()
         around = Surroundings(lambda: "id", lambda: "now", lambda name, line: None)
         return Runner("f", replace(CODE, version=str(version)), self.sandboxes[version], around)
+
+    async def want(self, *keys: Key) -> None:
+        await self.published.want(dict.fromkeys(keys, self.flaws))
+
+    def flaws(self, settings: FunctionSettings) -> list[str]:
+        return ["too slow for viewers"] if settings.environment["NUMBER"] in self.misfits else []
 
     def version(self, name: str = "live", request_id: str = "r", **headers: str) -> str | None:
         runner = self.published.pointer("f", name).choose(asked(request_id, **headers))
@@ -93,7 +100,7 @@ def live(*targets: Target, previous: int | None = None, rollback: RollbackRule |
 
 async def test_a_name_has_no_version_until_one_is_published_under_it() -> None:
     stage = Stage()
-    await stage.published.want({("f", "live"), ("f", "2")})
+    await stage.want(("f", "live"), ("f", "2"))
     assert (stage.version(), stage.version("2")) == (None, None)
     applied = await stage.published.apply(catalog(live(Target(1))))
     assert (stage.version(), stage.version("2")) == ("1", "2")
@@ -103,7 +110,7 @@ async def test_a_name_has_no_version_until_one_is_published_under_it() -> None:
 
 async def test_events_end_on_the_version_that_they_began_with() -> None:
     stage = Stage()
-    await stage.published.want({("f", "live")})
+    await stage.want(("f", "live"))
     await stage.published.apply(catalog(live(Target(1))))
     before = stage.published.pointer("f", "live").choose(asked())
     assert before is not None
@@ -121,7 +128,7 @@ async def test_events_end_on_the_version_that_they_began_with() -> None:
 async def test_a_version_that_does_not_start_leaves_the_alias_where_it_was() -> None:
     stage = Stage()
     stage.broken.add(2)
-    await stage.published.want({("f", "live")})
+    await stage.want(("f", "live"))
     await stage.published.apply(catalog(live(Target(1))))
     applied = await stage.published.apply(catalog(live(Target(2), previous=1), generation=2))
     assert stage.version() == "1"
@@ -132,9 +139,18 @@ async def test_a_version_that_does_not_start_leaves_the_alias_where_it_was() -> 
     assert (stage.version(), applied.failed) == ("2", ())
 
 
+async def test_a_version_that_may_not_stand_at_its_hook_does_not_go_live() -> None:
+    stage = Stage()
+    stage.misfits.add("2")
+    await stage.want(("f", "live"))
+    await stage.published.apply(catalog(live(Target(1))))
+    applied = await stage.published.apply(catalog(live(Target(2)), generation=2))
+    assert (stage.version(), [failure.why for failure in applied.failed]) == ("1", ["too slow for viewers"])
+
+
 async def test_the_previous_version_stays_warm() -> None:
     stage = Stage()
-    await stage.published.want({("f", "live")})
+    await stage.want(("f", "live"))
     for number, previous in ((1, None), (2, 1), (3, 2)):
         await stage.published.apply(catalog(live(Target(number), previous=previous)))
     async with asyncio.timeout(5):
@@ -146,7 +162,7 @@ async def test_the_previous_version_stays_warm() -> None:
 
 async def test_two_versions_share_the_requests_and_a_viewer_can_stick_to_one() -> None:
     stage = Stage()
-    await stage.published.want({("f", "live")})
+    await stage.want(("f", "live"))
     alias = Alias("f", "live", HALVES, Sticky(StickyBy.COOKIE, "user"))
     await stage.published.apply(catalog({"live": alias}))
     assert {stage.version(request_id=str(number)) for number in range(50)} == {"1", "2"}
@@ -158,7 +174,7 @@ async def test_two_versions_share_the_requests_and_a_viewer_can_stick_to_one() -
 
 async def test_a_version_that_fails_too_often_is_taken_out_until_the_alias_is_changed() -> None:
     stage = Stage()
-    await stage.published.want({("f", "live")})
+    await stage.want(("f", "live"))
     rule = RollbackRule(error_rate=0.5, invocations=4, window=60)
     split = catalog(live(*HALVES, previous=1, rollback=rule))
     await stage.published.apply(split)
@@ -181,7 +197,7 @@ async def test_a_version_that_fails_too_often_is_taken_out_until_the_alias_is_ch
 
 async def test_the_last_good_version_is_the_stable_one_of_two_or_the_one_before() -> None:
     stage = Stage()
-    await stage.published.want({("f", "live")})
+    await stage.want(("f", "live"))
     await stage.published.apply(catalog(live(*HALVES, previous=3)))
     pointer = stage.published.pointer("f", "live")
     first, second, before = pointer.runners
@@ -193,9 +209,9 @@ async def test_the_last_good_version_is_the_stable_one_of_two_or_the_one_before(
 
 async def test_what_no_hook_names_any_more_is_closed() -> None:
     stage = Stage()
-    await stage.published.want({("f", "live"), ("f", "2")})
+    await stage.want(("f", "live"), ("f", "2"))
     await stage.published.apply(catalog(live(Target(1))))
-    await stage.published.want({("f", "live")})
+    await stage.want(("f", "live"))
     async with asyncio.timeout(5):
         await stage.sandboxes[2].closed.wait()
     assert stage.version() == "1"
