@@ -1,10 +1,13 @@
 """A bundle's way into a blob and back: packed, sealed where there is a key, and named by its digest."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from edgefn.functions.bundle import Bundle, BundleError
 from edgefn.functions.packing import MAX_PACKED, packed, unpacked
+from edgefn.functions.replicas.base import Replica
 from edgefn.functions.sealing import SealError, SealingKey, unsealed
 from edgefn.model.publishing import Blob, Manifest
 
@@ -12,7 +15,7 @@ _ROOM = 1024
 _PIECE = 1 << 20
 
 
-class BlobError(Exception):
+class BlobError(BundleError):
     """A blob does not hold what its manifest says. The message says why."""
 
 
@@ -41,15 +44,16 @@ def bundle_in(content: bytes, manifest: Manifest, sealing: tuple[SealingKey, ...
     return bundle
 
 
-async def gathered(pieces: AsyncIterator[bytes], manifest: Manifest) -> bytes:
-    """Return the bytes of a version's blob; never more than a blob can have. Raises `BlobError`."""
+async def fetched(replica: Replica, manifest: Manifest, sealing: tuple[SealingKey, ...]) -> Bundle:
+    """Return the files of a version, checked by their digests and unsealed. Raises `BlobError`, `ReplicaError`."""
     most = min(manifest.blob.size, MAX_PACKED + _ROOM)
     content = bytearray()
-    async for piece in pieces:
-        content += piece
-        if len(content) > most:
-            raise BlobError(f"the files of {manifest.label} are damaged: more than {most} bytes come")
-    return bytes(content)
+    async with aclosing(replica.get_blob(manifest.blob.digest)) as pieces:
+        async for piece in pieces:
+            content += piece
+            if len(content) > most:
+                raise BlobError(f"the files of {manifest.label} are damaged: more than {most} bytes come")
+    return await asyncio.to_thread(bundle_in, bytes(content), manifest, sealing)
 
 
 async def in_pieces(content: bytes) -> AsyncIterator[bytes]:

@@ -5,7 +5,7 @@ When somebody else was faster it plans anew; when no answer came, the head tells
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
 from edgefn.functions.catalog import CatalogBuilder, Held, Problem
@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _TRIES = 50
 _READS = 5
+_PAUSE = 0.02
 
 
 class PublishError(Exception):
@@ -60,12 +61,13 @@ class Committer:
         self._senses = senses
         self._lock = asyncio.Lock()
         self._incarnation = ""
-        self._begin_anew()
+        self._forget()
 
-    def _begin_anew(self) -> None:
+    def _forget(self) -> None:
         self._builder = CatalogBuilder(self._keys)
         self._read = 0
         self._head = 0
+        self._held: Held | None = None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -80,49 +82,60 @@ class Committer:
     async def _refreshed(self) -> Catalog:
         incarnation = await self._replica.incarnation()
         if incarnation != self._incarnation:
-            self._begin_anew()
             self._incarnation = incarnation
-        held = None
-        for _ in range(_READS):
-            held = await self._read_on()
-            if held is None:
+            self._builder.restart()
+            self._read = self._head = 0
+        for attempt in range(_READS):
+            await asyncio.sleep(_PAUSE * attempt)
+            await self._read_on()
+            if self._held is None:
                 return self._builder.catalog
-            self._begin_anew()  # a commit may have come amidst the reading; else it is held again
-        why = "" if held is None else held.reason
+        why = "" if self._held is None else self._held.reason
         raise PublishError(f"what is published can't be taken as it is, so nothing is changed: {why}")
 
-    async def _read_on(self) -> Held | None:
-        """Read what is new. A head that is held is an answer; records that no head closes are left for later."""
-        held = None
+    async def _read_on(self) -> None:
+        """Read what is new, and whether the newest head is held. A commit amidst the reading cures itself."""
         for stored in await self._replica.read(self._read):
             self._read = stored.sequence
+            outcome = self._builder.take(stored)
             if stored.subject == HEAD:
                 self._head = stored.sequence
-            outcome = self._builder.take(stored)
-            held = outcome if isinstance(outcome, Held) else None
-        return held
+                self._held = outcome if isinstance(outcome, Held) else None
 
-    async def change(self, plan: Planner[T], *, least_generation: int = 0) -> Committed[T]:
-        """Make a change. A plan that returns the catalog as it is changes nothing, unless a generation is wanted.
+    async def change(self, plan: Planner[T]) -> Committed[T]:
+        """Make a change. A plan that returns the very catalog that it was given changes nothing.
 
         Raises `PublishError` when the plan refuses, `UnknownOutcomeError` when nobody can be asked whether it was
         done, and `ReplicaError`.
         """
         async with self._lock:
-            op = self._senses.new_op()
-            planned: Planned[T] | Refused | None = None
-            for _ in range(_TRIES):
-                catalog = await self._refreshed()
-                done = self._builder.head.generation_of(op)
-                if done is not None and isinstance(planned, Planned):
-                    return Committed(planned.told, done)
-                planned = plan(catalog)
-                if isinstance(planned, Refused):
-                    raise PublishError(planned.reason)
-                if planned.catalog is catalog and catalog.generation >= least_generation:
-                    return Committed(planned.told, catalog.generation)
-                await self._append(planned.catalog, op, least_generation)
-            raise PublishError("others publish all the time, and were faster each time; try again")
+            return await self._changed(plan, 0)
+
+    async def renew(self, least_generation: int) -> int:
+        """Take what is in the replica for what is published, however old, and commit it anew; return the generation.
+
+        It is above all that was seen here, and at least `least_generation`. Raises as `change`.
+        """
+        async with self._lock:
+            least = max(least_generation, self._builder.head.generation + 1)
+            self._forget()
+            return (await self._changed(lambda catalog: Planned(replace(catalog), None), least)).generation
+
+    async def _changed(self, plan: Planner[T], least_generation: int) -> Committed[T]:
+        op = self._senses.new_op()
+        planned: Planned[T] | Refused | None = None
+        for _ in range(_TRIES):
+            catalog = await self._refreshed()
+            done = self._builder.head.generation_of(op)
+            if done is not None and isinstance(planned, Planned):
+                return Committed(planned.told, done)
+            planned = plan(catalog)
+            if isinstance(planned, Refused):
+                raise PublishError(planned.reason)
+            if planned.catalog is catalog:
+                return Committed(planned.told, catalog.generation)
+            await self._append(planned.catalog, op, least_generation)
+        raise PublishError("others publish all the time, and were faster each time; try again")
 
     async def _append(self, after: Catalog, op: str, least_generation: int) -> None:
         """Try to append; whether it was done shows when the head is read again."""
@@ -130,7 +143,10 @@ class Committer:
         try:
             await self._replica.append(self._builder.records(after, head), {HEAD: self._head})
         except ConflictError:
-            return
+            newest = await self._replica.get(HEAD)
+            if newest is None or newest.sequence <= self._head:  # the log went back: another one, under the same name
+                self._builder.restart()
+                self._read = self._head = 0
         except UnknownOutcomeError as error:
             try:
                 await self._refreshed()

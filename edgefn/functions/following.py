@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from edgefn.functions.blobs import BlobError, bundle_in, gathered
+from edgefn.functions.blobs import BlobError, fetched
 from edgefn.functions.bundle import Bundle
 from edgefn.functions.catalog import Applied, CatalogBuilder, Held, Problem
 from edgefn.functions.published import Published, Running
@@ -32,8 +32,7 @@ class BlobFetch:
     async def __call__(self, manifest: Manifest) -> Bundle:
         """Return the files of a version, checked and unsealed. Raises `ReplicaError`."""
         try:
-            content = await gathered(self.replica.get_blob(manifest.blob.digest), manifest)
-            return await asyncio.to_thread(bundle_in, content, manifest, self.keys.sealing)
+            return await fetched(self.replica, manifest, self.keys.sealing)
         except BlobError as error:
             raise ReplicaError(str(error)) from error
 

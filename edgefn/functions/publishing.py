@@ -9,7 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from edgefn.functions.blobs import BlobError, blob_of, bundle_in, gathered, in_pieces
+from edgefn.functions.blobs import BlobError, blob_of, fetched, in_pieces
 from edgefn.functions.bundle import Bundle, BundleError
 from edgefn.functions.catalog import Problem
 from edgefn.functions.committing import Committer, Planned, PublishError, Senses
@@ -154,18 +154,16 @@ class Publisher:
     async def renew(self, least_generation: int = 0) -> int:
         """Commit nothing new, under a new generation of at least `least_generation`; return it.
 
-        For a log that was restored: locations that have seen higher generations follow it again.
+        For a log that was restored from a backup: what it holds counts again, also for locations (and publishers) that
+        have seen higher generations. The highest one that any location reports counts as seen.
         """
-        catalog = await self.catalog()
-        least = max(least_generation, catalog.generation + 1)
-        committed = await self._committer.change(lambda now: Planned(now, None), least_generation=least)
-        return committed.generation
+        seen = [status.generation for status in (await self.statuses()).values()]
+        return await self._committer.renew(max([least_generation, *(each + 1 for each in seen)]))
 
     async def read_bundle(self, manifest: Manifest) -> Bundle:
         """Return the files of a version: fetched, checked by their digests, unsealed. Raises `PublishError`."""
         try:
-            content = await gathered(self._replica.get_blob(manifest.blob.digest), manifest)
-            return await asyncio.to_thread(bundle_in, content, manifest, self._keys.sealing)
+            return await fetched(self._replica, manifest, self._keys.sealing)
         except BlobError as error:
             raise PublishError(str(error)) from error
 

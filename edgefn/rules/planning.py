@@ -186,6 +186,8 @@ def configured(catalog: Catalog, site: str, text: str) -> Plan:
     flaw = _name_flaw("site", site)
     if flaw is not None:
         return Refused(flaw)
+    if text == catalog.configurations.get(site, ""):
+        return catalog
     if not text:
         return replace(catalog, configurations=_less(catalog.configurations, site))
     return replace(catalog, configurations={**catalog.configurations, site: text})

@@ -11,7 +11,8 @@ from edgefn.model.settings import FunctionSettings
 
 
 def settings(name: str = "hello", **fields: object) -> FunctionSettings:
-    return FunctionSettings(name, "", "nodejs20.x", **fields)  # type: ignore[arg-type]  # checked by the dataclass
+    given = {"path": "", "runtime": "nodejs20.x", **fields}
+    return FunctionSettings(name, **given)  # type: ignore[arg-type]  # checked by the dataclass
 
 
 def bundle(text: str = "exports.handler = async () => null;", path: str = "index.js") -> Bundle:
