@@ -42,7 +42,7 @@ class _KeyFields:
     query = Field("query", PARAMETERS, "The query parameters in the key. Default: all.")
     encodings = Field(
         "encodings",
-        ListOf(Text("gzip or br", "gzip|br"), 0, 2),
+        ListOf(Text("gzip, br or zstd", "gzip|br|zstd"), 0, 3),
         "For these codings Accept-Encoding is normalised and enters the key. Default: none.",
     )
 
@@ -105,7 +105,9 @@ class _CacheFields:
     )
     cache_status = Field("cache_status", Flag(), "Answers say in Cache-Status what the cache did. Default: true.")
     compress = Field(
-        "compress", Flag(), "Compress what the origin did not, with gzip; puts gzip into key.encodings. Default: false."
+        "compress",
+        Flag(),
+        "Compress what the origin did not, with what key.encodings lists; puts gzip into that. Default: false.",
     )
     key = Field("key", KEY, "What tells stored responses apart, besides the path.")
 

@@ -38,8 +38,8 @@ class CachePolicy:
 
     `enabled` False is CachingDisabled: nothing is stored, nothing collapsed.
     `headers`, `cookies` and `query` are what enters the key; header names are lower-case.
-    `encodings` (of gzip, br) are the codings for which Accept-Encoding is normalised and enters the key; with none
-    it is an ordinary header. `compress` lets the edge compress by them what the origin didn't.
+    `encodings` (of gzip, br, zstd) are the codings for which Accept-Encoding is normalised and enters the key; with
+    none it is an ordinary header. `compress` lets the edge compress by them what the origin didn't.
 
     `heuristic_ttl` is the most that Last-Modified can earn a response that says nothing of its lifetime.
     `error_ttls` are the least times to keep a response, or a failure (502, 504), by status (AWS: ErrorCachingMinTTL).

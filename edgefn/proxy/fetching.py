@@ -9,17 +9,17 @@ from edgefn.model.message import Body, BytesBody, Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
 from edgefn.proxy.answering import answer, chosen
+from edgefn.proxy.compressed import Compressed
 from edgefn.proxy.errand import Errand
 from edgefn.proxy.failing import Failing
 from edgefn.proxy.flights import Duty
-from edgefn.proxy.gzipped import Gzipped
 from edgefn.proxy.keeping import Judged, Keeping
 from edgefn.proxy.parts import placed
 from edgefn.proxy.spool import Carry, Keeper, Spool
 from edgefn.proxy.teed import Teed
 from edgefn.rules.age import Times, current_age
 from edgefn.rules.cache_status import appended, forwarded
-from edgefn.rules.compression import accepts_gzip, compressed_headers, is_compressible, with_vary
+from edgefn.rules.compression import coding_for, compressed_headers, is_compressible, with_vary
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.log_line import one_line
 from edgefn.rules.lookup import Lookup
@@ -160,7 +160,7 @@ class Fetching:
         response = self._compressed(outgoing, received)
         verdict = may_store(outgoing, response, self._policy, times)
         if isinstance(verdict, MayStore) and (response.body.length or 0) <= self._stock.largest:
-            tag = received.headers.get("etag") if isinstance(response.body, Gzipped) else None
+            tag = received.headers.get("etag") if isinstance(response.body, Compressed) else None
             return self._storing(_Fetched(errand, duty, Judged(response, verdict, times, tag)))
         reason = verdict.reason if isinstance(verdict, Refuse) else Reason.TOO_LARGE
         if errand.validates and errand.stored is not None and response.status < 500 and not reason.is_about_request:
@@ -172,9 +172,11 @@ class Fetching:
     def _compressed(self, outgoing: Request, response: Response) -> Response:
         if outgoing.method != "GET" or not is_compressible(response, self._policy):
             return response
-        if not accepts_gzip(outgoing, self._policy):
+        coding = coding_for(outgoing, self._policy)
+        if coding is None:
             return replace(response, headers=with_vary(response.headers))
-        return replace(response, headers=compressed_headers(response.headers), body=Gzipped(response.body))
+        headers = compressed_headers(response.headers, coding)
+        return replace(response, headers=headers, body=Compressed(response.body, coding))
 
     def _storing(self, fetched: _Fetched) -> Response:
         """Return the response with a body that is kept as it passes; one that is here already is kept at once."""

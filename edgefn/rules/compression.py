@@ -7,7 +7,8 @@ from edgefn.rules.accept_encoding import normalised
 from edgefn.rules.cache_control import parse
 from edgefn.rules.ranges import strong_tag
 
-GZIP = "gzip"
+GZIP, BROTLI, ZSTANDARD = "gzip", "br", "zstd"
+_PREFERRED = (BROTLI, ZSTANDARD, GZIP)  # AWS: of gzip and br, br
 _STATUSES = frozenset({200, 403, 404})
 _OF_THE_PLAIN_BYTES = ("content-length", "content-md5", "content-digest", "repr-digest", "digest")
 _LEAST, _MOST = 1_000, 10_000_000
@@ -27,7 +28,7 @@ _TYPES = frozenset(
 
 
 def is_compressible(response: Response, policy: CachePolicy) -> bool:
-    """Return whether the answer may go out gzipped, to viewers that accept that."""
+    """Return whether the answer may go out compressed, to viewers that accept that."""
     headers, length = response.headers, response.body.length
     if not policy.compress or response.status not in _STATUSES or "content-encoding" in headers:
         return False
@@ -39,15 +40,17 @@ def is_compressible(response: Response, policy: CachePolicy) -> bool:
     return kind in _TYPES
 
 
-def accepts_gzip(request: Request, policy: CachePolicy) -> bool:
-    """Return whether this viewer gets it so. HTTP/1.0 does not know of chunks."""
-    accepted = normalised(request.headers.joined("accept-encoding"), policy.encodings)
-    return request.version != "1.0" and GZIP in accepted.split(",")
+def coding_for(request: Request, policy: CachePolicy) -> str | None:
+    """Return the coding in which this viewer gets it, None for none. HTTP/1.0 does not know of chunks."""
+    accepted = normalised(request.headers.joined("accept-encoding"), policy.encodings).split(",")
+    if request.version == "1.0":
+        return None
+    return next((coding for coding in _PREFERRED if coding in accepted), None)
 
 
-def compressed_headers(headers: Headers) -> Headers:
-    """Return the fields of the gzipped response: a strong tag becomes weak, a malformed one goes."""
-    changed = headers.without(*_OF_THE_PLAIN_BYTES).replacing("Content-Encoding", GZIP)
+def compressed_headers(headers: Headers, coding: str) -> Headers:
+    """Return the fields of the compressed response: a strong tag becomes weak, a malformed one goes."""
+    changed = headers.without(*_OF_THE_PLAIN_BYTES).replacing("Content-Encoding", coding)
     tag = headers.get("etag")
     if strong_tag(headers) is not None:
         changed = changed.replacing("ETag", f"W/{tag}")

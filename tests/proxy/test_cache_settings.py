@@ -10,7 +10,7 @@ from edgefn.model.headers import Line
 from edgefn.model.message import BytesBody, Request
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result
-from edgefn.proxy.gzipped import Gzipped
+from edgefn.proxy.compressed import Compressed
 from edgefn.rules.http_date import imf_fixdate
 from tests.proxy.cache_stage import FRESH, NOW, ArrivingBody, Stage, asking, controlled, saying
 
@@ -205,7 +205,7 @@ async def test_the_range_of_a_compressed_response_is_of_its_compressed_bytes() -
 async def test_a_large_body_is_compressed_as_it_comes() -> None:
     arriving = ArrivingBody(length=300_000)
     arriving.arrives(bytes(200_000), bytes(100_000), b"")
-    body = Gzipped(arriving)
+    body = Compressed(arriving, "gzip")
     assert (body.length, body.buffered()) == (None, None)
     parts = []
     while data := await body.read():
@@ -215,7 +215,7 @@ async def test_a_large_body_is_compressed_as_it_comes() -> None:
 
 
 async def test_a_body_that_is_all_here_but_large_is_compressed_in_slices() -> None:
-    body = Gzipped(BytesBody(bytes(200_000)))
+    body = Compressed(BytesBody(bytes(200_000)), "gzip")
     assert body.buffered() is None
     parts = []
     while data := await body.read():
@@ -225,7 +225,7 @@ async def test_a_body_that_is_all_here_but_large_is_compressed_in_slices() -> No
 
 async def test_closing_a_compressed_body_closes_what_is_behind_it() -> None:
     arriving = ArrivingBody(length=5)
-    body = Gzipped(arriving)
+    body = Compressed(arriving, "gzip")
     body.close()
     assert (arriving.is_closed, await body.read(), body.buffered()) == (True, b"", None)
 
@@ -233,7 +233,7 @@ async def test_closing_a_compressed_body_closes_what_is_behind_it() -> None:
 async def test_a_body_that_is_too_short_does_not_end_well() -> None:
     arriving = ArrivingBody(length=5)
     arriving.arrives(b"1234", b"")
-    body = Gzipped(arriving)
+    body = Compressed(arriving, "gzip")
     assert await body.read()  # what stands at the head of every gzip stream
     with pytest.raises(OriginError):
         await body.read()

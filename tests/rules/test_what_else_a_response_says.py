@@ -8,7 +8,7 @@ from edgefn.model.settings import CachePolicy, ErrorPage
 from edgefn.model.trail import Trail
 from edgefn.rules.cache_status import appended, forwarded, hit
 from edgefn.rules.changed import changed_targets
-from edgefn.rules.compression import accepts_gzip, compressed_headers, is_compressible, with_vary
+from edgefn.rules.compression import coding_for, compressed_headers, is_compressible, with_vary
 from edgefn.rules.error_caching import with_error_pages
 from edgefn.rules.lookup import Lookup
 from edgefn.rules.structured_fields import Token, parse_dictionary
@@ -112,15 +112,29 @@ def test_what_the_edge_compresses(response: Response, policy: CachePolicy, fits:
     assert is_compressible(response, policy) is fits
 
 
-def test_who_gets_it_compressed() -> None:
-    def asks(accepted: str, version: str = "1.1") -> bool:
-        request = posting("/")
-        lines = Headers([("Accept-Encoding", accepted)])
-        return accepts_gzip(Request("GET", "/", None, lines, no_body(), request.viewer, "id", Trail(), version), GZIP)
+ALL = ("gzip", "br", "zstd")
 
-    assert [asks("gzip"), asks("br, GZIP"), asks("gzip;q=0"), asks("br"), asks("gzip", "1.0")] == [
-        True, True, False, False, False,
-    ]  # fmt: skip
+
+@pytest.mark.parametrize(
+    ("accepted", "version", "enabled", "coding"),
+    [
+        ("gzip", "1.1", ("gzip",), "gzip"),
+        ("br, GZIP", "1.1", ("gzip",), "gzip"),
+        ("gzip;q=0", "1.1", ("gzip",), None),
+        ("br", "1.1", ("gzip",), None),
+        ("gzip", "1.0", ("gzip",), None),
+        ("gzip, deflate, br, zstd", "1.1", ALL, "br"),
+        ("gzip, zstd", "1.1", ALL, "zstd"),
+        ("gzip, br;q=0", "1.1", ALL, "gzip"),
+        ("br", "1.0", ALL, None),
+        ("deflate", "1.1", ALL, None),
+        ("gzip, br", "1.1", (), None),
+    ],
+)
+def test_who_gets_it_compressed_and_how(accepted: str, version: str, enabled: tuple[str, ...], coding: str) -> None:
+    lines = Headers([("Accept-Encoding", accepted)])
+    request = Request("GET", "/", None, lines, no_body(), posting("/").viewer, "id", Trail(), version)
+    assert coding_for(request, CachePolicy(compress=True, encodings=enabled)) == coding
 
 
 @pytest.mark.parametrize(
@@ -128,9 +142,9 @@ def test_who_gets_it_compressed() -> None:
 )
 def test_a_compressed_response_has_a_weak_tag(tag: str | None, becomes: str | None) -> None:
     lines = [("Content-Length", "5"), ("Content-Digest", "x"), *([] if tag is None else [("ETag", tag)])]
-    headers = compressed_headers(Headers(lines))
+    headers = compressed_headers(Headers(lines), "br")
     assert (headers.get("etag"), headers.get("content-encoding"), headers.get("vary")) == (
-        becomes, "gzip", "Accept-Encoding",
+        becomes, "br", "Accept-Encoding",
     )  # fmt: skip
     assert [name for name in ("content-length", "content-digest") if name in headers] == []
 

@@ -1,7 +1,13 @@
 """The cache through the front door: bytes on the wire, validations, stale answers, and the end of a location."""
 
 import asyncio
+import gzip
+from collections.abc import Callable
 from pathlib import Path
+
+import brotli
+import pytest
+import zstandard
 
 from tests.fakes.scripted_origin import Conversation, SeenRequest
 from tests.fakes.website import Website, page
@@ -101,6 +107,34 @@ async def test_a_page_is_compressed_on_its_way_in(tmp_path: Path) -> None:
         assert answers[1]["Content-Length"] == str(len(answers[1].body))
         assert (plain.body, plain["ETag"], plain.get("Content-Encoding")) == (content, '"x"', None)
         assert [seen.header("Accept-Encoding") for seen in site.asked("/html/a")] == ["gzip", "identity"]
+
+
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.decompress,
+    "br": brotli.decompress,
+    "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+}
+PACKED = """
+origins: {app: {url: "http://{origin}"}}
+routes: [{path: "*", origin: app, cache: {compress: true, key: {encodings: [br, zstd, gzip]}}}]
+"""
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("size", [2_000, 900_000])
+async def test_each_coding_can_be_read_whole_and_in_ranges(tmp_path: Path, coding: str, size: int) -> None:
+    content = b"".join(b"%d apples, " % number for number in range(size // 8))[:size]
+    pages = {"/a": page(200, content, "Content-Type: text/html", "Cache-Control: max-age=60", 'ETag: "x"')}
+    async with Website(pages) as site, Edge(PACKED, tmp_path, origin=site.address) as edge:
+        first, second = [await edge.get("/a", Accept_Encoding=coding) for _ in range(2)]
+        assert [first.x_cache, second.x_cache] == ["Miss", "Hit"]
+        assert (first["Content-Encoding"], first["ETag"], first["Vary"]) == (coding, 'W/"x"', "Accept-Encoding")
+        assert CODINGS[coding](first.body) == CODINGS[coding](second.body) == content
+        assert len(first.body) < size / 2
+        part = await edge.get("/a", Accept_Encoding=coding, Range="bytes=10-19")
+        assert (part.status, part.body) == (206, first.body[10:20])
+        plain = await edge.get("/a", Accept_Encoding="identity")
+        assert (plain.body, plain.get("Content-Encoding"), plain["Vary"]) == (content, None, "Accept-Encoding")
 
 
 async def test_a_viewer_that_wants_nothing_but_what_is_stored_gets_a_504(tmp_path: Path) -> None:
