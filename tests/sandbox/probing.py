@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from edgefn.model.settings import SandboxMode
-from edgefn.sandbox.process.ground import LauncherConfig
+from edgefn.sandbox.process.ground import SYSTEM_PATH, LauncherConfig
 from edgefn.sandbox.process.launch import Language, Process, Start
 from edgefn.sandbox.process.launcher import ProcessLauncher
 from edgefn.sandbox.process.tiers import Tier
@@ -99,7 +99,7 @@ class Laboratory:
         os.chmod(slot, 0o755)
         process = await self.launcher.start(Start(language, slot, memory, environment or {}, network))
         probe = Probe(process, slot)
-        if self.launcher.tier is not Tier.NONE:
+        if self.launcher.tier in {Tier.FULL, Tier.NO_CGROUP}:
             probe.hold()
         self._probes.append(probe)
         return probe
@@ -112,10 +112,10 @@ class Laboratory:
 
 
 @asynccontextmanager
-async def laboratory(mode: SandboxMode = SandboxMode.REQUIRED) -> AsyncIterator[Laboratory]:
+async def laboratory(mode: SandboxMode = SandboxMode.REQUIRED, path: str = SYSTEM_PATH) -> AsyncIterator[Laboratory]:
     """Open a laboratory in a directory that the sandbox's user can reach, and leave nothing of it."""
     directory = tempfile.mkdtemp(prefix="edgefn-test-")
-    made = Laboratory(ProcessLauncher(LauncherConfig(directory, mode=mode, bootstrap=PROBES)))
+    made = Laboratory(ProcessLauncher(LauncherConfig(directory, mode=mode, path=path, bootstrap=PROBES)))
     try:
         yield made
     finally:

@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from edgefn.sandbox.process.seccomp import ALLOW, KILL, failure, filter_program
-from edgefn.sandbox.process.syscalls import MACHINES, forbidden, harmless, judged, unaccounted
+from edgefn.sandbox.process.syscalls import MACHINES, forbidden, harmless, judged, on_others, reaching, unaccounted
 
 LAST_NUMBER = 600
 ENOSYS, EPERM = failure(errno.ENOSYS), failure(errno.EPERM)
@@ -62,6 +62,20 @@ def test_every_call_number_has_the_verdict_of_the_tables(machine: str, bounded: 
     for number in judged(kind).values():
         del expected[number]
     assert {number: run(program, number, kind.audit) for number in expected} == expected
+
+
+def test_without_namespaces_there_are_no_sockets_and_nobody_else_is_touched(machine: str) -> None:
+    kind = MACHINES[machine]
+    program = filter_program(machine, bounded=False, exposed=True)
+    expected = dict.fromkeys(harmless(kind).values(), ALLOW)
+    expected |= dict.fromkeys(forbidden(kind).values(), EPERM)
+    expected |= dict.fromkeys(reaching(kind).values(), EPERM)
+    alone = on_others(kind).values()
+    assert {number: run(program, number, kind.audit) for number in expected} == expected
+    assert {run(program, number, kind.audit, (pid,)) for number in alone for pid in (1, 4242, 0xFFFFFFFF)} == {EPERM}
+    families = {run(program, judged(kind)["socket"], kind.audit, (family, 1, 0)) for family in range(64)}
+    assert families == {failure(errno.EAFNOSUPPORT)}
+    assert set(reaching(kind)) | set(on_others(kind)) <= set(harmless(kind))
 
 
 def test_a_foreign_architecture_is_killed(machine: str, bounded: bool) -> None:

@@ -1,6 +1,7 @@
 """Facts of a machine in, a verdict with its reason and cure out. And the facts' own small rules."""
 
 import os
+import shutil
 import stat
 import tempfile
 from dataclasses import replace
@@ -14,9 +15,11 @@ from edgefn.sandbox.process.bwrap import Bind, Descriptors, Link, Room, encoded,
 from edgefn.sandbox.process.ground import LauncherConfig
 from edgefn.sandbox.process.identity import Identity, NoIdentity, choose, obstacle, permits
 from edgefn.sandbox.process.inside import Memory
+from edgefn.sandbox.process.landlock import OLDEST_ABI
 from edgefn.sandbox.process.launch import Language
 from edgefn.sandbox.process.libraries import system_mounts
 from edgefn.sandbox.process.limits import MB, TMP_SIZE, limits_for, prlimit
+from edgefn.sandbox.process.machine import landlock_abi
 from edgefn.sandbox.process.staging import prepare
 from edgefn.sandbox.process.tiers import Attempt, Facts, Granted, Kernel, Refused, Tier, verdict
 from edgefn.sandbox.process.watchdog import excess
@@ -85,11 +88,59 @@ def test_what_is_missing_is_refused_with_its_cure(facts: Facts, reason: str, cur
     assert str(refused).endswith(f"Cure: {refused.cure}.")
 
 
+LANDLOCKED = replace(BROKEN, kernel=replace(KERNEL, landlock=7), landlock=Attempt(ok=True))
+
+
 def test_the_landlock_mode_takes_the_stronger_walls_where_they_are() -> None:
-    assert verdict(GOOD, SandboxMode.LANDLOCK) == Granted(Tier.FULL)
-    refused = verdict(BROKEN, SandboxMode.LANDLOCK)
+    assert verdict(replace(GOOD, kernel=LANDLOCKED.kernel), SandboxMode.LANDLOCK) == Granted(Tier.FULL)
+
+
+def test_landlock_is_taken_when_asked_for_and_said_loudly() -> None:
+    granted = verdict(LANDLOCKED, SandboxMode.LANDLOCK)
+    assert isinstance(granted, Granted)
+    assert granted.tier is Tier.LANDLOCK
+    assert "WITHOUT NAMESPACES" in granted.warning
+    assert "No permissions to create new namespace" in granted.warning
+    assert isinstance(verdict(LANDLOCKED, SandboxMode.REQUIRED), Refused)
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (BROKEN, "needs Landlock 6, this kernel has none, or it is switched off"),
+        (replace(LANDLOCKED, kernel=replace(KERNEL, landlock=5)), "this kernel has version 5"),
+        (
+            replace(LANDLOCKED, landlock=Attempt(ok=False, said="EPERM")),
+            "could not be shut in by Landlock; it said: EPERM",
+        ),
+        (replace(LANDLOCKED, kernel=replace(LANDLOCKED.kernel, seccomp=False)), "no seccomp filters"),
+        (
+            replace(LANDLOCKED, kernel=replace(LANDLOCKED.kernel, machine="riscv64")),
+            "no system call filter for riscv64",
+        ),
+    ],
+)
+def test_landlock_that_is_not_enough_is_refused(facts: Facts, reason: str) -> None:
+    refused = verdict(facts, SandboxMode.LANDLOCK)
     assert isinstance(refused, Refused)
-    assert "not available in this version" in refused.reason
+    assert reason in refused.reason
+    assert refused.cure
+
+
+def test_this_kernel_gives_landlock_or_the_mode_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("edgefn.sandbox.process.runtimes.from_wheel", lambda *_: None)
+    for name in ("prlimit", "setpriv", "python3"):
+        found = shutil.which(name, path="/usr/bin:/bin")
+        assert found is not None
+        (tmp_path / name).symlink_to(found)
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        report = doctor.examine(LauncherConfig(directory, mode=SandboxMode.LANDLOCK, path=str(tmp_path)))
+    if landlock_abi() >= OLDEST_ABI:
+        assert isinstance(report.verdict, Granted), doctor.as_text(report)
+        assert report.verdict.tier is Tier.LANDLOCK
+    else:
+        assert isinstance(report.verdict, Refused)
+        assert f"needs Landlock {OLDEST_ABI}" in report.verdict.reason
 
 
 def test_no_walls_are_had_by_saying_so_only() -> None:
@@ -359,7 +410,7 @@ def test_the_doctor_finds_this_machine_fit(tmp_path: Path) -> None:
         report = doctor.examine(LauncherConfig(directory, bootstrap=str(tmp_path)))
     text = doctor.as_text(report)
     assert report.ok, text
-    assert {check.name for check in report.checks if not check.ok} <= {"cgroup"}
+    assert {check.name for check in report.checks if not check.ok} <= {"cgroup", "landlock"}
     assert "Functions run in the tier" in text
 
 
@@ -371,7 +422,7 @@ def test_the_doctor_names_a_cure_for_every_lack() -> None:
     checks = doctor.machine_checks(worst)
     assert [check.name for check in checks if not check.ok] == [check.name for check in checks]
     assert all(check.cure for check in checks)
-    assert all(not check.cure for check in doctor.machine_checks(GOOD))
+    assert all(not check.cure for check in doctor.machine_checks(replace(GOOD, kernel=LANDLOCKED.kernel)))
     refused = doctor.Report(checks, verdict(worst, SandboxMode.REQUIRED))
     assert "Functions do not run." in doctor.as_text(refused)
     assert not refused.ok

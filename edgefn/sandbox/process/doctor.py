@@ -3,12 +3,13 @@
 import textwrap
 from dataclasses import dataclass
 
-from edgefn.sandbox.process.ground import LauncherConfig, interpreters_of, survey
+from edgefn.sandbox.process.ground import LauncherConfig, survey
 from edgefn.sandbox.process.identity import Identity, NoIdentity
 from edgefn.sandbox.process.interpreters import Interpreters
+from edgefn.sandbox.process.landlock import OLDEST_ABI
 from edgefn.sandbox.process.launch import Language, LaunchError
 from edgefn.sandbox.process.syscalls import MACHINES
-from edgefn.sandbox.process.tiers import Facts, Granted, Refused, TierVerdict, cure_for, verdict
+from edgefn.sandbox.process.tiers import Facts, Granted, Kernel, Refused, TierVerdict, cure_for, verdict
 
 _UTIL_LINUX = "install util-linux"
 _WIDTH = 100
@@ -46,8 +47,7 @@ def examine(config: LauncherConfig) -> Report:
         refused = Refused(str(error), "make this one thing right and ask again")
         return Report((Check("ground", ok=False, found=str(error)),), refused)
     try:
-        interpreters = interpreters_of(config, found.search)
-        languages = tuple(_interpreter(language, interpreters) for language in Language)
+        languages = tuple(_interpreter(language, found.interpreters) for language in Language)
         return Report((*machine_checks(found.facts), *languages), verdict(found.facts, config.mode))
     finally:
         found.staging.remove()
@@ -72,6 +72,7 @@ def machine_checks(facts: Facts) -> tuple[Check, ...]:
         _check("seccomp", facts.kernel.seccomp, "filters", "no filters", "use a kernel with CONFIG_SECCOMP_FILTER"),
         _check("bubblewrap", bool(facts.bwrap), facts.bwrap, "not found", "`apt install bubblewrap`"),
         _namespaces(facts),
+        _landlock(facts.kernel),
         _check("cgroup", not facts.cgroup, "delegated to us", facts.cgroup, _DELEGATE),
     )
 
@@ -103,6 +104,13 @@ def _tools(facts: Facts) -> Check:
 def _namespaces(facts: Facts) -> Check:
     said = facts.attempt.said.strip() or "not tried"
     return _check("namespaces", facts.attempt.ok, "a sandbox was started for a try", said, cure_for(facts))
+
+
+def _landlock(kernel: Kernel) -> Check:
+    """Landlock is looked at for those without namespaces only: nobody else needs it."""
+    missing = f"version {kernel.landlock}, too old" if kernel.landlock else "none"
+    cure = "only the mode `landlock` needs it: Linux 6.12 or later, with `landlock` in its `lsm=` list"
+    return _check("landlock", kernel.landlock >= OLDEST_ABI, f"version {kernel.landlock}", missing, cure)
 
 
 def as_text(report: Report) -> str:

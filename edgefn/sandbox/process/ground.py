@@ -10,7 +10,8 @@ from edgefn.sandbox.process.bwrap import Bind, Mount
 from edgefn.sandbox.process.cgroup import Delegated, Unusable
 from edgefn.sandbox.process.identity import Identity, NoIdentity, choose, current, look_up
 from edgefn.sandbox.process.interpreters import Interpreters
-from edgefn.sandbox.process.launch import LaunchError
+from edgefn.sandbox.process.landlock import OLDEST_ABI
+from edgefn.sandbox.process.launch import Language, LaunchError
 from edgefn.sandbox.process.libraries import system_mounts
 from edgefn.sandbox.process.machine import (
     PRLIMIT_INSIDE,
@@ -19,11 +20,12 @@ from edgefn.sandbox.process.machine import (
     find_tool,
     in_container,
     kernel_facts,
+    try_landlock,
     try_sandbox,
 )
 from edgefn.sandbox.process.runtimes import Runtime, Search, find_program
 from edgefn.sandbox.process.staging import Staging, prepare
-from edgefn.sandbox.process.tiers import Attempt, Facts, Refused, Tier, verdict
+from edgefn.sandbox.process.tiers import NOT_TRIED, Attempt, Facts, Refused, Tier, verdict
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ class Survey:
     """The facts of this machine, and what was made ready to find them out."""
 
     facts: Facts
-    search: Search
+    interpreters: Interpreters
     staging: Staging
     delegated: Delegated | None
 
@@ -70,7 +72,11 @@ class Ground:
     identity: Identity
     survey: Survey
     system: tuple[Mount, ...]
-    interpreters: Interpreters
+
+    @property
+    def interpreters(self) -> Interpreters:
+        """What finds interpreters."""
+        return self.survey.interpreters
 
     @property
     def prefix(self) -> tuple[str, ...]:
@@ -84,6 +90,12 @@ class Ground:
         if not setpriv:
             return ()
         return (setpriv, "--pdeathsig=KILL", "--no-new-privs", *(self.prefix[1:] or ("--",)))
+
+    def make_own(self, directory: str) -> None:
+        """Make a directory that belongs to the sandbox's user alone. Raises OSError."""
+        os.mkdir(directory, 0o700)
+        if not self.identity.ours:
+            os.chown(directory, self.identity.uid, self.identity.gid)
 
     def mounts(self, runtime: Runtime, *, hosts: bool) -> tuple[Mount, ...]:
         """Return all that is mounted for a runtime, but for the function itself."""
@@ -105,6 +117,10 @@ def survey(config: LauncherConfig) -> Survey:
     tried = config.mode is not SandboxMode.NONE_I_KNOW and bool(tool) and (identity.ours or bool(setpriv))
     attempt = try_sandbox(program, tool, become(setpriv, identity), staging.slots) if tried else Attempt(ok=False)
     cgroup = delegated_cgroup() if attempt.ok else Unusable("not tried")
+    interpreters = Interpreters(search, config.interpreters, config.home)
+    shut_in = NOT_TRIED
+    if config.mode is SandboxMode.LANDLOCK and tried and not attempt.ok and kernel.landlock >= OLDEST_ABI:
+        shut_in = _try_landlock(interpreters, staging, tool, become(setpriv, identity))
     facts = Facts(
         kernel=kernel,
         identity=identity,
@@ -114,8 +130,17 @@ def survey(config: LauncherConfig) -> Survey:
         attempt=attempt,
         cgroup=cgroup.reason if isinstance(cgroup, Unusable) else "",
         in_container=in_container(),
+        landlock=shut_in,
     )
-    return Survey(facts, search, staging, None if isinstance(cgroup, Unusable) else cgroup)
+    return Survey(facts, interpreters, staging, None if isinstance(cgroup, Unusable) else cgroup)
+
+
+def _try_landlock(interpreters: Interpreters, staging: Staging, tool: str, prefix: tuple[str, ...]) -> Attempt:
+    try:
+        python = interpreters.find(Language.PYTHON).program
+    except LaunchError as error:
+        return Attempt(ok=False, said=str(error))
+    return try_landlock(python, staging.confine, tool, prefix)
 
 
 def prepare_ground(config: LauncherConfig) -> Ground:
@@ -128,13 +153,7 @@ def prepare_ground(config: LauncherConfig) -> Ground:
     if granted.warning:
         _log.warning("%s", granted.warning)
     system = system_mounts(found.facts.kernel.machine)
-    interpreters = interpreters_of(config, found.search)
-    return Ground(config, granted.tier, found.search.identity, found, system, interpreters)
-
-
-def interpreters_of(config: LauncherConfig, search: Search) -> Interpreters:
-    """Return what finds the interpreters that a configuration asks for."""
-    return Interpreters(search, config.interpreters, config.home)
+    return Ground(config, granted.tier, found.interpreters.search.identity, found, system)
 
 
 def found_for(config: LauncherConfig, runtimes: Iterable[str]) -> list[str]:
@@ -142,7 +161,8 @@ def found_for(config: LauncherConfig, runtimes: Iterable[str]) -> list[str]:
     identity = choose(current(), config.user, look_up)
     if isinstance(identity, NoIdentity):
         return [f"functions can't run here: {identity.reason}"]
-    interpreters = interpreters_of(config, Search(config.path, identity, lambda program, _name: program))
+    search = Search(config.path, identity, lambda program, _name: program)
+    interpreters = Interpreters(search, config.interpreters, config.home)
     warnings: list[str] = []
     for runtime in runtimes:
         try:

@@ -7,6 +7,7 @@ import os
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 from edgefn.sandbox.process.launch import Footprint
 
@@ -38,9 +39,9 @@ class Inside:
         self._forget()
         os.close(self._proc)
 
-    def twin(self) -> "Inside":
+    def twin(self) -> Self:
         """Return a second view, for another thread: it outlives this one, and must be closed by itself."""
-        return Inside(os.dup(self._proc))
+        return type(self)(os.dup(self._proc))
 
     def processes(self) -> list[str]:
         """Return the pids inside, as the sandbox numbers them, without its reaper."""
@@ -101,7 +102,7 @@ class Inside:
     def memory(self) -> Memory:
         """Return what all processes hold now. Pages that several processes share are counted for each."""
         own = ("RssAnon:", "RssShmem:")
-        held = sum(_kilobytes(self._read(pid, "status"), own) for pid in self.processes())
+        held = sum(kilobytes(self._read(pid, "status"), own) for pid in self.processes())
         return Memory(held, self._files_in_tmp())
 
     def memory_shared_fairly(self) -> int:
@@ -110,7 +111,7 @@ class Inside:
         """
         own = ("Pss_Anon:", "Pss_Shmem:")
         return sum(
-            _kilobytes(self._read(pid, "smaps_rollup"), own) or _kilobytes(self._read(pid, "status"), ("RssAnon:",))
+            kilobytes(self._read(pid, "smaps_rollup"), own) or kilobytes(self._read(pid, "status"), ("RssAnon:",))
             for pid in self.processes()
         )
 
@@ -144,7 +145,7 @@ def _signal(process: int, number: signal.Signals) -> None:
         signal.pidfd_send_signal(process, number)
 
 
-def _kilobytes(text: str, names: tuple[str, ...]) -> int:
+def kilobytes(text: str, names: tuple[str, ...]) -> int:
     """Return the sum in bytes of the named "Name: 12 kB" lines."""
     return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(names))
 
@@ -152,7 +153,7 @@ def _kilobytes(text: str, names: tuple[str, ...]) -> int:
 def _footprint(stat: str, status: str) -> Footprint:
     """Return the CPU seconds of a process and of the children that it waited for, and its own peak of memory."""
     fields = stat.rpartition(")")[2].split()
-    return Footprint(sum(int(ticks) for ticks in fields[11:15]) / _TICKS, _kilobytes(status, ("VmHWM:",)))
+    return Footprint(sum(int(ticks) for ticks in fields[11:15]) / _TICKS, kilobytes(status, ("VmHWM:",)))
 
 
 def footprint_of(pid: int) -> Footprint:

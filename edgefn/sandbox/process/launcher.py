@@ -13,14 +13,16 @@ from edgefn.sandbox.process.cgroup import Group
 from edgefn.sandbox.process.chain import CONTROL_FD, Chain, Spawned, abandon, complaint, find_reaper, spawn_chain
 from edgefn.sandbox.process.egress import Egress
 from edgefn.sandbox.process.ground import Ground, LauncherConfig, prepare_ground
+from edgefn.sandbox.process.landlock import plan
 from edgefn.sandbox.process.launch import Language, LaunchError, Process, Start
-from edgefn.sandbox.process.limits import TMP_SIZE, Limits, limits_for, prlimit
+from edgefn.sandbox.process.limits import TMP_SIZE, Limits, limits_for, of_one_user, prlimit
 from edgefn.sandbox.process.machine import PRLIMIT_INSIDE
-from edgefn.sandbox.process.plain import PlainProcess, spawn_plainly
+from edgefn.sandbox.process.plain import RULES_FD, Plain, PlainProcess, spawn_plainly
 from edgefn.sandbox.process.process import Duties, Duty, SandboxProcess
 from edgefn.sandbox.process.runtimes import Runtime
 from edgefn.sandbox.process.seccomp import filter_program
 from edgefn.sandbox.process.spawn import adopt_orphans
+from edgefn.sandbox.process.staging import remove_tree
 from edgefn.sandbox.process.tiers import Tier
 from edgefn.sandbox.process.watchdog import watch
 
@@ -29,6 +31,9 @@ CONTROL = "EDGEFN_FD"
 
 TASK_ROOT = "EDGEFN_TASK"
 """The variable that tells a worker without walls where its function lies, as there is no /var/task."""
+
+TMP_ROOT = "EDGEFN_TMP"
+"""The variable that tells it what it has instead of /tmp."""
 
 _DEFAULTS = {"PATH": "/var/lang/bin:/usr/bin:/bin", "HOME": "/tmp", "LANG": "C.UTF-8", "TZ": "UTC"}  # noqa: S108
 
@@ -53,9 +58,11 @@ class ProcessLauncher:
         adopt_orphans()
         self._config = config
         self._ground: Ground = prepare_ground(config)
-        self._filter = filter_program(self._ground.survey.facts.kernel.machine, bounded=self._bounded)
+        self._filter = filter_program(
+            self._ground.survey.facts.kernel.machine, bounded=self._bounded, exposed=self.tier is Tier.LANDLOCK
+        )
         self._running: set[Process] = set()
-        self._watched: set[SandboxProcess] = set()
+        self._watched: set[SandboxProcess | PlainProcess] = set()
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -85,8 +92,8 @@ class ProcessLauncher:
         """Start a sandbox. Raises LaunchError."""
         runtime = self._ground.interpreters.find(start.language, start.runtime)
         limits = limits_for(start.language, runtime.version, start.memory, bounded=self._bounded)
-        if self.tier is Tier.NONE:
-            return self._start_plainly(start, runtime, limits)
+        if self.tier is Tier.NONE or self.tier is Tier.LANDLOCK:
+            return await self._start_plainly(start, runtime, limits)
         allowed = self._allowed(start)
         duties = Duties(limits.memory, self._group(limits))
         spawned = self._spawn(self._chain(start, runtime, limits, duties, allowed))
@@ -102,7 +109,7 @@ class ProcessLauncher:
             spawned.close()
             raise
         process = SandboxProcess(spawned.control, spawned.output, spawned.child, reaper, duties)
-        self._keep(process, duties)
+        self._keep(process, duties.at_end)
         if allowed:
             await self._let_out(process, duties, allowed)
         return process
@@ -166,27 +173,44 @@ class ProcessLauncher:
         except (OSError, ValueError) as error:
             raise LaunchError(f"The sandbox could not be spawned: {error}.") from error
 
-    def _start_plainly(self, start: Start, runtime: Runtime, limits: Limits) -> PlainProcess:
-        """Start without walls. What hides in the environment's /var/task is the slot's true path here."""
-        bootstrap = self._ground.survey.staging.runtime
-        command = runtime_command(start.language, runtime.program, bootstrap, limits)
-        argv = [*self._ground.fatal_prefix, *prlimit(self._ground.survey.facts.prlimit, limits), *command]
-        environment = {**_DEFAULTS, **start.environment, CONTROL: str(CONTROL_FD), TASK_ROOT: start.slot}
+    async def _start_plainly(self, start: Start, runtime: Runtime, limits: Limits) -> PlainProcess:
+        """Start without namespaces. What hides in the environment's /var/task is the slot's true path here."""
+        if start.network and self.tier is Tier.LANDLOCK:
+            raise LaunchError("The function's network setting: the tier landlock has no network; take it out.")
+        tmp = f"{start.slot}.tmp"
         try:
-            process = spawn_plainly(argv, environment)
+            self._ground.make_own(tmp)
+            process = spawn_plainly(self._plain(start, runtime, of_one_user(limits), tmp))
         except (OSError, ValueError) as error:
             raise LaunchError(f"The worker could not be spawned: {error}.") from error
-        self._remember(process, process.at_end)
+
+        async def clear_away() -> None:
+            await asyncio.to_thread(remove_tree, tmp)
+
+        process.at_end.append(clear_away)
+        self._keep(process, process.at_end)
         return process
 
-    def _keep(self, process: SandboxProcess, duties: Duties) -> None:
-        self._remember(process, duties.at_end)
+    def _plain(self, start: Start, runtime: Runtime, limits: Limits, tmp: str) -> Plain:
+        staging, facts = self._ground.survey.staging, self._ground.survey.facts
+        command = runtime_command(start.language, runtime.program, staging.runtime, limits)
+        environment = {**_DEFAULTS, **start.environment, CONTROL: str(CONTROL_FD), TASK_ROOT: start.slot, TMP_ROOT: tmp}
+        rules = None
+        if self.tier is Tier.LANDLOCK:
+            python = self._ground.interpreters.find(Language.PYTHON).program
+            command = (python, "-I", "-S", staging.confine, str(RULES_FD), *command)
+            rules = plan(self._ground.mounts(runtime, hosts=True), (runtime.program,), start.slot, tmp, self._filter)
+        argv = [*self._ground.fatal_prefix, *prlimit(facts.prlimit, limits), *command]
+        return Plain(argv, {**environment, "HOME": tmp, "TMPDIR": tmp}, limits.memory, rules)
+
+    def _keep(self, process: SandboxProcess | PlainProcess, at_end: list[Duty]) -> None:
+        self._remember(process, at_end)
 
         async def look_away() -> None:
             self._watched.discard(process)
 
         self._watched.add(process)
-        duties.at_end.append(look_away)
+        at_end.append(look_away)
         if self._watch is None:
             self._watch = asyncio.create_task(watch(self._watched))
 

@@ -1,6 +1,6 @@
 """The limits that the kernel holds for each sandboxed process, worked out from a function's memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgefn.sandbox.process.launch import Language
 
@@ -16,6 +16,7 @@ _LOCKED_MEMORY = 64 * 1024
 _PENDING_SIGNALS = 1024
 _PROCESSES = 1024
 _PROCESSES_UNBOUNDED = 256
+_PROCESSES_OF_A_USER = 4096
 
 _NODE_RESERVES_SINCE = 24
 _NODE_RESERVE = 540 * MB
@@ -24,12 +25,16 @@ _HEAP_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one sandbox. Sizes in bytes; `data` holds per process, `memory` for all of them together."""
+    """Limits of one sandbox. Sizes in bytes; `data` holds per process, `memory` for all of them together.
+
+    `file` is the largest file that may be written, 0 for no bound but that of /tmp.
+    """
 
     data: int
     memory: int
     heap_mb: int
     processes: int
+    file: int = 0
 
 
 def limits_for(language: Language, version: tuple[int, int], memory_mb: int, *, bounded: bool) -> Limits:
@@ -47,6 +52,11 @@ def limits_for(language: Language, version: tuple[int, int], memory_mb: int, *, 
     )
 
 
+def of_one_user(limits: Limits) -> Limits:
+    """Return the limits where there are no namespaces: processes count for all sandboxes, and /tmp has no size."""
+    return replace(limits, processes=_PROCESSES_OF_A_USER, file=TMP_SIZE)
+
+
 def prlimit(program: str, limits: Limits) -> tuple[str, ...]:
     """Return the command that takes on the limits and goes on as what follows it."""
     return (
@@ -55,6 +65,7 @@ def prlimit(program: str, limits: Limits) -> tuple[str, ...]:
         f"--nofile={_OPEN_FILES}",
         f"--nproc={limits.processes}",
         f"--data={limits.data}",
+        *([f"--fsize={limits.file}"] if limits.file else []),
         f"--memlock={_LOCKED_MEMORY}",
         f"--sigpending={_PENDING_SIGNALS}",
         "--msgqueue=0",

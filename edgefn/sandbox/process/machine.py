@@ -1,5 +1,6 @@
 """Gather the facts that the tier depends on, by looking at the kernel and by really starting a sandbox."""
 
+import ctypes
 import os
 import platform
 import re
@@ -10,12 +11,15 @@ from contextlib import ExitStack, suppress
 from edgefn.sandbox.process.bwrap import Bind, Descriptors, Room, encoded, options
 from edgefn.sandbox.process.cgroup import Delegated, Unusable, members, our_position, standing, usable
 from edgefn.sandbox.process.identity import Identity
+from edgefn.sandbox.process.landlock import plan
 from edgefn.sandbox.process.libraries import system_mounts
 from edgefn.sandbox.process.seccomp import filter_program
 from edgefn.sandbox.process.spawn import memory_file
 from edgefn.sandbox.process.syscalls import MACHINES
 from edgefn.sandbox.process.tiers import Attempt, Kernel
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CREATE_RULESET = 444
 PRLIMIT_INSIDE = "/usr/bin/prlimit"
 _TIMEOUT = 10.0
 
@@ -40,11 +44,18 @@ def kernel_facts() -> Kernel:
         system=platform.system(),
         machine=platform.machine(),
         release=platform.release(),
+        landlock=landlock_abi(),
         seccomp="errno" in (_read("/proc/sys/kernel/seccomp/actions_avail") or ""),
         max_user_namespaces=int(namespaces) if namespaces and namespaces.isdigit() else None,
         unprivileged_userns_clone=_switch("/proc/sys/kernel/unprivileged_userns_clone"),
         apparmor_restricts_userns=_switch("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
     )
+
+
+def landlock_abi() -> int:
+    """Return the version of Landlock, 0 where there is none (landlock_create_ruleset(2))."""
+    version = ctypes.c_uint32(1)
+    return max(int(_LIBC.syscall(ctypes.c_long(_CREATE_RULESET), None, ctypes.c_size_t(0), version)), 0)
 
 
 def in_container() -> bool:
@@ -80,6 +91,19 @@ def try_sandbox(bwrap: str, prlimit: str, prefix: tuple[str, ...], slot: str) ->
             return _attempt(argv, (descriptors.seccomp, descriptors.info, arguments))
         finally:
             _bury(descriptors.info)
+
+
+def try_landlock(python: str, confine: str, prlimit: str, prefix: tuple[str, ...]) -> Attempt:
+    """Shut a program that only says its version in, as functions are, by Landlock."""
+    machine = platform.machine()
+    if machine not in MACHINES:
+        return Attempt(ok=False)
+    filter_ = filter_program(machine, bounded=False, exposed=True)
+    rules = memory_file(plan(system_mounts(machine), (prlimit,), "/nonexistent", "/nonexistent", filter_))
+    try:
+        return _attempt([*prefix, python, "-I", "-S", confine, str(rules), prlimit, "--version"], (rules,))
+    finally:
+        os.close(rules)
 
 
 def _bury(info: int) -> None:

@@ -17,10 +17,14 @@ _LAST_SIGNAL = 64
 
 
 class Child:
-    """A child process of ours, awaited through a pidfd: no signal handler, no thread, no blocking wait."""
+    """A child process of ours, awaited through a pidfd: no signal handler, no thread, no blocking wait.
 
-    def __init__(self, pid: int) -> None:
+    `takes_group`: what is left in its process group when it ends is killed.
+    """
+
+    def __init__(self, pid: int, *, takes_group: bool = False) -> None:
         self.pid = pid
+        self._takes_group = takes_group
         self._loop = asyncio.get_running_loop()
         self._handle = os.pidfd_open(pid)
         self._code: asyncio.Future[int] = self._loop.create_future()
@@ -29,6 +33,9 @@ class Child:
     def _reap(self) -> None:
         self._loop.remove_reader(self._handle)
         os.close(self._handle)
+        if self._takes_group:  # before it is waited for, while its number is surely its own
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
         if not self._code.done():
             self._code.set_result(os.waitstatus_to_exitcode(status))

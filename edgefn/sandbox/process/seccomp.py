@@ -10,7 +10,16 @@ import struct
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from edgefn.sandbox.process.syscalls import MACHINES, Machine, forbidden, harmless, judged, unaccounted
+from edgefn.sandbox.process.syscalls import (
+    MACHINES,
+    Machine,
+    forbidden,
+    harmless,
+    judged,
+    on_others,
+    reaching,
+    unaccounted,
+)
 
 _LOAD, _JUMP, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _AND, _RETURN = 0x20, 0x05, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
@@ -106,13 +115,17 @@ class _Program:
         return struct.pack("=HBBI", step.code, distance(step.hit), distance(step.miss), step.operand)
 
 
-def _verdicts(machine: Machine, *, bounded: bool) -> dict[int, int | str]:
+def _verdicts(machine: Machine, *, bounded: bool, exposed: bool) -> dict[int, int | str]:
     """Return what becomes of each call number: an answer, or the name of the call whose argument decides."""
     extra = ALLOW if bounded else _UNKNOWN
     verdicts: dict[int, int | str] = dict.fromkeys(harmless(machine).values(), ALLOW)
     verdicts |= dict.fromkeys(forbidden(machine).values(), _REFUSED)
     verdicts |= dict.fromkeys(unaccounted(machine).values(), extra)
     verdicts |= {number: name for name, number in judged(machine).items()}
+    if exposed:
+        verdicts |= dict.fromkeys(reaching(machine).values(), _REFUSED)
+        verdicts |= dict.fromkeys(on_others(machine).values(), "on oneself")
+        verdicts[judged(machine)["socket"]] = failure(errno.EAFNOSUPPORT)
     return verdicts
 
 
@@ -171,11 +184,18 @@ def _judge_mmap(program: _Program, *, bounded: bool) -> None:
     program.jump(program.answer(ALLOW))
 
 
-def filter_program(machine: str, *, bounded: bool) -> bytes:
+def _judge_on_oneself(program: _Program) -> None:
+    program.label("on oneself")
+    program.load_argument(0)
+    program.test(_JUMP_EQUAL, 0, program.answer(ALLOW), program.answer(_REFUSED))
+
+
+def filter_program(machine: str, *, bounded: bool, exposed: bool = False) -> bytes:
     """Return the filter for `machine` ("x86_64" or "aarch64") as an array of `struct sock_filter`.
 
     `bounded` says that a cgroup accounts for all memory; without one, the calls that get memory past RLIMIT_DATA
-    fail too. Raises KeyError for another machine.
+    fail too. `exposed` says that there are no namespaces: no sockets then, and nothing that Landlock does not confine.
+    Raises KeyError for another machine.
     """
     kind = MACHINES[machine]
     program = _Program()
@@ -185,9 +205,10 @@ def filter_program(machine: str, *, bounded: bool) -> bytes:
     program.load(_NUMBER)
     if kind.x32:
         program.test(_JUMP_AT_LEAST, _X32_BIT, program.answer(_UNKNOWN))
-    _search(program, _intervals(_verdicts(kind, bounded=bounded)))
+    _search(program, _intervals(_verdicts(kind, bounded=bounded, exposed=exposed)))
     _judge_clone(program)
     _judge_socket(program)
     _judge_ioctl(program)
     _judge_mmap(program, bounded=bounded)
+    _judge_on_oneself(program)
     return program.encoded()

@@ -8,6 +8,7 @@ from edgefn.sandbox.process.bwrap import GID, RUNTIME, UID, Bind, Link, Mount
 from edgefn.sandbox.process.identity import Identity, obstacle
 from edgefn.sandbox.process.launch import LaunchError
 
+_CONFINE = os.path.join(os.path.dirname(__file__), "bootstrap", "confine.py")
 _PARTS = ("runtime", "etc", "bin", "empty", "slots")
 
 _ETC = {
@@ -34,6 +35,11 @@ class Staging:
     def runtime(self) -> str:
         """The directory with the programs that speak with us from inside."""
         return os.path.join(self.directory, "runtime")
+
+    @property
+    def confine(self) -> str:
+        """The program that takes on Landlock rules."""
+        return os.path.join(self.runtime, os.path.basename(_CONFINE))
 
     @property
     def empty(self) -> str:
@@ -91,10 +97,9 @@ def prepare(directory: str, bootstrap: str, identity: Identity) -> Staging:
             os.chmod(os.path.join(staging.directory, part), 0o711 if part in ("bin", "slots", "etc") else 0o755)
         for name, text in _ETC.items():
             _place(os.path.join(staging.directory, "etc", name), text.encode())
-        for entry in os.scandir(bootstrap):
-            if entry.is_file():
-                with open(entry.path, "rb") as file:
-                    _place(os.path.join(staging.runtime, entry.name), file.read())
+        for path in (_CONFINE, *(entry.path for entry in os.scandir(bootstrap) if entry.is_file())):
+            with open(path, "rb") as file:
+                _place(os.path.join(staging.runtime, os.path.basename(path)), file.read())
     except OSError as error:
         raise LaunchError(f"The sandbox directory {directory} cannot be made ready: {error}.") from error
     closed = obstacle(staging.slots, identity, 1)
@@ -110,3 +115,13 @@ def _place(path: str, content: bytes) -> None:
     with open(path, "wb") as file:
         file.write(content)
     os.chmod(path, 0o644)
+
+
+def remove_tree(directory: str) -> None:
+    """Remove a directory that a function has filled, also what it made unreadable. What can't be removed stays."""
+    if os.geteuid() != 0:
+        for folder, names, _ in os.walk(directory):
+            for path in (os.path.join(folder, name) for name in names):
+                if not os.path.islink(path):
+                    os.chmod(path, 0o700)
+    shutil.rmtree(directory, ignore_errors=True)

@@ -95,6 +95,19 @@ _UNACCOUNTED = """
 memfd_create:319:279 msgget:68:186 semget:64:190 shmat:30:196 shmget:29:194
 """
 
+# What reaches past file rules where the host's processes, files and addresses are in sight: what changes a file by its
+# name only, tells of a directory, leaves the process group by which all is killed, or is done to another process.
+_REACHING = """
+chmod:90:- chown:92:- fchmodat:268:53 fchmodat2:452:452 fchownat:260:54 futimesat:261:- inotify_add_watch:254:27
+lchown:94:- lremovexattr:198:15 lsetxattr:189:6 removexattr:197:14 sched_setaffinity:203:122 setpgid:109:154
+setpriority:141:140 setsid:112:157 setxattr:188:5 utime:132:- utimensat:280:88 utimes:235:-
+"""
+
+# What is done to the caller itself when its first argument is 0, and else to any process of the same user.
+_ON_OTHERS = """
+prlimit64:302:261
+"""
+
 
 def _numbers(table: str, machine: Machine) -> dict[str, int]:
     entries = (entry.split(":") for entry in table.split())
@@ -119,3 +132,13 @@ def judged(machine: Machine) -> dict[str, int]:
 def unaccounted(machine: Machine) -> dict[str, int]:
     """Return the calls that get memory past every limit but a cgroup's, by name."""
     return _numbers(_UNACCOUNTED, machine)
+
+
+def reaching(machine: Machine) -> dict[str, int]:
+    """Return the calls that are too much where a function has no namespaces of its own, by name."""
+    return _numbers(_REACHING, machine)
+
+
+def on_others(machine: Machine) -> dict[str, int]:
+    """Return the calls that may then be made on the caller itself only, by name."""
+    return _numbers(_ON_OTHERS, machine)

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from edgefn.model.settings import SandboxMode
 from edgefn.sandbox.process.identity import Identity, NoIdentity
+from edgefn.sandbox.process.landlock import OLDEST_ABI
 from edgefn.sandbox.process.syscalls import MACHINES
 
 
@@ -29,6 +30,9 @@ class Attempt:
     said: str = ""
 
 
+NOT_TRIED = Attempt(ok=False, said="not tried")
+
+
 @dataclass(frozen=True, slots=True)
 class Kernel:
     """What the kernel says of itself. A None is a switch that this kernel does not have."""
@@ -45,7 +49,10 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the verdict depends on. Programs are paths, "" when missing; `cgroup` is "" or why there is none."""
+    """All that the verdict depends on. Programs are paths, "" when missing; `cgroup` is "" or why there is none.
+
+    `attempt` is at namespaces, `landlock` at Landlock where it was asked for.
+    """
 
     kernel: Kernel
     identity: Identity | NoIdentity
@@ -55,6 +62,7 @@ class Facts:
     attempt: Attempt
     cgroup: str
     in_container: bool = False
+    landlock: Attempt = NOT_TRIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,11 @@ NO_CGROUP_WARNING = (
     "Functions run WITHOUT a cgroup ({reason}): memory is bounded per process and watched from outside, not by the "
     "kernel as a whole. Run edgefn as a systemd service with `Delegate=memory pids cpu` for hard limits."
 )
+LANDLOCK_WARNING = (
+    "Functions run WITHOUT NAMESPACES ({reason}): Landlock and seccomp keep them from the host's files, processes and "
+    "network, but they share its process table and a user, /tmp has no bound, and they have no network at all. "
+    "docs/sandbox.md says what does not hold."
+)
 NONE_WARNING = (
     "Functions run WITHOUT ANY SANDBOX (sandbox.mode: none-i-know): they can read and do all that the user {user!r} "
     "can. Only loopback listeners are allowed."
@@ -100,7 +113,7 @@ def verdict(facts: Facts, mode: SandboxMode) -> TierVerdict:
             return _with_namespaces(facts)
         case SandboxMode.LANDLOCK:
             stronger = _with_namespaces(facts)
-            return stronger if isinstance(stronger, Granted) else _with_landlock(stronger)
+            return stronger if isinstance(stronger, Granted) else _with_landlock(facts, stronger)
         case SandboxMode.NONE_I_KNOW:
             user = facts.identity.name if isinstance(facts.identity, Identity) else ""
             return Granted(Tier.NONE, NONE_WARNING.format(user=user))
@@ -138,12 +151,21 @@ def _with_namespaces(facts: Facts) -> TierVerdict:
     return Granted(Tier.FULL)
 
 
-def _with_landlock(stronger: Refused) -> Refused:
-    return Refused(
-        f"The landlock tier is not available in this version, and the stronger ones are not on this machine: "
-        f"{stronger.reason}",
-        stronger.cure,
-    )
+def _with_landlock(facts: Facts, stronger: Refused) -> TierVerdict:
+    kernel = facts.kernel
+    if kernel.machine not in MACHINES or not kernel.seccomp:
+        return stronger
+    if kernel.landlock < OLDEST_ABI:
+        has = f"version {kernel.landlock}" if kernel.landlock else "none, or it is switched off"
+        return Refused(
+            f"The landlock tier needs Landlock {OLDEST_ABI}, this kernel has {has}; and the stronger tiers are not on "
+            f"this machine: {stronger.reason}",
+            f"use Linux 6.12 or later with `landlock` in its `lsm=` list; or, better: {stronger.cure}",
+        )
+    if not facts.landlock.ok:
+        said = facts.landlock.said.strip() or "nothing"
+        return Refused(f"A program could not be shut in by Landlock; it said: {said}.", stronger.cure)
+    return Granted(Tier.LANDLOCK, LANDLOCK_WARNING.format(reason=stronger.reason.rstrip(".")))
 
 
 def cure_for(facts: Facts) -> str:

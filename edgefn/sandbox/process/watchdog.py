@@ -8,9 +8,9 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, Self
 
-from edgefn.sandbox.process.inside import Inside, Memory
+from edgefn.sandbox.process.inside import Memory
 from edgefn.sandbox.process.limits import TMP_FILES
 
 _log = logging.getLogger(__name__)
@@ -19,6 +19,22 @@ INTERVAL = 0.1
 
 _PATIENCE = 0.5  # seconds
 _THREADS = 4
+
+
+class View(Protocol):
+    """What the watchdog sees of a sandbox. See `inside.Inside`."""
+
+    def memory(self) -> Memory:
+        """Return what all processes hold now. Raises OSError when it ends just now."""
+
+    def memory_shared_fairly(self) -> int:
+        """Return the bytes that all processes hold, shared pages divided between them. Blocks."""
+
+    def twin(self) -> Self:
+        """Return a second view, for another thread."""
+
+    def close(self) -> None:
+        """Close the view."""
 
 
 class Watched(Protocol):
@@ -32,7 +48,7 @@ class Watched(Protocol):
     def frozen(self) -> bool:
         """Whether it is frozen, so that it cannot grow."""
 
-    def inside(self) -> Inside | None:
+    def inside(self) -> View | None:
         """The view of its processes."""
 
     def kill(self) -> None:
@@ -94,7 +110,7 @@ async def _settle(sandbox: Watched, memory: Memory, threads: ThreadPoolExecutor)
     _judge(sandbox, memory)
 
 
-def _shared_fairly(inside: Inside) -> int:
+def _shared_fairly(inside: View) -> int:
     try:
         return inside.memory_shared_fairly()
     finally:

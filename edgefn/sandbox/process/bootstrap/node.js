@@ -14,6 +14,7 @@ const { pathToFileURL } = require('url');
 
 const CONTROL = Number(process.env.EDGEFN_FD);
 const TASK = process.env.EDGEFN_TASK || '/var/task';
+const TMP = process.env.EDGEFN_TMP; // instead of /tmp, where there is no mount to make one
 const RESULT_LIMIT = 6291556;
 const STREAMING = Symbol('streaming handler');
 
@@ -373,7 +374,7 @@ async function load(name) {
 
 function settle(environment) {
   for (const name of Object.keys(process.env)) delete process.env[name];
-  Object.assign(process.env, environment, { LAMBDA_TASK_ROOT: TASK });
+  Object.assign(process.env, environment, { LAMBDA_TASK_ROOT: TASK }, TMP && { TMPDIR: TMP });
   Module._initPaths(); // NODE_PATH is read at start, when there was no function yet
   process.chdir(TASK);
   globalThis.awslambda = {
@@ -444,6 +445,7 @@ function next() {
 
 delete process.env.EDGEFN_FD;
 delete process.env.EDGEFN_TASK;
+delete process.env.EDGEFN_TMP;
 for (const name of ['http', 'https', 'crypto', 'zlib', 'querystring']) require(name);
 usage();
 later(() => {

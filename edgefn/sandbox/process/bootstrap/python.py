@@ -93,8 +93,7 @@ def trace_of(tb: TracebackType | None) -> list[str]:
     """Return the function's own frames, innermost last, as AWS prints them."""
     frames = traceback.extract_tb(tb, limit=-100)
     own = [frame for frame in frames if frame.filename != __file__ and not frame.filename.startswith("<frozen")]
-    # As plain tuples they have no columns to underline, which AWS does not do either.
-    plain = [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in own]
+    plain = [(frame.filename, frame.lineno or 0, frame.name, frame.line) for frame in own]  # no columns to underline
     return [clean(line, 1_000) for line in traceback.format_list(plain)]
 
 
@@ -247,11 +246,13 @@ def set_up_logging() -> RequestFormatter:
     return formatter
 
 
-def settle(environment: dict[str, str], task: str) -> None:
+def settle(environment: dict[str, str], task: str, tmp: str) -> None:
     """Make the process look like the function's: its variables, its time zone, its folder, its import path."""
     os.environ.clear()
     os.environ.update(environment)
     os.environ["LAMBDA_TASK_ROOT"] = task
+    if tmp:  # instead of /tmp, where there is no mount to make one
+        os.environ["TMPDIR"] = tmp
     time.tzset()
     os.chdir(task)
     here = os.path.dirname(os.path.abspath(__file__))
@@ -305,9 +306,10 @@ def described(error: BaseException) -> Document:
 class Home:
     """One loaded function, and the loop that feeds it."""
 
-    def __init__(self, control: Control, task: str) -> None:
+    def __init__(self, control: Control, task: str, tmp: str) -> None:
         self._control = control
         self._task = task
+        self._tmp = tmp
 
     def live(self) -> None:
         """Take the function, then run its events until nobody is left."""
@@ -320,7 +322,7 @@ class Home:
         header, _ = self._control.receive()
         self._init = json.loads(header)["init"]
         try:
-            settle(self._init["environment"], self._task)
+            settle(self._init["environment"], self._task, self._tmp)
             self._formatter = set_up_logging()
             self._context = LambdaContext(self._init)
             self._serialise = Serialiser(self._init["runtime"])
@@ -379,15 +381,15 @@ def status_of(exit_: SystemExit) -> int:
             return 1
 
 
-def main(names: Sequence[str] = ("EDGEFN_FD", "EDGEFN_TASK")) -> None:
+def main(names: Sequence[str] = ("EDGEFN_FD", "EDGEFN_TASK", "EDGEFN_TMP")) -> None:
     """Say that the interpreter is up, then live until nobody is left."""
-    fd, task = (os.environ.pop(name, "") for name in names)
+    fd, task, tmp = (os.environ.pop(name, "") for name in names)
     control = Control(int(fd))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     control.send('{"ready":true}')
     try:
-        Home(control, task or "/var/task").live()
+        Home(control, task or "/var/task", tmp).live()
     except SystemExit as exit_:
         leave(status_of(exit_))
     except BaseException:  # noqa: BLE001  # nothing may run the interpreter's own shutdown: it waits for threads
