@@ -21,6 +21,7 @@ COMMANDS = {
     "kvs": "read and change a key-value store",
     "doctor": "say which sandbox this machine gives",
     "token": "make, list and revoke tokens for the control API",
+    "keys": "make the keys that sign and seal what is published",
     "schema": "print the JSON Schema of the configuration",
 }
 """Each command, and what it does."""

@@ -24,6 +24,8 @@ from edgefn.model.settings import (
     SandboxMode,
     SandboxSettings,
     Settings,
+    SignaturePolicy,
+    SignatureSettings,
     ViewerLimits,
 )
 
@@ -124,6 +126,29 @@ def _build_sandbox(values: Values) -> SandboxSettings:
 SANDBOX: Final = Section("sandbox", _SandboxFields, _build_sandbox)
 
 
+class _SignatureFields:
+    keys = Field(
+        "keys",
+        FilePath("a path of a directory"),
+        "Where the keys are that sign and seal what is published, and those that are trusted: see `edgefn keys`. "
+        "Default: `keys` in data_dir.",
+    )
+    policy = Field(
+        "policy",
+        Choice(SignaturePolicy),
+        "What becomes of published things that nobody trusted has signed: a warning, or they do not count. Without any "
+        "key under `warn` nothing is verified.",
+        SignaturePolicy.WARN,
+    )
+
+
+def _build_signatures(values: Values) -> SignatureSettings:
+    return SignatureSettings(values.get(_SignatureFields.keys) or "", values[_SignatureFields.policy])
+
+
+SIGNATURES: Final = Section("signatures", _SignatureFields, _build_signatures)
+
+
 class _DistributionFields:
     id = Field("id", Text("an id such as EDFDVBD6EXAMPLE", r"[A-Za-z0-9]{1,64}"), "As in events.", "EDGEFN00000000")
     domain = Field("domain", Text("a domain", r"[A-Za-z0-9.-]{1,253}"), "As in events. Default: one made of the id.")
@@ -207,6 +232,7 @@ class _Fields:
     quotas = Field("quotas", Choice(QuotaProfile), "Which of AWS's quotas for functions hold.", QuotaProfile.AWS_2025)
     viewer = Field("viewer", VIEWER, "What a viewer may send, and how slowly.")
     sandbox = Field("sandbox", SANDBOX, "How functions are shut in.")
+    signatures = Field("signatures", SIGNATURES, "Who may publish.")
     geo_database = Field("geo_database", FilePath("a path of an .mmdb file"), "For the geographic headers.")
     distribution = Field("distribution", DISTRIBUTION, "What events say of the distribution.")
     resolve = Field(
@@ -246,6 +272,7 @@ def build(values: Values) -> Settings:
         quotas=values[_Fields.quotas],
         viewer=values.get(_Fields.viewer) or ViewerLimits(),
         sandbox=values.get(_Fields.sandbox) or SandboxSettings(),
+        signatures=values.get(_Fields.signatures) or SignatureSettings(),
         geo_database=values.get(_Fields.geo_database) or "",
         distribution_id=distribution_id,
         distribution_domain=distribution_domain,

@@ -12,11 +12,12 @@ from typing import TypeAlias
 
 from edgefn.functions import documents
 from edgefn.functions.changes import changes
-from edgefn.functions.documents import DocumentError
+from edgefn.functions.documents import DocumentError, Json
 from edgefn.functions.heads import Head, Payload, read, read_head, state_digest, written, written_head
 from edgefn.functions.replicas.base import HEAD, Record, Stored
-from edgefn.functions.signing import EnvelopeError, Keys, SignaturePolicy
+from edgefn.functions.signing import EnvelopeError, Keys
 from edgefn.model.publishing import Alias, Catalog, Garbage, Manifest, PublishedFunction
+from edgefn.model.settings import SignaturePolicy
 
 _KINDS = frozenset({"fn", "ver", "alias", "config", "garbage"})
 
@@ -199,9 +200,13 @@ class CatalogBuilder:
 
     def records(self, after: Catalog, head: Head) -> list[Record]:
         """Return the records that turn what is published into `after`, `head` last, signed and sealed."""
+        return self.written(changes(self.catalog, after, self._keys), head)
+
+    def written(self, changed: Iterable[tuple[str, Json | None]], head: Head) -> list[Record]:
+        """Return the records of documents by their subjects (None: it goes), `head` last, signed."""
         digests = dict(self._digests)
         records = []
-        for subject, document in changes(self.catalog, after, self._keys):
+        for subject, document in changed:
             value = b"" if document is None else written(subject, head.generation, document, self._keys)
             records.append(Record(subject, value))
             _note(digests, subject, value)

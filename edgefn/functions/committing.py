@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
 from edgefn.functions.catalog import CatalogBuilder, Held, Problem
+from edgefn.functions.changes import changes
 from edgefn.functions.replicas.base import HEAD, ConflictError, Replica, ReplicaError, UnknownOutcomeError
 from edgefn.functions.signing import Keys
 from edgefn.model.publishing import Catalog
@@ -19,6 +20,7 @@ T = TypeVar("T")
 _TRIES = 50
 _READS = 5
 _PAUSE = 0.02
+_AT_ONCE = 200
 
 
 class PublishError(Exception):
@@ -120,6 +122,22 @@ class Committer:
             least = max(least_generation, self._builder.head.generation + 1)
             self._forget()
             return (await self._changed(lambda catalog: Planned(replace(catalog), None), least)).generation
+
+    async def write_anew(self) -> int:
+        """Write all records anew, signed and sealed with the keys of today; return the generation. Raises as `change`.
+
+        A few at a time: each commit leaves something whole behind.
+        """
+        async with self._lock:
+            catalog = await self._refreshed()
+            documents = list(changes(Catalog(), catalog, self._keys))
+            for begin in range(0, len(documents), _AT_ONCE):
+                op = self._senses.new_op()
+                head = self._builder.head.following(op, self._incarnation)
+                records = self._builder.written(documents[begin : begin + _AT_ONCE], head)
+                await self._replica.append(records, {HEAD: self._head})
+                await self._refreshed()
+            return self._builder.head.generation
 
     async def _changed(self, plan: Planner[T], least_generation: int) -> Committed[T]:
         op = self._senses.new_op()

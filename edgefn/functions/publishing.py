@@ -160,6 +160,10 @@ class Publisher:
         seen = [status.generation for status in (await self.statuses()).values()]
         return await self._committer.renew(max([least_generation, *(each + 1 for each in seen)]))
 
+    async def sign_anew(self) -> int:
+        """Sign and seal all records with the keys of today; return the generation. The blobs stay as they are."""
+        return await self._committer.write_anew()
+
     async def read_bundle(self, manifest: Manifest) -> Bundle:
         """Return the files of a version: fetched, checked by their digests, unsealed. Raises `PublishError`."""
         try:

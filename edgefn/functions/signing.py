@@ -9,24 +9,17 @@ import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edgefn.functions.sealing import SealingKey
+from edgefn.model.settings import SignaturePolicy
 
 PAYLOAD_TYPE = "application/vnd.edgefn.record+json"
 _MOST_SIGNATURES = 8
 _ID = 16
-
-
-class SignaturePolicy(StrEnum):
-    """What becomes of a record without a signature that counts (AWS: UntrustedArtifactOnDeployment)."""
-
-    WARN = "warn"
-    ENFORCE = "enforce"
 
 
 class EnvelopeError(Exception):

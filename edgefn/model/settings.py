@@ -232,6 +232,21 @@ class SandboxSettings:
     interpreters: Mapping[str, str] = field(default_factory=dict)
 
 
+class SignaturePolicy(StrEnum):
+    """What becomes of a record without a signature that counts (AWS: UntrustedArtifactOnDeployment)."""
+
+    WARN = "warn"
+    ENFORCE = "enforce"
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureSettings:
+    """`keys` is the directory of keys, "" for the one in the data directory (`functions.keys`)."""
+
+    keys: str = ""
+    policy: SignaturePolicy = SignaturePolicy.WARN
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """One location. `routes` end with the catch-all. `resolve` maps a domain to "host:port", for tests.
@@ -257,6 +272,7 @@ class Settings:
     quotas: QuotaProfile = QuotaProfile.AWS_2025
     viewer: ViewerLimits = field(default_factory=ViewerLimits)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    signatures: SignatureSettings = field(default_factory=SignatureSettings)
     geo_database: str = ""
     distribution_id: str = "EDGEFN00000000"
     distribution_domain: str = ""

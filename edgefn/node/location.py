@@ -21,7 +21,6 @@ from edgefn.functions.published import Published
 from edgefn.functions.registry import Registry
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.runner import Runner, Surroundings
-from edgefn.functions.signing import Keys
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node import world
@@ -30,7 +29,7 @@ from edgefn.node.functions import Callees, Functions
 from edgefn.node.geo import Locate, open_database
 from edgefn.node.hosting import function_hosts
 from edgefn.node.parts import Lasting, site_of
-from edgefn.node.replication import open_replica
+from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
 from edgefn.node.stocking import opened_stock
 from edgefn.proxy.background import Background
@@ -153,7 +152,7 @@ class Location:
         self._replica = await open_replica(self._stack, settings.data_dir)
         bundles = Path(self._stack.enter_context(scratch_directory(_make_directory(settings.data_dir, "bundles"))))
         around = Surroundings(world.invocation_id, world.timestamp, self._log_function)
-        opener = VersionOpener(hosts, bundles, BlobFetch(self._replica, Keys()), around)
+        opener = VersionOpener(hosts, bundles, BlobFetch(self._replica, open_keys(settings)), around)
         published = Published(opener, world.monotonic, self._report)
         functions = Functions(Registry(hosts, bundles, around), published)
         self._stack.push_async_callback(functions.close)
@@ -161,7 +160,7 @@ class Location:
 
     async def _follow_published(self) -> None:
         """Open what is published and named, and keep up with it from then on."""
-        builder, published = CatalogBuilder(Keys()), self._functions.published
+        builder, published = CatalogBuilder(open_keys(self._settings)), self._functions.published
         following = Following(self._name, self._replica, builder, published, world.wall, self._report)
         try:
             await following.catch_up()
@@ -286,6 +285,7 @@ def refuse_changes_that_need_a_restart(before: Settings, after: Settings) -> Non
         "cache_memory",
         "cache_disk",
         "sandbox",
+        "signatures",
         "access_log",
     )
     problems = tuple(

@@ -10,8 +10,9 @@ from edgefn.functions.catalog import Applied, CatalogBuilder, Held
 from edgefn.functions.heads import written
 from edgefn.functions.replicas.base import HEAD, Record, Stored
 from edgefn.functions.sealing import SealingKey
-from edgefn.functions.signing import Keys, SignaturePolicy, SigningKey, key_id
+from edgefn.functions.signing import Keys, SigningKey, key_id
 from edgefn.model.publishing import Alias, Catalog, Garbage, PublishedFunction, RollbackRule, Sticky, StickyBy, Target
+from edgefn.model.settings import SignaturePolicy
 from edgefn.rules import planning
 from edgefn.rules.planning import Made, Plan, Refused
 from tests.fakes.published import Log, codes, draft, names

@@ -20,7 +20,7 @@ from edgefn.functions.replicas.base import (
 )
 from edgefn.functions.replicas.sqlite.replica import SqliteReplica
 from edgefn.functions.sealing import SealingKey
-from edgefn.functions.signing import Keys, SignaturePolicy, SigningKey, key_id
+from edgefn.functions.signing import Keys, SigningKey, key_id
 from edgefn.model.location_status import status_to_json
 from edgefn.model.publishing import (
     Alias,
@@ -33,6 +33,7 @@ from edgefn.model.publishing import (
     Target,
     Use,
 )
+from edgefn.model.settings import SignaturePolicy
 from edgefn.rules.rollout import FailedLocation, Progress
 from tests.fakes.published import bundle, settings
 from tests.functions.publishing.stage import Stage, staged

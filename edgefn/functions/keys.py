@@ -1,0 +1,152 @@
+"""Where a publisher's keys are kept, and whose signatures count: small text files in one directory.
+
+signing.key     ed25519-secret BASE64, for its owner only: signs what is published
+sealing.key     aes256-secret BASE64 on each line, for its owner only: the first one seals, all of them open
+trusted         ed25519 BASE64 NAME on each line: public keys whose signatures count, beside that of signing.key
+"""
+
+import base64
+import binascii
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from edgefn.functions.sealing import SealingKey
+from edgefn.functions.signing import Keys, SigningKey, key_id
+from edgefn.model.settings import SignaturePolicy
+
+_SIGNING, _SEALING, _TRUSTED = "signing.key", "sealing.key", "trusted"
+_SIGNING_KIND, _SEALING_KIND, _PUBLIC_KIND = "ed25519-secret", "aes256-secret", "ed25519"
+_NAME = re.compile(r"[\w.@-]{1,64}", re.ASCII)
+_SIZE = 32
+
+
+class KeysError(Exception):
+    """A file of keys can't be used. The message names it and the cure, and tells nothing of the keys."""
+
+
+def read_keys(directory: Path, policy: SignaturePolicy) -> Keys:
+    """Return the keys in `directory`; none when there is none. Raises `KeysError`."""
+    signing = _secrets(directory / _SIGNING, _SIGNING_KIND)
+    if len(signing) > 1:
+        raise KeysError(f"{directory / _SIGNING}: has {len(signing)} keys; one signs")
+    return Keys(
+        SigningKey(signing[0]) if signing else None,
+        {key_id(public): public for public, _ in trusted_keys(directory)},
+        tuple(SealingKey(secret) for secret in _secrets(directory / _SEALING, _SEALING_KIND)),
+        policy,
+    )
+
+
+def make_keys(directory: Path, dice: Callable[[int], bytes], *, rotate: bool = False) -> Keys:
+    """Make keys to sign and to seal with, and return them; `dice` returns random bytes.
+
+    With `rotate` in the place of those that are there: what the old ones signed and sealed still counts.
+    Raises `KeysError`, also when there are some and they are not to be replaced.
+    """
+    before = read_keys(directory, SignaturePolicy.WARN)
+    if (before.signing or before.sealing) and not rotate:
+        raise KeysError(f"{directory}: has keys already; rotate them to make new ones that the old ones stand beside")
+    if before.signing is not None:
+        trust(directory, before.signing.public, f"retired-{key_id(before.signing.public)}")
+    signing, sealing = SigningKey(dice(_SIZE)), SealingKey(dice(_SIZE))
+    sealed = [_line(_SEALING_KIND, each.secret) for each in (sealing, *before.sealing)]
+    _write(directory / _SEALING, "".join(sealed), 0o600)
+    _write(directory / _SIGNING, _line(_SIGNING_KIND, signing.secret), 0o600)
+    return read_keys(directory, SignaturePolicy.WARN)
+
+
+def trusted_keys(directory: Path) -> list[tuple[bytes, str]]:
+    """Return the public keys that are trusted beside the own one, with their names. Raises `KeysError`."""
+    file = directory / _TRUSTED
+    return [(_key(file, number, line, _PUBLIC_KIND), _name_in(line)) for number, line in _lines(file)]
+
+
+def trust(directory: Path, public: bytes, name: str) -> None:
+    """Let the signatures of a public key count from now on, under `name`. Raises `KeysError`."""
+    if not _NAME.fullmatch(name):
+        raise KeysError(f'"{name}" can\'t name a key: write at most 64 letters, digits, dots, dashes, underscores or @')
+    others = [each for each in trusted_keys(directory) if each[0] != public]
+    _write_trusted(directory, [*others, (public, name)])
+
+
+def distrust(directory: Path, key: str) -> None:
+    """Let the signatures of the key called `key`, by its name or id, count no more. Raises `KeysError`."""
+    known = trusted_keys(directory)
+    left = [(public, name) for public, name in known if key not in {name, key_id(public)}]
+    if len(left) == len(known):
+        names = ", ".join(name for _, name in known) or "none"
+        raise KeysError(f'{directory / _TRUSTED}: there is no key "{key}"; there are: {names}')
+    _write_trusted(directory, left)
+
+
+def public_line(public: bytes, name: str) -> str:
+    """Return a public key as others add it to those that they trust."""
+    return f"{_PUBLIC_KIND} {base64.b64encode(public).decode()} {name}"
+
+
+def parse_public(line: str) -> tuple[bytes, str]:
+    """Return the public key in a line that `public_line` made, and its name. Raises `KeysError`."""
+    return _key(Path("the key"), 0, line, _PUBLIC_KIND), _name_in(line)
+
+
+def _write_trusted(directory: Path, keys: list[tuple[bytes, str]]) -> None:
+    _write(directory / _TRUSTED, "".join(f"{public_line(public, name)}\n" for public, name in keys), 0o644)
+
+
+def _name_in(line: str) -> str:
+    words = line.split()
+    return words[2] if len(words) > 2 else ""
+
+
+def _line(kind: str, secret: bytes) -> str:
+    return f"{kind} {base64.b64encode(secret).decode()}\n"
+
+
+def _secrets(file: Path, kind: str) -> list[bytes]:
+    secrets = [_key(file, number, line, kind) for number, line in _lines(file)]
+    if secrets and stat.S_IMODE(file.stat().st_mode) & 0o077:
+        raise KeysError(f"{file}: others can read it; chmod 600 {file}")
+    return secrets
+
+
+def _key(file: Path, number: int, line: str, kind: str) -> bytes:
+    words = line.split()
+    try:
+        key = base64.b64decode(words[1], validate=True) if words[0] == kind else b""
+    except (IndexError, binascii.Error, ValueError):
+        key = b""
+    if len(key) != _SIZE:
+        where = f"{file}:{number}" if number else str(file)
+        raise KeysError(f"{where}: is no key; write {kind} and {_SIZE} bytes in base64")
+    return key
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeysError(f"{file}: can't be read: {error.strerror if isinstance(error, OSError) else error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip() and not line.startswith("#"):
+            yield number, line
+
+
+def _write(file: Path, text: str, mode: int) -> None:
+    """Write a file, whole or not at all."""
+    unfinished = file.with_name(f".{file.name}.new")
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished.unlink(missing_ok=True)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())
+        unfinished.rename(file)
+    except OSError as error:
+        raise KeysError(f"{file}: can't be written: {error.strerror}") from error

@@ -1,0 +1,74 @@
+"""`edgefn keys`: makes keys, shows what others may know of them, and says whose signatures count."""
+
+import asyncio
+from pathlib import Path
+
+from edgefn.functions.catalog import CatalogBuilder
+from edgefn.functions.keys import read_keys
+from edgefn.functions.replicas.base import Replica
+from edgefn.model.settings import SignaturePolicy
+from tests.cli.running import Here
+from tests.fakes.published import bundle, settings
+from tests.functions.publishing.stage import staged
+
+CONFIG = """
+location: here
+listen: 127.0.0.1:0
+admin: off
+data_dir: {data}
+signatures: {{policy: enforce}}
+origins: {{app: {{url: "http://127.0.0.1:9"}}}}
+routes: [{{path: "*", origin: app}}]
+"""
+
+
+def test_keys_are_made_shown_and_trusted_elsewhere(here: Here, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    none = here("keys", "show", "--dir", str(ours))
+    assert (none.returncode, "has no keys" in none.stdout) == (0, True)
+    made = here("keys", "new", "--dir", str(ours))
+    assert made.returncode == 0
+    secrets = [
+        line.split()[1]
+        for name in ("signing.key", "sealing.key")
+        for line in (ours / name).read_text().split("\n")
+        if line
+    ]
+    assert not any(secret in made.stdout + made.stderr for secret in secrets)
+    line = next(row for row in made.stdout.splitlines() if "for others:" in row).partition("for others: ")[2]
+    trusted = here("keys", "trust", line, "--name", "build", "--dir", str(theirs))
+    assert (trusted.returncode, "trusts" in trusted.stdout, "build" in trusted.stdout) == (0, True, True)
+    assert here("keys", "distrust", "build", "--dir", str(theirs)).returncode == 0
+    again = here("keys", "distrust", "build", "--dir", str(theirs))
+    assert (again.returncode, 'there is no key "build"' in again.stderr) == (1, True)
+    twice = here("keys", "new", "--dir", str(ours))
+    assert (twice.returncode, "has keys already" in twice.stderr) == (1, True)
+    assert "opens" in here("keys", "new", "--rotate", "--dir", str(ours)).stdout
+
+
+def test_what_was_published_before_there_were_keys_is_signed_anew(here: Here, tmp_path: Path) -> None:
+    async def publish() -> None:
+        async with staged(tmp_path / "var" / "replica") as stage:
+            secret = settings(environment={"TOKEN": "secret"})
+            await stage.publisher().deploy(secret, bundle(), alias="live")
+
+    async def builder_of(policy: SignaturePolicy) -> CatalogBuilder:
+        builder = CatalogBuilder(read_keys(tmp_path / "var" / "keys", policy))
+        async with staged(tmp_path / "var" / "replica") as stage:
+            replica: Replica = stage.replica
+            for stored in await replica.read():
+                builder.take(stored)
+        return builder
+
+    asyncio.run(publish())
+    config = tmp_path / "edgefn.yaml"
+    config.write_text(CONFIG.format(data=tmp_path / "var"))
+    unkeyed = here("keys", "sign", str(config))
+    assert (unkeyed.returncode, "no key to sign with" in unkeyed.stderr) == (1, True)
+    assert here("keys", "new", "--dir", str(tmp_path / "var" / "keys")).returncode == 0
+    assert asyncio.run(builder_of(SignaturePolicy.ENFORCE)).catalog.generation == 0
+    signed = here("keys", "sign", str(config))
+    assert (signed.returncode, "generation 2" in signed.stdout) == (0, True)
+    enforcing = asyncio.run(builder_of(SignaturePolicy.ENFORCE))
+    assert (enforcing.catalog.generation, enforcing.problems) == (2, ())
+    assert enforcing.catalog.functions["hello"].versions[1].settings.environment == {"TOKEN": "secret"}
