@@ -6,10 +6,10 @@ export CUSTOM_COMPILE_COMMAND := make lock
 
 .SILENT:
 .DEFAULT_GOAL := help
-.PHONY: help ready demo test check engine guests format docs lock bench clean
+.PHONY: help ready demo test test-fleet check engine guests format docs lock bench clean
 
 help: ## List what can be made.
-	awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ready: ## Set this checkout up: .venv from the lock, bubblewrap, Node.js. Every other target does it first.
 	$(PYTHON) .ci/prepare.py
@@ -19,6 +19,9 @@ demo: ready ## Start an origin and a location with hooks, and show what happens 
 
 test: check engine ## Everything that must hold: the checks, then all tests.
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-fleet: ready ## The long tests of many locations and of a NATS cluster. Some minutes.
+	$(BIN)/pytest -m fleet -n 0
 
 check: ready ## The checks without the tests: lint, format, types, floors.
 	$(BIN)/ruff check --quiet

@@ -2,23 +2,28 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import random
+import signal
+import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
-from edgefn.functions.replicas.base import Record
+from edgefn.functions.replicas.base import Record, ReplicaError
 from edgefn.functions.replicas.nats.authority import Authority
-from edgefn.functions.replicas.nats.layout import Keeping, location_inbox
+from edgefn.functions.replicas.nats.layout import RECORDS, Keeping, location_inbox
 from edgefn.functions.replicas.nats.link import Address, Link, Login
 from edgefn.functions.replicas.nats.nkeys import KeyPair, Owner
 from edgefn.functions.replicas.nats.replica import NatsReplica
-from edgefn.functions.replicas.nats.server import Server, ServerSettings, find_server, start
+from edgefn.functions.replicas.nats.server import Member, Server, ServerSettings, find_server, start
 
+T = TypeVar("T")
 PROGRAM = find_server(os.environ.get("EDGEFN_NATS_SERVER"))
 
 
@@ -66,6 +71,70 @@ async def hub(directory: Path) -> AsyncIterator[Hub]:
         yield running
     finally:
         await running.server.stop()
+
+
+class Cluster:
+    """Three servers, each a `Hub`, that agree on everything."""
+
+    def __init__(self, hubs: list[Hub]) -> None:
+        self.hubs = hubs
+
+    def replica(self) -> NatsReplica:
+        """Return the control plane's replica, which knows all servers."""
+        authority = self.hubs[0].authority
+        urls = tuple(hub.url for hub in self.hubs)
+        return opened(Address(urls, lambda: authority.control_login(int(time.time()))))
+
+    async def leader(self, replica: NatsReplica) -> Hub:
+        """Return who leads the records."""
+        answer = await replica.link.ask(f"$JS.API.STREAM.INFO.{RECORDS}")
+        name = json.loads(answer.data)["cluster"]["leader"]
+        return next(hub for hub in self.hubs if hub.settings.name == name)
+
+
+@asynccontextmanager
+async def cluster(directory: Path) -> AsyncIterator[tuple[Cluster, NatsReplica]]:
+    """Run three servers with the streams on all of them, and the control plane's replica."""
+    authority = Authority.begin(os.urandom)
+    now, ports = int(time.time()), free_ports(3)
+    hubs = []
+    for port in ports:
+        place = directory / f"n{port}"
+        settings = ServerSettings(
+            place.name,
+            place,
+            authority=authority.server_settings(str(place / "accounts"), now),
+            member=Member(port, tuple(other for other in ports if other != port)),
+            max_disk="1GB",
+            max_memory="64MB",
+        )
+        hubs.append(Hub(settings, await start(settings, PROGRAM), authority))
+    running = Cluster(hubs)
+    replica = running.replica()
+    try:
+        await eventually(lambda: replica.begin("first-log", Keeping(copies=3)))
+        yield running, replica
+    finally:
+        await replica.close()
+        await asyncio.gather(*(hub.server.stop(signal.SIGKILL) for hub in hubs))
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on now."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+async def eventually(attempt: Callable[[], Awaitable[T]], seconds: float = 60) -> T:
+    """Return what `attempt` returns as soon as it raises no `ReplicaError`."""
+    async with asyncio.timeout(seconds):
+        while True:
+            with suppress(ReplicaError):
+                return await attempt()
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

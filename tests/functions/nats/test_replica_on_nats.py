@@ -170,9 +170,11 @@ async def test_a_blob_comes_back_byte_for_byte(tmp_path: Path, size: int) -> Non
         await replica.put_blob(digest(content), pieces(content))
         location = hub.location("fra1")
         assert await location.has_blob(digest(content))
+        assert await location.blobs() == {digest(content)}
         assert b"".join([piece async for piece in location.get_blob(digest(content))]) == content
         await replica.delete_blob(digest(content))
         assert not await location.has_blob(digest(content))
+        assert await location.blobs() == set()
         with pytest.raises(ReplicaError, match="no blob"):
             await anext(location.get_blob(digest(content)))
         await location.close()

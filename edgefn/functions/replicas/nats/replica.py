@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
 
 from edgefn.functions.replicas.base import (
     MAX_RECORD,
@@ -92,7 +92,7 @@ class NatsReplica:
                 return list(found.values())
         raise UnavailableError("NATS answers from a copy that lags behind: try again")
 
-    async def follow(self, after: int, incarnation: str) -> AsyncIterator[Followed]:
+    async def follow(self, after: int, incarnation: str) -> AsyncGenerator[Followed, None]:
         """Yield records beyond `after` in order as they come, without gaps, for ever."""
         source = Source(layout.RECORDS, f"{layout.RECORD}.>", f"{layout.FEED}.record.>", self._end)
         async with contextlib.aclosing(Feed(self.link, source, after, incarnation).messages()) as messages:
@@ -126,7 +126,7 @@ class NatsReplica:
         whole = json.dumps({"size": size, "chunks": pieces}).encode()
         await self._put_once(f"{layout.BLOB}.{digest}", whole)
 
-    async def get_blob(self, digest: str) -> AsyncIterator[bytes]:
+    async def get_blob(self, digest: str) -> AsyncGenerator[bytes, None]:
         """Yield a blob in pieces. Whoever takes it checks the digest."""
         _check_digest(digest)
         whole = await streams.read(self.link, layout.BLOBS, f"{layout.BLOB}.{digest}")
@@ -155,6 +155,11 @@ class NatsReplica:
         _check_digest(digest)
         return await streams.read(self.link, layout.BLOBS, f"{layout.BLOB}.{digest}") is not None
 
+    async def blobs(self) -> Collection[str]:
+        """Return the digests of all blobs that are there, whether needed or not."""
+        whole = streams.read_all_after(self.link, layout.BLOBS, f"{layout.BLOB}.*", 0)
+        return {_last_part(entry.subject) async for entry in whole}
+
     async def delete_blob(self, digest: str) -> None:
         """Forget a blob that nothing refers to any more."""
         _check_digest(digest)
@@ -165,7 +170,7 @@ class NatsReplica:
         """Append a purge and return its sequence."""
         return await streams.write(self.link, layout.PURGE, order, {"Nats-Msg-Id": op})
 
-    async def follow_purges(self, after: int, incarnation: str) -> AsyncIterator[FollowedPurge]:
+    async def follow_purges(self, after: int, incarnation: str) -> AsyncGenerator[FollowedPurge, None]:
         """Yield purges beyond `after` in order, for ever; `PurgesLost` first when some of them are gone."""
         source = Source(layout.PURGES, layout.PURGE, f"{layout.FEED}.purge", self._purges_end)
         last, is_new_log = after, False
@@ -192,9 +197,9 @@ class NatsReplica:
     async def statuses(self) -> Mapping[str, bytes]:
         """Return the newest status of each location."""
         entries = streams.read_all_after(self.link, layout.STATUSES, f"{layout.STATUS}.>", 0)
-        return {_location(entry.subject): entry.data async for entry in entries}
+        return {_last_part(entry.subject): entry.data async for entry in entries}
 
-    async def follow_statuses(self) -> AsyncIterator[tuple[str, bytes]]:
+    async def follow_statuses(self) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield (location, status) as they change, all current ones first, for ever."""
         known: dict[str, bytes] = {}
         async with self.link.listening(f"{layout.FEED}.status.>") as ear:
@@ -209,7 +214,7 @@ class NatsReplica:
                         known[location] = status
                         yield location, status
                 while (message := await ear.next(LOOK_SECONDS)) is not None:
-                    location = _location(message.subject)
+                    location = _last_part(message.subject)
                     if known.get(location) != message.data:
                         known[location] = message.data
                         yield location, message.data
@@ -286,7 +291,7 @@ def _stored(entry: Entry) -> Stored:
     return Stored(entry.sequence, entry.subject.removeprefix(f"{layout.RECORD}."), entry.data)
 
 
-def _location(subject: str) -> str:
+def _last_part(subject: str) -> str:
     return subject.rpartition(".")[2]
 
 
