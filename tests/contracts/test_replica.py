@@ -27,7 +27,9 @@ from edgefn.functions.replicas.base import (
     Restarted,
     Stored,
 )
+from edgefn.functions.replicas.nats.replica import NatsReplica
 from edgefn.functions.replicas.sqlite.replica import opened
+from tests.functions.nats.stage import begun
 
 T = TypeVar("T")
 
@@ -48,7 +50,21 @@ async def sqlite(directory: Path) -> AsyncIterator[Engine]:
     yield Engine(lambda: opened(directory, lambda: 1_000.0, lambda: f"log-{next(ids)}"))
 
 
-ENGINES: dict[str, Callable[[Path], AbstractAsyncContextManager[Engine]]] = {"sqlite": sqlite}
+@asynccontextmanager
+async def nats(directory: Path) -> AsyncIterator[Engine]:
+    async with begun(directory) as (hub, _):
+        yield Engine(lambda: closing(hub.control()))
+
+
+@asynccontextmanager
+async def closing(replica: NatsReplica) -> AsyncIterator[Replica]:
+    try:
+        yield replica
+    finally:
+        await replica.close()
+
+
+ENGINES: dict[str, Callable[[Path], AbstractAsyncContextManager[Engine]]] = {"sqlite": sqlite, "nats": nats}
 
 
 @pytest.fixture(params=ENGINES)
