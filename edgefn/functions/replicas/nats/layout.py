@@ -61,7 +61,8 @@ def streams(keeping: Keeping) -> Mapping[str, Mapping[str, object]]:
         STATUSES: {
             **newest,
             "subjects": [f"{STATUS}.*"],
-            "storage": "memory",
+            # Not in memory: a single server that restarts would forget that there is such a stream.
+            "storage": "file",
             "max_age": STATUS_KEPT_SECONDS * _NANOSECONDS,
             "republish": {"src": f"{STATUS}.>", "dest": f"{FEED}.status.>"},
         },

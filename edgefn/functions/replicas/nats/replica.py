@@ -25,7 +25,7 @@ from edgefn.functions.replicas.base import (
 from edgefn.functions.replicas.nats import layout, streams
 from edgefn.functions.replicas.nats.feed import LOOK_SECONDS, RETRY_SECONDS, Anew, End, Feed, Source
 from edgefn.functions.replicas.nats.link import Address, Link
-from edgefn.functions.replicas.nats.streams import Entry, Write
+from edgefn.functions.replicas.nats.streams import Entry, Page, Write
 
 BLOB_WINDOW = 2
 """Chunks of a blob that are under way at once: a megabyte."""
@@ -33,6 +33,7 @@ _UPLOAD_WINDOW = 8
 _IN_MEMORY = 4 * 1024 * 1024
 _CATCH_UP_SECONDS, _CATCH_UP_LOOK = 3.0, 0.02
 _SUBJECT = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", re.ASCII)
+_LAGS = "NATS has less than it once had: a copy of its cluster lags behind (try again), or an old backup was restored"
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -43,7 +44,8 @@ class NatsReplica:
         self.link = Link(address, jitter)
         self.link.open()
         self._fresh_id = fresh_id
-        self._seen = 0
+        self._seen = ("", 0)
+        """A log, and what we wrote or read of it last: no copy that has less may answer us."""
 
     async def begin(self, incarnation: str, keeping: layout.Keeping) -> str:
         """Make the streams where they are not there yet; return the incarnation that holds. Raises `ReplicaError`."""
@@ -51,7 +53,7 @@ class NatsReplica:
             await streams.create(self.link, name, settings)
         with contextlib.suppress(ConflictError):
             first = Write(layout.INCARNATION, incarnation.encode(), (layout.INCARNATION, 0))
-            await streams.write_batch(self.link, self._fresh_id(), [first])
+            await streams.write_batch(self.link, layout.RECORDS, self._fresh_id(), [first])
         return await self.incarnation()
 
     async def incarnation(self) -> str:
@@ -63,24 +65,26 @@ class NatsReplica:
 
     async def append(self, records: Sequence[Record], expected: Mapping[str, int]) -> int:
         """Commit all of `records`, or none; return the sequence of the last one."""
-        self._seen = await streams.write_batch(self.link, self._fresh_id(), _writes(records, expected))
-        return self._seen
+        sequence = await streams.write_batch(self.link, layout.RECORDS, self._fresh_id(), _writes(records, expected))
+        self._seen = (self._seen[0], max(self._seen[1], sequence))
+        return sequence
 
     async def get(self, subject: str) -> Stored | None:
         """Return the newest record of a subject, or None."""
         wanted = _record(subject)
         async for _ in self._until_caught_up():
             page = await streams.read_newest(self.link, layout.RECORDS, [wanted, layout.INCARNATION])
-            if page.up_to >= self._seen:
+            end = _end(page)
+            if end is not None and self._is_recent(end):
                 found = [_stored(entry) for entry in page.entries if entry.subject == wanted]
                 return found[0] if found else None
-        raise UnavailableError("NATS answers from a copy that lags behind: try again")
+        raise UnavailableError(_LAGS)
 
     async def read(self, after: int = 0) -> Sequence[Stored]:
         """Return the newest record of every subject beyond the sequence `after`, in order."""
         async for _ in self._until_caught_up():
             end = await self._end()
-            if end is None or end.sequence < self._seen:
+            if end is None or not self._is_recent(end):
                 continue
             found: dict[str, Stored] = {}
             records = streams.read_all_after(self.link, layout.RECORDS, f"{layout.RECORD}.>", after)
@@ -90,7 +94,7 @@ class NatsReplica:
             last = next(reversed(found.values())).sequence if found else after
             if last >= end.sequence or end.sequence == 1:
                 return list(found.values())
-        raise UnavailableError("NATS answers from a copy that lags behind: try again")
+        raise UnavailableError(_LAGS)
 
     async def follow(self, after: int, incarnation: str) -> AsyncGenerator[Followed, None]:
         """Yield records beyond `after` in order as they come, without gaps, for ever."""
@@ -225,10 +229,18 @@ class NatsReplica:
 
     async def _end(self) -> End | None:
         page = await streams.read_newest(self.link, layout.RECORDS, [layout.INCARNATION, f"{layout.RECORD}.head"])
-        for entry in page.entries:
-            if entry.subject == layout.INCARNATION:
-                return End(entry.data.decode(errors="replace"), page.up_to)
-        return None
+        return _end(page)
+
+    def _is_recent(self, end: End) -> bool:
+        incarnation, sequence = self._seen
+        if incarnation == "":
+            self._seen = (end.incarnation, max(sequence, end.sequence))
+        elif incarnation != end.incarnation:
+            self._seen = (end.incarnation, end.sequence)
+        else:
+            self._seen = (incarnation, max(sequence, end.sequence))
+            return end.sequence >= sequence
+        return True
 
     async def _purges_end(self) -> End | None:
         end = await self._end()
@@ -259,6 +271,13 @@ class NatsReplica:
         while clock() < until:
             yield
             await asyncio.sleep(_CATCH_UP_LOOK)
+
+
+def _end(page: Page) -> End | None:
+    for entry in page.entries:
+        if entry.subject == layout.INCARNATION:
+            return End(entry.data.decode(errors="replace"), page.up_to)
+    return None
 
 
 def _writes(records: Sequence[Record], expected: Mapping[str, int]) -> list[Write]:

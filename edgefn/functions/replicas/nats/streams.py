@@ -17,7 +17,10 @@ BATCH_LIMIT = 1000
 """Records of one atomic batch."""
 _LAST = "Nats-Expected-Last-Subject-Sequence"
 _WRONG_LAST, _ALREADY_THERE, _OTHER_SETTINGS = (10071, 10164), 10077, 10058
+_FULL = (10023, 10028, 10047)
+"""Out of disk or memory: nothing was written."""
 _RETRY_SECONDS = 0.05
+_CONFLICT_LOOKS, _CONFLICT_LOOK_SECONDS = 10, 0.1
 _READ_SECONDS = (0.5, 1.0, 2.0, 4.0)
 """How long each try of a read waits for the next message."""
 _T = TypeVar("_T")
@@ -25,12 +28,13 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One message of a stream. `at` is when the server took it, in seconds since the epoch."""
+    """One message of a stream. `at` is when the server took it, in seconds since the epoch; `batch` is "" for none."""
 
     sequence: int
     subject: str
     data: bytes
     at: float
+    batch: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,14 @@ class Write:
 
 class ApiError(ReplicaError):
     """JetStream said no. `code` is its own number for why."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class TroubleError(UnavailableError):
+    """JetStream could not do it now. `code` is its own number for why."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -114,11 +126,46 @@ async def write(link: Link, subject: str, data: bytes, headers: Mapping[str, str
     return _sequence(await link.ask(subject, data, headers))
 
 
-async def write_batch(link: Link, batch_id: str, writes: Sequence[Write]) -> int:
+async def write_batch(link: Link, stream: str, batch_id: str, writes: Sequence[Write]) -> int:
     """Append all messages or none; return the sequence of the last one.
 
     Raises `ConflictError` when a check fails, `UnknownOutcomeError` when only the commit got no answer.
     """
+    try:
+        return await _send_batch(link, batch_id, writes)
+    except ConflictError:
+        return await _after_conflict(link, stream, batch_id, writes)
+
+
+async def _after_conflict(link: Link, stream: str, batch_id: str, writes: Sequence[Write]) -> int:
+    """Return the sequence of a batch that was written although a conflict was answered.
+
+    In a cluster a leader that had frozen, and does not know yet that it leads no more, judges by what it knows: it may
+    refuse what its successor takes. Raises `ConflictError`, `UnknownOutcomeError`.
+    """
+    subjects = {item.subject for item in writes} | {item.checks[0] for item in writes if item.checks is not None}
+    differs = False
+    for _ in range(_CONFLICT_LOOKS):
+        newest = {found.subject: found for found in (await read_newest(link, stream, sorted(subjects))).entries}
+        for place, item in enumerate(writes):
+            found = newest.get(item.subject)
+            if found is not None and found.batch == batch_id:
+                return found.sequence + len(writes) - 1 - place
+        checks = [(_sequence_of(newest.get(item.checks[0])), item.checks[1]) for item in writes if item.checks]
+        differs = any(found != expected for found, expected in checks)
+        if any(found > expected for found, expected in checks):
+            break
+        await asyncio.sleep(_CONFLICT_LOOK_SECONDS)  # An older one may be that of a copy which lags behind.
+    if differs:
+        raise ConflictError("somebody else has written meanwhile")
+    raise UnknownOutcomeError("NATS speaks of a conflict where there is none: its cluster is choosing a leader")
+
+
+def _sequence_of(found: Entry | None) -> int:
+    return 0 if found is None else found.sequence
+
+
+async def _send_batch(link: Link, batch_id: str, writes: Sequence[Write]) -> int:
     for number, item in enumerate(writes, start=1):
         headers = {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
         if item.checks is not None:
@@ -145,7 +192,8 @@ def entry(message: Message) -> Entry:
     headers = message.headers
     try:
         at = datetime.fromisoformat(headers["Nats-Time-Stamp"][:26].rstrip("Z") + "+00:00").timestamp()
-        return Entry(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, at)
+        batch = headers.get("Nats-Batch-Id", "")
+        return Entry(int(headers["Nats-Sequence"]), headers["Nats-Subject"], message.data, at, batch)
     except (KeyError, ValueError):
         raise ReplicaError(f"NATS sent a message on {message.subject} that is of no stream") from None
 
@@ -192,7 +240,12 @@ async def _call(link: Link, name: str, body: bytes) -> Mapping[str, object]:
 
 
 def _sequence(answer: Message) -> int:
-    sequence = _document(answer).get("seq")
+    try:
+        sequence = _document(answer).get("seq")
+    except TroubleError as error:
+        if error.code in _FULL:
+            raise
+        raise UnknownOutcomeError(str(error)) from error
     if not isinstance(sequence, int):
         raise UnknownOutcomeError("NATS acknowledged a message without a sequence")
     return sequence
@@ -218,7 +271,7 @@ def _meant(error: Mapping[str, object]) -> ReplicaError:
         return ConflictError("somebody else has written meanwhile")
     status = error.get("code")
     if isinstance(status, int) and status >= 500 and code != _ALREADY_THERE:
-        return UnavailableError(f"NATS could not do it: {said}")
+        return TroubleError(code if isinstance(code, int) else 0, f"NATS could not do it: {said}")
     return ApiError(code if isinstance(code, int) else 0, f"NATS refused it: {said}")
 
 

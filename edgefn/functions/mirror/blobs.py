@@ -1,0 +1,81 @@
+"""Fetching the files of what is published, before anything refers to them."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from edgefn.functions.replicas.base import Replica, ReplicaError, UnavailableError, UnknownOutcomeError
+from edgefn.model.publishing import Catalog, Manifest
+
+_AT_ONCE = 4
+_RETRY_SECONDS = 0.5
+
+
+@dataclass(slots=True)
+class Blobs:
+    """The blobs of one location. `missing` says of those that can't be had why not, by their digest."""
+
+    upstream: Replica
+    local: Replica
+    missing: dict[str, str] = field(default_factory=dict)
+
+    async def fetch(self, catalog: Catalog) -> None:
+        """Have all blobs that `catalog` refers to, but for those that are then `missing`.
+
+        It waits for as long as the fleet's replica is away. A blob that is there and wrong, or that the disk has no
+        room for, is given up: whatever needs it stays on what it was.
+        """
+        needed = {manifest.blob.digest: manifest for manifest in manifests(catalog)}
+        self.missing = {digest: why for digest, why in self.missing.items() if digest in needed}
+        there = set(await self.local.blobs())
+        room = asyncio.Semaphore(_AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            for digest, manifest in needed.items():
+                if digest not in there:
+                    group.create_task(self._fetch(manifest, room))
+
+    async def forget(self, catalog: Catalog) -> None:
+        """Delete the blobs that nothing in `catalog` refers to any more."""
+        needed = {manifest.blob.digest for manifest in manifests(catalog)} | catalog.garbage.keys()
+        for digest in set(await self.local.blobs()) - needed:
+            await self.local.delete_blob(digest)
+
+    async def _fetch(self, manifest: Manifest, room: asyncio.Semaphore) -> None:
+        digest = manifest.blob.digest
+        async with room:
+            while True:
+                try:
+                    async with aclosing(_at_most(self.upstream.get_blob(digest), manifest)) as pieces:
+                        await self.local.put_blob(digest, pieces)
+                except (UnavailableError, UnknownOutcomeError):
+                    await asyncio.sleep(_RETRY_SECONDS)
+                except ReplicaError as error:
+                    self.missing[digest] = f"the files of {manifest.label} could not be fetched: {error}"
+                    return
+                else:
+                    self.missing.pop(digest, None)
+                    return
+
+
+def manifests(catalog: Catalog) -> list[Manifest]:
+    """Return all versions and drafts: a hook may name any of them."""
+    functions = catalog.functions.values()
+    drafts = [function.draft for function in functions if function.draft is not None]
+    return [*drafts, *(version for function in functions for version in function.versions.values())]
+
+
+def without_files(catalog: Catalog, missing: Mapping[str, str]) -> list[tuple[Manifest, str]]:
+    """Return the versions whose blob is missing, and why."""
+    return [(each, missing[each.blob.digest]) for each in manifests(catalog) if each.blob.digest in missing]
+
+
+async def _at_most(pieces: AsyncGenerator[bytes, None], manifest: Manifest) -> AsyncGenerator[bytes, None]:
+    """Yield no more than the signed manifest says: a fleet's server must not fill our disk."""
+    left = manifest.blob.size
+    async with aclosing(pieces):
+        async for piece in pieces:
+            left -= len(piece)
+            if left < 0:
+                raise ReplicaError(f"more than {manifest.blob.size} bytes came")
+            yield piece

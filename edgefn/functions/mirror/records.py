@@ -1,0 +1,148 @@
+"""Taking over the fleet's records: whole commits only, judged before they are written, with their files."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from edgefn.functions.catalog import Applied, CatalogBuilder, Held
+from edgefn.functions.mirror import place
+from edgefn.functions.mirror.blobs import Blobs
+from edgefn.functions.mirror.place import Place
+from edgefn.functions.replicas.base import HEAD, Followed, Record, Replica, ReplicaError, Restarted, Stored
+
+RETRY_SECONDS = 1.0
+_MISSING_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Records:
+    """The records of one location, which follow those of its fleet. `report` takes lines for the operator."""
+
+    upstream: Replica
+    local: Replica
+    builder: CatalogBuilder
+    blobs: Blobs
+    report: Callable[[str], None]
+    changed: Callable[[], None]
+    place: Place = field(default_factory=Place)
+    held: str = ""
+    """Why the fleet's newest commit does not count, "" when it does."""
+    _known: dict[str, bytes] = field(default_factory=dict)
+    _pending: dict[str, bytes] = field(default_factory=dict)
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def load(self) -> None:
+        """Read what this location holds: the last known good. Raises `ReplicaError`."""
+        for stored in await self.local.read():
+            if stored.subject == place.SUBJECT:
+                self.place = place.read(stored.value)
+            self._known[stored.subject] = stored.value
+            self.builder.take(stored)
+
+    async def run(self) -> None:
+        """Take over what comes, for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow())
+            group.create_task(self._fetch_again())
+
+    async def keep(self, purge: int) -> None:
+        """Note that purges up to `purge` have been taken over. Raises `ReplicaError`."""
+        async with self._writing:
+            if purge != self.place.purge:
+                moved = replace(self.place, purge=purge)
+                await self.local.append([moved.record()], {})
+                self.place = moved
+
+    async def _follow(self) -> None:
+        incarnation = await self._known_incarnation()
+        async with aclosing(self.upstream.follow(self.place.sequence, incarnation)) as followed:
+            async for each in followed:
+                await self._take(each)
+
+    async def _known_incarnation(self) -> str:
+        """Return the log in which our place counts: that of the first contact, where there was none yet."""
+        if self.place.incarnation:
+            return self.place.incarnation
+        while True:
+            try:
+                self.place = Place(await self.upstream.incarnation())
+            except ReplicaError:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._begin_anew()
+                return self.place.incarnation
+
+    def _begin_anew(self) -> None:
+        """Whatever does not come again in the log that now begins is gone."""
+        self.builder.restart()
+        self._pending = dict.fromkeys(self._known.keys() - {HEAD, place.SUBJECT}, b"")
+
+    async def _take(self, followed: Followed) -> None:
+        match followed:
+            case Restarted(incarnation=incarnation):
+                self.report(f"the fleet's log is another one or shorter than it was ({incarnation}): it is read anew")
+                self.place = replace(self.place, incarnation=incarnation, sequence=0)
+                self._begin_anew()
+            case Stored():
+                taken = self.builder.take(followed)
+                if followed.subject != HEAD:
+                    self._pending[followed.subject] = followed.value
+                await self._apply(taken, followed)
+
+    async def _apply(self, taken: Applied | Held | None, stored: Stored) -> None:
+        match taken:
+            case None:
+                return
+            case Held(reason=reason):
+                if reason != self.held:
+                    self.report(f"this location stays on what it has: {reason}")
+                self.held = reason
+                self.changed()
+            case Applied(catalog=catalog):
+                self.held = ""
+                await self.blobs.fetch(catalog)
+                for why in self.blobs.missing.values():
+                    self.report(why)
+                await self._insist(stored)
+                await self._forget()
+                self.changed()
+
+    async def _insist(self, head: Stored) -> None:
+        """Write a commit that counts, however long that can't be done; what is live stays as it is meanwhile."""
+        told = ""
+        while True:
+            try:
+                return await self._write(head)
+            except ReplicaError as error:
+                if str(error) != told:
+                    self.report(f"this location can't keep what is published, and stays on what it has: {error}")
+                self.held = told = str(error)
+                self.changed()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _write(self, head: Stored) -> None:
+        async with self._writing:
+            moved = replace(self.place, sequence=head.sequence)
+            differing = [Record(s, v) for s, v in self._pending.items() if self._known.get(s, b"") != v]
+            await self.local.append([*differing, moved.record(), Record(HEAD, head.value)], {})
+            self.place, self.held = moved, ""
+            self._known.update(self._pending)
+            self._pending.clear()
+
+    async def _forget(self) -> None:
+        try:
+            await self.blobs.forget(self.builder.catalog)
+        except ReplicaError as error:
+            self.report(f"files that nothing needs any more could not be deleted: {error}")
+
+    async def _fetch_again(self) -> None:
+        """Now and then try again what could not be fetched."""
+        while True:
+            await asyncio.sleep(_MISSING_SECONDS)
+            if self.blobs.missing:
+                try:
+                    await self.blobs.fetch(self.builder.catalog)
+                except ReplicaError as error:
+                    self.report(f"missing files could not be looked for: {error}")
+                self.changed()
