@@ -12,7 +12,9 @@ KB = 1024
 MB = 1024 * KB
 
 _SOURCES = Path(__file__).parent / "runtime"
-_CLOUDFRONT = ("core", "bytes", "buffer", "querystring", "crypto", "cloudfront")
+_SHARED = ("core", "inspect", "refusals", "bytes", "buffer", "numbers", "querystring", "crypto")
+_CLOUDFRONT = (*_SHARED, "cloudfront")
+_LAMBDA = (*_SHARED, "path", "search", "hosts", "url", "urls", "secrets", "util", "lambda")
 
 COMPUTE_BUDGET = 0.001
 """Seconds of CPU time that count as a compute utilisation of 100. AWS does not publish its own."""
@@ -47,7 +49,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "cloudfront-js-1.0": Profile((*_CLOUDFRONT, "cloudfront1"), 2 * MB, _FUNCTION),
         "cloudfront-js-2.0": Profile((*_CLOUDFRONT, "cloudfront2"), 2 * MB, _FUNCTION),
         "js": Profile(
-            ("core", "bytes", "buffer", "querystring", "crypto", "path", "url", "lambda"),
+            _LAMBDA,
             12 * MB,
             GuestLimits(),
             init=10.0,

@@ -1,12 +1,12 @@
 // Text and bytes: TextEncoder, TextDecoder, atob, btoa.
 
-const utf8 = (text) => natives.bytes(text, 'utf8');
+const utf8 = (text) => natives.bytes(text.toWellFormed(), 'utf8');
 
 function viewed(source) {
   if (source === undefined) return new Uint8Array(0);
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  throw new TypeError('The argument must be an ArrayBuffer or a view of one');
+  throw wrongType('list', 'an instance of SharedArrayBuffer, ArrayBuffer or ArrayBufferView', source);
 }
 
 class TextEncoder {
@@ -36,7 +36,7 @@ class TextDecoder {
   #left = new Uint8Array(0);
 
   constructor(label = 'utf-8', { fatal = false, ignoreBOM = false } = {}) {
-    if (!/^\s*(?:unicode-1-1-)?utf-?8\s*$/i.test(label)) throw new RangeError(`The encoding "${label}" is not supported`);
+    if (!/^\s*(?:unicode-1-1-)?utf-?8\s*$/i.test(label)) throw refused(RangeError, 'ERR_ENCODING_NOT_SUPPORTED', `The "${label}" encoding is not supported`);
     this.#fatal = Boolean(fatal);
     this.#ignoreBOM = Boolean(ignoreBOM);
   }
@@ -53,7 +53,7 @@ class TextDecoder {
     const whole = stream ? bytes.length - unfinished(bytes) : bytes.length;
     this.#left = bytes.slice(whole);
     bytes = bytes.subarray(0, whole);
-    if (this.#fatal && !natives.isUtf8(bytes)) throw new TypeError('The encoded data was not valid UTF-8');
+    if (this.#fatal && !natives.isUtf8(bytes)) throw refused(TypeError, 'ERR_ENCODING_INVALID_ENCODED_DATA', 'The encoded data was not valid for encoding utf-8');
     const text = natives.text(bytes, 'utf8');
     return !this.#ignoreBOM && text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
   }
@@ -98,6 +98,8 @@ function latin1Text(bytes, mask = 0xff) {
 
 class InvalidCharacterError extends Error {
   get name() { return 'InvalidCharacterError'; }
+
+  get code() { return 5; }
 }
 
 function btoa(value) {

@@ -6,19 +6,23 @@ let hashNames = ['md5', 'sha1', 'sha256'];
 function asBytes(data, encoding) {
   if (typeof data === 'string') return bytesOf(data, encodingOf(encoding));
   if (data instanceof ArrayBuffer || ArrayBuffer.isView(data)) return viewed(data);
-  throw new TypeError('The "data" argument must be of type string or an instance of Buffer, TypedArray, or DataView.');
+  throw wrongType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
 }
 
-const hashName = (name) => {
-  const plainName = String(name).toLowerCase().replace(/^(?:rsa-)?sha-?(?=\d)/, 'sha');
-  if (!hashNames.includes(plainName)) throw new Error(`Digest method not supported: ${name}`);
-  return plainName;
-};
+const plainHash = (name) => String(name).toLowerCase().replace(/^(?:rsa-)?sha-?(?=\d)/, 'sha');
+const isHash = (name) => hashNames.includes(plainHash(name));
+
+function hashName(name) {
+  if (!isHash(name)) throw new Error(`Digest method not supported: ${name}`);
+  return plainHash(name);
+}
 
 function encodedDigest(bytes, encoding) {
   if (encoding === undefined || encoding === 'buffer') return digested(bytes);
   return textOf(bytes, encodingOf(encoding));
 }
+
+const finalized = () => refused(Error, 'ERR_CRYPTO_HASH_FINALIZED', 'Digest already called');
 
 class Hash {
   #name;
@@ -35,13 +39,13 @@ class Hash {
   }
 
   update(data, encoding) {
-    if (this.#done) throw new Error('Digest already called');
+    if (this.#done) throw finalized();
     this.#parts.push(asBytes(data, encoding).slice());
     return this;
   }
 
   digest(encoding) {
-    if (this.#done) throw new Error('Digest already called');
+    if (this.#done) throw finalized();
     this.#done = true;
     return encodedDigest(natives.digest(this.#name, joined(this.#parts), this.#key), encoding);
   }
@@ -55,7 +59,15 @@ class Hash {
 
 class Hmac extends Hash {}
 
+function keyBytes(key) {
+  if (typeof key === 'string' || key instanceof ArrayBuffer || ArrayBuffer.isView(key)) return asBytes(key);
+  throw wrongType('key', 'of type string or an instance of ArrayBuffer, Buffer, TypedArray, or DataView', key);
+}
+
 const crypto = {
   createHash: (name) => new Hash(name),
-  createHmac: (name, key) => new Hmac(name, asBytes(key)),
+  createHmac(name, key) {
+    if (!isHash(name)) throw refused(TypeError, 'ERR_CRYPTO_INVALID_DIGEST', `Invalid digest: ${name}`);
+    return new Hmac(name, keyBytes(key));
+  },
 };

@@ -10,33 +10,32 @@ const RUNTIME = 'nodejs22.x';
 
 const LEVELS = { log: 'INFO', info: 'INFO', warn: 'WARN', error: 'ERROR', debug: 'DEBUG', trace: 'TRACE' };
 
-function format(template, ...values) {
-  let rest = values;
-  if (typeof template !== 'string') return [template, ...values].map(plain).join(' ');
-  const text = template.replace(/%([sdifjoOc%])/g, (whole, kind) => {
-    if (kind === '%') return '%';
-    if (rest.length === 0) return whole;
-    const [value, ...others] = rest;
-    rest = others;
-    switch (kind) {
-      case 's': return typeof value === 'object' && value !== null ? shown(value) : String(value);
-      case 'd': return typeof value === 'bigint' ? `${value}n` : String(Number(value));
-      case 'i': return String(parseInt(value, 10));
-      case 'f': return String(parseFloat(value));
-      case 'j': return stringify(value);
-      case 'c': return '';
-      default: return shown(value);
-    }
-  });
-  return [text, ...rest.map(plain)].join(' ');
-}
-
 function line(level, message) {
   natives.log(`${new Date().toISOString()}\t${current ? current.id : 'undefined'}\t${level}\t${message.replace(/\n/g, '\r')}`);
 }
 
+let margin = '';
+const counts = {};
+const indented = (text) => (margin ? margin + text.replace(/\n/g, `\n${margin}`) : text);
+
 const console = {};
-for (const [method, level] of entries(LEVELS)) console[method] = (...values) => line(level, format(...values));
+for (const [method, level] of entries(LEVELS)) console[method] = (...values) => line(level, indented(format(...values)));
+console.dir = (value) => console.log(shown(value));
+console.table = console.log;
+console.assert = (holds, ...values) => { if (!holds) console.warn('Assertion failed', ...values); };
+console.group = (...values) => {
+  if (values.length > 0) console.log(...values);
+  margin += '  ';
+};
+console.groupEnd = () => { margin = margin.slice(2); };
+console.count = (label = 'default') => {
+  counts[label] = (counts[label] || 0) + 1;
+  console.log(`${label}: ${counts[label]}`);
+};
+console.countReset = (label = 'default') => { delete counts[label]; };
+console.time = () => {};
+console.timeLog = (label = 'default', ...values) => console.log(`${label}: 0ms`, ...values); // time stands still
+console.timeEnd = (label = 'default') => console.timeLog(label);
 hidden(globalThis, 'console', console);
 
 // ------------------------------------------------------------------------------------------------- modules and globals
@@ -46,72 +45,6 @@ class MissingModule extends Error {
 }
 
 const needsNode = (what) => new Error(`${what} is not available in runtime js: use a nodejs runtime, such as ${RUNTIME}`);
-
-hashNames = ['md5', 'sha1', 'sha256', 'sha384', 'sha512'];
-
-function derived(password, salt, iterations, size, hash) {
-  const key = asBytes(password);
-  const blocks = [];
-  for (let block = 1; blocks.length * natives.digest(hash, key).length < size; block += 1) {
-    let turn = natives.digest(hash, joined([asBytes(salt), [block >> 24, block >> 16, block >> 8, block]]), key);
-    const sum = turn;
-    for (let count = 1; count < iterations; count += 1) {
-      turn = natives.digest(hash, turn, key);
-      for (let at = 0; at < sum.length; at += 1) sum[at] ^= turn[at];
-    }
-    blocks.push(sum.slice());
-  }
-  return asBuffer(joined(blocks).slice(0, size));
-}
-
-function randomBytes(size, callback) {
-  const bytes = sized(size);
-  natives.randomFill(bytes);
-  if (callback === undefined) return asBuffer(bytes);
-  return Promise.resolve().then(() => callback(null, asBuffer(bytes)));
-}
-
-Object.assign(crypto, {
-  randomBytes,
-  randomFillSync: (target) => {
-    natives.randomFill(viewed(target));
-    return target;
-  },
-  getRandomValues: (target) => crypto.randomFillSync(target),
-  randomInt: (least, most) => (most === undefined ? Math.floor(natives.random() * least) : least + Math.floor(natives.random() * (most - least))),
-  randomUUID: () => {
-    const bytes = randomBytes(16);
-    bytes[6] = bytes[6] & 15 | 64;
-    bytes[8] = bytes[8] & 63 | 128;
-    return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-  },
-  timingSafeEqual: (one, other) => {
-    const [first, second] = [viewed(one), viewed(other)];
-    if (first.length !== second.length) throw new RangeError('Input buffers must have the same byte length');
-    return first.reduce((difference, byte, at) => difference | byte ^ second[at], 0) === 0;
-  },
-  pbkdf2Sync: (password, salt, iterations, size, hash) => derived(password, salt, iterations, size, hashName(hash)),
-  pbkdf2: (password, salt, iterations, size, hash, callback) => {
-    const key = crypto.pbkdf2Sync(password, salt, iterations, size, hash);
-    Promise.resolve().then(() => callback(null, key));
-  },
-  getHashes: () => [...hashNames],
-});
-
-const util = {
-  format,
-  inspect: (value) => shown(value),
-  promisify: (call) => (...given) => new Promise((resolve, reject) => {
-    call(...given, (error, value) => (error ? reject(error) : resolve(value)));
-  }),
-  inherits: (constructor, parent) => {
-    Object.setPrototypeOf(constructor.prototype, parent.prototype);
-    Object.setPrototypeOf(constructor, parent);
-  },
-  isDeepStrictEqual: (one, other) => shown(one) === shown(other),
-  TextEncoder,
-  TextDecoder,
-};
 
 const modules = {
   buffer: { Buffer, atob, btoa },
@@ -145,15 +78,20 @@ for (const name of ['clearTimeout', 'clearInterval', 'clearImmediate']) hidden(g
 for (const [name, value] of entries({ Buffer, TextDecoder, TextEncoder, URL, URLSearchParams, atob, btoa, crypto })) hidden(globalThis, name, value);
 hidden(globalThis, 'global', globalThis);
 
+// As in Node.js, what is put into the environment becomes text.
+const environment = new Proxy({}, { set: (target, name, value) => Reflect.set(target, name, `${value}`) });
+
 const process = {
-  env: {},
+  env: environment,
   argv: ['node'],
   pid: 2,
   platform: 'linux',
   arch: 'wasm32',
   release: { name: 'edgefn' },
   version: 'v22.0.0',
-  versions: {},
+  versions: { node: '22.0.0' },
+  memoryUsage: () => ({ rss: 0, heapTotal: 0, heapUsed: 0, external: 0, arrayBuffers: 0 }),
+  exit: () => { throw needsNode('process.exit'); },
   cwd: () => '/var/task',
   nextTick: (call, ...given) => { Promise.resolve().then(() => call(...given)); },
   uptime: () => 0,

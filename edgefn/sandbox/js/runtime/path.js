@@ -1,5 +1,7 @@
 // The module path, for POSIX paths.
 
+const checkPath = (name) => checkString(name, 'path');
+
 function normalizedParts(path, allowAbove) {
   const parts = [];
   for (const part of path.split('/')) {
@@ -14,8 +16,13 @@ function normalizedParts(path, allowAbove) {
 const path = {
   sep: '/',
   delimiter: ':',
-  isAbsolute: (name) => name.startsWith('/'),
+  isAbsolute(name) {
+    checkPath(name);
+    return name.startsWith('/');
+  },
+  toNamespacedPath: (name) => name,
   normalize(name) {
+    checkPath(name);
     if (name === '') return '.';
     const absolute = name.startsWith('/');
     const whole = normalizedParts(name, !absolute).join('/');
@@ -23,11 +30,13 @@ const path = {
     return (absolute ? '/' : '') + whole + ending || (absolute ? '/' : name.endsWith('/') ? './' : '.');
   },
   join(...names) {
+    names.forEach(checkPath);
     const whole = names.filter((name) => name !== '').join('/');
     return whole === '' ? '.' : path.normalize(whole);
   },
   resolve(...names) {
     let whole = '';
+    names.forEach(checkPath);
     for (const name of ['/var/task', ...names]) if (name !== '') whole = name.startsWith('/') ? name : `${whole}/${name}`;
     return `/${normalizedParts(whole, false).join('/')}`;
   },
@@ -39,12 +48,16 @@ const path = {
     return [...here.slice(same).map(() => '..'), ...there.slice(same)].join('/');
   },
   dirname(name) {
-    const trimmed = name.replace(/(.)\/+$/, '$1');
-    const border = trimmed.lastIndexOf('/');
+    checkPath(name);
+    const border = name.replace(/(.)\/+$/s, '$1').lastIndexOf('/');
     if (border < 0) return '.';
-    return trimmed.slice(0, border).replace(/\/+$/, '') || '/';
+    if (border === 0) return '/';
+    return border === 1 && name.startsWith('//') ? '//' : name.slice(0, border);
   },
   basename(name, ending = '') {
+    checkPath(name);
+    if (ending !== '') checkString(ending, 'suffix');
+    if (ending === name) return '';
     const base = name.replace(/\/+$/, '').replace(/^.*\//s, '');
     return ending && base !== ending && base.endsWith(ending) ? base.slice(0, -ending.length) : base;
   },
@@ -57,7 +70,7 @@ const path = {
     const base = path.basename(name);
     const ext = path.extname(base);
     const root = name.startsWith('/') ? '/' : '';
-    const dir = name.replace(/\/+$/, '').includes('/') ? path.dirname(name) : root;
+    const dir = name.replace(/\/+$/, '').includes('/') ? path.dirname(name).replace(/^\/\/$/, '/') : root;
     return { root, dir, base, ext, name: ext ? base.slice(0, -ext.length) : base };
   },
   format({ dir, root = '', base, name = '', ext = '' }) {

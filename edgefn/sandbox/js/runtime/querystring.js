@@ -7,7 +7,7 @@ function unescapeLoosely(text) {
   try {
     return decodeURIComponent(text);
   } catch {
-    const source = utf8(text);
+    const source = latin1Bytes(text); // as Node.js does it: of each character the last eight bits
     const bytes = [];
     for (let at = 0; at < source.length; at += 1) {
       const pair = source[at] === 0x25 ? String.fromCharCode(source[at + 1], source[at + 2]) : '';
@@ -18,13 +18,24 @@ function unescapeLoosely(text) {
   }
 }
 
-const escapeStrictly = (text) => encodeURIComponent(typeof text === 'string' ? text.toWellFormed() : String(text));
+function escapeStrictly(text) {
+  const plainText = typeof text === 'object' ? String(text) : `${text}`;
+  if (!plainText.isWellFormed()) throw refused(URIError, 'ERR_INVALID_URI', 'URI malformed');
+  return encodeURIComponent(plainText);
+}
 
-function parseQuery(text, separator = '&', equals = '=', { decodeURIComponent: decode = querystring.unescape, maxKeys = 1000 } = {}) {
-  const found = {};
+let newQuery = () => ({});
+const ENCODED = /%[0-9A-Fa-f]{2}/;
+
+function parseQuery(text, separator = '&', equals = '=', options = undefined) {
+  const found = newQuery();
+  const { decodeURIComponent: given, maxKeys = 1000 } = options || {};
   if (typeof text !== 'string' || text === '') return found;
+  const decode = typeof given === 'function' ? given : querystring.unescape;
+  const isOurs = decode === unescapeLoosely;
   const decoded = (part) => {
-    const spaced = part.replace(/\+/g, ' ');
+    const spaced = part.replace(/\+/g, isOurs ? ' ' : '%20');
+    if (isOurs && !ENCODED.test(spaced)) return spaced;
     try {
       return decode(spaced);
     } catch {
@@ -50,7 +61,9 @@ function primitive(value) {
   return typeof value === 'bigint' || typeof value === 'boolean' ? String(value) : '';
 }
 
-function stringifyQuery(object, separator = '&', equals = '=', { encodeURIComponent: encode = querystring.escape } = {}) {
+function stringifyQuery(object, separator = '&', equals = '=', options = undefined) {
+  const { encodeURIComponent: given } = options || {};
+  const encode = typeof given === 'function' ? given : querystring.escape;
   if (object === null || typeof object !== 'object') return '';
   return entries(object).flatMap(([name, value]) => {
     const start = encode(name) + (equals || '=');
