@@ -11,14 +11,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from edgefn.cli.connecting import add_connection
 from edgefn.cli.invoke_input import megabytes, read_events, read_function, seconds
+from edgefn.cli.invoke_published import names_a_published_function, run_published
 from edgefn.cli.samples import SAMPLES
 from edgefn.functions.registry import Registry
 from edgefn.functions.runner import Runner, Surroundings
+from edgefn.functions.workbench import told
 from edgefn.model.settings import FunctionSettings, SandboxSettings, Settings
 from edgefn.node import world
 from edgefn.node.hosting import function_hosts
-from edgefn.sandbox.base import Failed, Outcome, OverLimit, Returned, TimedOut
+from edgefn.sandbox.base import OverLimit
 
 EXAMPLES = """\
 examples:
@@ -27,7 +30,9 @@ examples:
   edgefn event viewer-request | edgefn invoke hooks/ab-test --runtime nodejs20.x --event -
   edgefn invoke rewrite.js --runtime cloudfront-js-2.0 --sample viewer-request --kvs redirects.json
   edgefn invoke bundle.zip --runtime nodejs22.x --events events.ndjson --timeout 5 --memory 256
+  edgefn invoke geo:live --sample viewer-request --config config/edgefn.yaml
 
+With --runtime it is a path; without, a published function (a version, an alias or $LATEST), run by its control plane.
 For each event one line on standard output, {"result": ...} or {"error": {"type": ..., "message": ...}}; what the
 function logs goes to standard error. Exit status 0: every event has a result; 1: some failed; 2: it could not start.
 """
@@ -37,8 +42,10 @@ _STOPPED = 128 + signal.SIGTERM
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("path", metavar="PATH", help="a directory, a zip, or one source file")
-    parser.add_argument("--runtime", required=True, help="nodejs20.x, python3.12, cloudfront-js-2.0, js, wasm ...")
+    parser.add_argument(
+        "path", metavar="PATH|NAME[:QUALIFIER]", help="a directory, a zip, one source file; or a published function"
+    )
+    parser.add_argument("--runtime", help="nodejs20.x, python3.12, cloudfront-js-2.0, js, wasm ...")
     parser.add_argument("--handler", help="as in AWS: FILE.EXPORT (default: what AWS's console would make)")
     events = parser.add_mutually_exclusive_group(required=True)
     events.add_argument("--event", metavar="FILE", help="one event as JSON; - is standard input")
@@ -48,10 +55,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kvs", metavar="FILE", help="the key-value store that it reads: a JSON file, or a directory")
     parser.add_argument("--timeout", metavar="S", type=seconds, default=5.0, help="seconds per event (default 5)")
     parser.add_argument("--memory", metavar="MB", type=megabytes, default=128, help="megabytes (default 128)")
+    add_connection(parser)
 
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
+    if names_a_published_function(given):
+        return run_published(given)
     logging.basicConfig(format="edgefn: %(message)s")
     function, events = read_function(given), read_events(given)
     try:
@@ -85,7 +95,7 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
 @asynccontextmanager
 async def _registry(function: FunctionSettings) -> AsyncIterator[Registry]:
     surroundings = Surroundings(
-        world.invocation_id, world.timestamp, lambda _name, line: print(line, file=sys.stderr, flush=True)
+        world.invocation_id, world.timestamp, lambda line: print(line.text, file=sys.stderr, flush=True)
     )
     with tempfile.TemporaryDirectory(prefix="edgefn-invoke-") as directory:
         async with function_hosts(_settings(function, directory), lambda _line: None) as host:
@@ -112,23 +122,3 @@ async def _open(registry: Registry, function: FunctionSettings) -> Runner:
     opening = await registry.open({function.name: function})
     registry.adopt(opening)
     return opening.opened[function.name].runner
-
-
-def told(outcome: Outcome, timeout: float) -> dict[str, object]:
-    """Return the line for an outcome under a time limit of `timeout` seconds."""
-    match outcome:
-        case Returned(result=result):
-            try:
-                return {"result": json.loads(result)}
-            except (ValueError, RecursionError) as error:
-                return _error("Runtime.MarshalError", f"the result can't be read as JSON: {error}")
-        case Failed(type=kind, message=message):
-            return _error(kind, message)
-        case TimedOut():
-            return _error("Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds")
-        case OverLimit(reason=reason):
-            return _error("LimitExceeded", reason)
-
-
-def _error(kind: str, message: str) -> dict[str, object]:
-    return {"error": {"type": kind, "message": message}}

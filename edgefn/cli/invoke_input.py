@@ -117,9 +117,7 @@ def _is_text(value: str) -> bool:
 def read_events(given: argparse.Namespace) -> list[bytes]:
     """Return the events that the arguments name. Raises `SettingsError`, and then none is run."""
     if given.sample:
-        as_function = f"cloudfront-{given.sample}"  # these functions have events of their own
-        name = as_function if given.runtime.startswith("cloudfront-js") and as_function in SAMPLES else given.sample
-        return [SAMPLES[name].event()]
+        return [sample_event(given.sample, given.runtime)]
     if given.event:
         return [_event(_text(given.event).strip(), _named(given.event))]
     lines = _text(given.events).split("\n")
@@ -128,6 +126,13 @@ def read_events(given: argparse.Namespace) -> list[bytes]:
     if not events:
         raise SettingsError((f"{where}: has no events; write one as JSON per line",))
     return events
+
+
+def sample_event(sample: str, runtime: str) -> bytes:
+    """Return the sample as functions of this runtime get it."""
+    as_function = f"cloudfront-{sample}"  # these functions have events of their own
+    is_own = runtime.startswith("cloudfront-js") and as_function in SAMPLES
+    return SAMPLES[as_function if is_own else sample].event()
 
 
 def _named(file: str) -> str:

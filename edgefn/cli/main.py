@@ -16,6 +16,13 @@ COMMANDS = {
     "purge": "let a running location forget what it has stored",
     "demo": "run an origin and a location with functions on all four hooks",
     "new": "write a function to start from",
+    "deploy": "publish a function as a new version, and point an alias at it",
+    "functions": "list the functions that are published",
+    "versions": "list the versions of a function",
+    "alias": "list, set and delete the aliases of a function",
+    "rollback": "go back to the version before",
+    "status": "show each location and what it runs",
+    "logs": "show what functions log",
     "invoke": "run a function once per event, in its sandbox",
     "event": "print a sample event",
     "kvs": "read and change a key-value store",
@@ -32,6 +39,7 @@ examples:
   edgefn serve config/edgefn.yaml      run a location in the foreground
   edgefn check config/edgefn.yaml      say what is wrong with a configuration, without starting it
   edgefn new --runtime nodejs22.x hello            write a function to start from
+  edgefn deploy hello --name hello     publish it, and point its alias live at the new version
   edgefn invoke my-function --runtime nodejs20.x --handler index.handler --sample viewer-request
 
 `edgefn COMMAND --help` has more examples.
@@ -44,6 +52,14 @@ class Command(Protocol):
     EXAMPLES: str
     add: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Gives the names of the commands a column as wide as the longest of them; argparse forgets their indentation."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = max(map(len, COMMANDS)) + 4
 
 
 class _Version(argparse.Action):
@@ -71,7 +87,7 @@ def parser_for(arguments: list[str]) -> argparse.ArgumentParser:
         prog="edgefn",
         description="Lambda@Edge that you can host yourself.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     root.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)

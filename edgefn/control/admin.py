@@ -94,6 +94,8 @@ class Admin:
             except web.HTTPException as error:
                 answer = _refused(FaultError(error.status, _code(error.status), _words(error)))
                 self._note(request, endpoint, error.status, _code(error.status))
+            except ConnectionError:
+                raise  # whoever asked has gone away
             except Exception:  # noqa: BLE001  # whatever it is, the client gets an answer it can read, the log the rest
                 _log.exception("the control API failed at %s %s", request.method, request.path[:200])
                 answer = _refused(FaultError(500, "internal", "this failed inside edgefn; its log says how"))

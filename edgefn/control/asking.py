@@ -1,13 +1,15 @@
 """Reading requests of the control API: everything is refused that is not understood."""
 
 import re
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
+from contextlib import aclosing
 from typing import Final
 
 import orjson
 from aiohttp import web
 
-from edgefn.control.faults import invalid
+from edgefn.control.endpoints import LINES
+from edgefn.control.faults import FaultError, invalid
 from edgefn.control.tokens import Holder
 
 HOLDER: Final = web.RequestKey("holder", Holder)
@@ -67,3 +69,19 @@ def truth_in(request: web.Request, name: str) -> bool:
             return False
         case _:
             raise invalid(name, "must be true or false")
+
+
+async def streamed(request: web.Request, pieces: AsyncGenerator[bytes]) -> web.StreamResponse:
+    """Answer with lines as they come. What goes wrong before the first is a refusal, later a line of its own."""
+    async with aclosing(pieces):
+        first = await anext(pieces, b"")
+        answer = web.StreamResponse(headers={"Content-Type": LINES})
+        await answer.prepare(request)
+        await answer.write(first)
+        try:
+            async for piece in pieces:
+                await answer.write(piece)
+        except FaultError as fault:
+            await answer.write(orjson.dumps(fault.document()) + b"\n")
+        await answer.write_eof()
+        return answer

@@ -1,5 +1,6 @@
 """What the command line uses to talk to a control plane or a running location."""
 
+import io
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -72,7 +73,9 @@ class ControlClient:
                 if response.status >= 400:
                     raise _refusal(response.status, await _told(response))
                 async for line in response.content:
-                    told: object = orjson.loads(line)
+                    told: object = orjson.loads(line) if line.strip() else None
+                    if isinstance(told, dict) and "error" in told:
+                        raise _refusal(response.status, told)
                     if isinstance(told, dict):
                         yield told
         except (ClientError, TimeoutError, ValueError) as error:
@@ -126,7 +129,7 @@ async def _told(response: ClientResponse) -> dict[str, object]:
 def _form(parts: Mapping[str, Part]) -> FormData:
     form = FormData()
     for name, part in parts.items():
-        form.add_field(name, part.content, content_type=part.type, filename=name)
+        form.add_field(name, io.BytesIO(part.content), content_type=part.type, filename=name)
     return form
 
 

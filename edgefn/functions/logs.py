@@ -3,17 +3,27 @@
 import threading
 from collections import deque
 from types import TracebackType
-from typing import TextIO
+from typing import Protocol
 
 _MAX_WAITING = 50_000
 _GATHERING = 0.02
 """Seconds that lines wait for others: to wake the thread for each would cost a request more than all the rest of it."""
 
 
+class Stream(Protocol):
+    """Where lines end up."""
+
+    def write(self, text: str, /) -> object:
+        """Take whole lines. Raises `OSError`."""
+
+    def flush(self) -> None:
+        """Let readers see them. Raises `OSError`."""
+
+
 class LineWriter:
     """Writes lines in order. Beyond 50,000 waiting lines it drops, and says how many."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._waiting: deque[str] = deque()
         self._dropped = 0

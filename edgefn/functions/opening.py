@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from edgefn.functions.bundle import Bundle, BundleError
+from edgefn.functions.function_log import FunctionLog
 from edgefn.functions.published import OpeningError
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.runner import Runner, Surroundings
@@ -32,6 +33,7 @@ async def started(
 ) -> Runner:
     """Return a runner for `bundle`. `scratch` is a directory that sandboxes can read. Raises `OpenError`, `OSError`."""
     root = Path(tempfile.mkdtemp(dir=scratch))
+    log = FunctionLog(settings.name, version, surroundings.log)
     try:
         await asyncio.to_thread(bundle.write, root)
         code = code_of(settings, version, root)
@@ -40,11 +42,11 @@ async def started(
             concurrency=settings.concurrency,
             provisioned=settings.provisioned,
             idle_timeout=settings.idle_timeout,
-            log=lambda _invocation, text: surroundings.log(settings.name, text),
+            log=log.write,
         )
     finally:
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
-    return Runner(settings.name, code, sandbox, surroundings)
+    return Runner(settings.name, code, sandbox, surroundings, log)
 
 
 def code_of(function: FunctionSettings, version: str, root: Path) -> Code:

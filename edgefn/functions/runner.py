@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edgefn.functions.function_log import FunctionLog, LogLine
 from edgefn.functions.report import closing_lines, start_line, stopped_lines
 from edgefn.sandbox.base import Code, Invocation, Outcome, Sandbox
 
@@ -15,18 +16,20 @@ class Surroundings:
 
     new_id: Callable[[], str]
     timestamp: Callable[[], str]
-    log: Callable[[str, str], None]
-    """Takes (function name, line)."""
+    log: Callable[[LogLine], None]
 
 
 class Runner:
     """Runs events of one version of one function and writes START, END and REPORT around each."""
 
-    def __init__(self, name: str, code: Code, sandbox: Sandbox, surroundings: Surroundings) -> None:
+    def __init__(
+        self, name: str, code: Code, sandbox: Sandbox, surroundings: Surroundings, log: FunctionLog | None = None
+    ) -> None:
         self.name = name
         self.code = code
         self._sandbox = sandbox
         self._around = surroundings
+        self._log = log or FunctionLog(name, code.version, surroundings.log)
         self._running: set[asyncio.Task[Outcome]] = set()
         self._under_way = 0
         self._idle = asyncio.Event()
@@ -37,40 +40,43 @@ class Runner:
         """Return "name:version", as logs name it."""
         return f"{self.name}:{self.code.version}"
 
-    async def run(self, event: bytes, body: bytes | None) -> Outcome:
+    async def run(self, event: bytes, body: bytes | None, request: str = "") -> Outcome:
         """Run one event (JSON); `body` is put into it, base64-encoded, inside the sandbox. Never raises.
+
+        `request` is the id of the viewer's request, for the log.
 
         Cancelling stops the function only where that is cheap: a viewer that leaves must not cost a warm sandbox.
         """
         self._under_way += 1
         self._idle.clear()
         if self._sandbox.stopping_is_cheap:
-            return await self._run(event, body)
-        task = asyncio.get_running_loop().create_task(self._run(event, body))
+            return await self._run(event, body, request)
+        task = asyncio.get_running_loop().create_task(self._run(event, body, request))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    async def _run(self, event: bytes, body: bytes | None) -> Outcome:
+    async def _run(self, event: bytes, body: bytes | None, request: str) -> Outcome:
         try:
-            return await self._reported(event, body)
+            return await self._reported(event, body, request)
         finally:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
 
-    async def _reported(self, event: bytes, body: bytes | None) -> Outcome:
+    async def _reported(self, event: bytes, body: bytes | None, request: str) -> Outcome:
         invocation = Invocation(self._around.new_id(), event, body)
-        log = self._around.log
-        log(self.name, start_line(self.code, invocation.id))
+        self._log.begin(invocation.id, request)
+        log = self._log.write
+        log(invocation.id, start_line(self.code, invocation.id))
         try:
             outcome = await self._sandbox.run(invocation)
         except asyncio.CancelledError:
             for line in stopped_lines(invocation.id, self._around.timestamp()):
-                log(self.name, line)
+                log(invocation.id, line)
             raise
         for line in closing_lines(self.code, invocation.id, outcome, self._around.timestamp()):
-            log(self.name, line)
+            log(invocation.id, line)
         return outcome
 
     async def close_when_idle(self, patience: float) -> None:

@@ -1,4 +1,4 @@
-"""Opens the control API of a process, where the configuration has one."""
+"""Opens the control API of a process."""
 
 import os
 from collections.abc import Sequence
@@ -21,11 +21,9 @@ AUDIT_LOG = "audit.log"
 
 
 async def open_admin(
-    stack: AsyncExitStack, admin: tuple[str, int] | None, data_dir: str, endpoints: Sequence[Endpoint]
-) -> Admin | None:
-    """Return the running control API, which `stack` closes; None for `admin: off`. Raises `SettingsError`."""
-    if admin is None:
-        return None
+    stack: AsyncExitStack, admin: tuple[str, int], data_dir: str, endpoints: Sequence[Endpoint]
+) -> Admin:
+    """Return the running control API, which `stack` closes. Raises `SettingsError`."""
     try:
         operator = ensure_token(data_dir, world.token())
         tokens = Tokens(data_dir, operator, wall=world.wall, fresh=world.token)

@@ -22,13 +22,16 @@ from edgefn.functions.registry import Registry
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
+from edgefn.model.publishing import Use
 from edgefn.model.settings import Settings
 from edgefn.node import world
 from edgefn.node.administering import open_admin
+from edgefn.node.function_logs import function_log
 from edgefn.node.functions import Callees, Functions
 from edgefn.node.geo import Locate, open_database
 from edgefn.node.hosting import function_hosts
 from edgefn.node.parts import Lasting, site_of
+from edgefn.node.publishing import Place, open_publishing, uses_of
 from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
 from edgefn.node.stocking import opened_stock
@@ -117,7 +120,6 @@ class Location:
         settings = self._settings
         _make_directory(settings.data_dir)
         access = self._stack.enter_context(LineWriter(self._open_log(settings.access_log)))
-        self._function_log = self._stack.enter_context(LineWriter(sys.stderr))
         pool = Pool()
         self._stack.push_async_callback(pool.close)
         self._stock = await self._stack.enter_async_context(opened_stock(settings))
@@ -136,8 +138,10 @@ class Location:
         self._listening = Listening(site, settings.viewer)
         await self._listening.start(settings.listen, reuse_port=settings.workers != 1)
         operations = Operations(self._health, self.reload)
-        endpoints = [*running_endpoints(operations), *purge_endpoints(self.purge)]
-        await open_admin(self._stack, settings.admin, settings.data_dir, endpoints)
+        if settings.admin is not None:
+            endpoints = [*running_endpoints(operations), *purge_endpoints(self.purge)]
+            endpoints += open_publishing(self._stack, self._place)
+            await open_admin(self._stack, settings.admin, settings.data_dir, endpoints)
 
     def _open_log(self, name: str) -> TextIO:
         if name in {"-", ""}:
@@ -151,8 +155,10 @@ class Location:
         hosts = await self._stack.enter_async_context(function_hosts(settings, self._report))
         self._replica = await open_replica(self._stack, settings.data_dir)
         bundles = Path(self._stack.enter_context(scratch_directory(_make_directory(settings.data_dir, "bundles"))))
-        around = Surroundings(world.invocation_id, world.timestamp, self._log_function)
-        opener = VersionOpener(hosts, bundles, BlobFetch(self._replica, open_keys(settings)), around)
+        log = self._stack.enter_context(function_log(settings.location, settings.data_dir))
+        around, keys = Surroundings(world.invocation_id, world.timestamp, log), open_keys(settings)
+        self._place = Place(self._replica, keys, hosts, bundles, around, self._uses, settings.data_dir)
+        opener = VersionOpener(hosts, bundles, BlobFetch(self._replica, keys), around)
         published = Published(opener, world.monotonic, self._report)
         functions = Functions(Registry(hosts, bundles, around), published)
         self._stack.push_async_callback(functions.close)
@@ -170,8 +176,8 @@ class Location:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _log_function(self, name: str, line: str) -> None:
-        self._function_log.write(f"{name}: {line}")
+    def _uses(self) -> list[Use]:
+        return uses_of(self._running.settings)
 
     def _health(self) -> dict[str, object]:
         settings = self._running.settings

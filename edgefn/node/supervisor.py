@@ -19,6 +19,7 @@ from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node.administering import open_admin
 from edgefn.node.location import refuse_changes_that_need_a_restart, reload_and_tell
+from edgefn.node.publishing import open_place, open_publishing, uses_of
 from edgefn.node.replication import open_replica
 from edgefn.node.worker import DISCARD
 from edgefn.node.workers import WorkerGoneError, WorkerProcess, start_worker
@@ -63,8 +64,7 @@ class Supervisor:
             for number in range(self._settings.workers or os.cpu_count() or 1):
                 await self._start(number)
             await self._sum_up()
-            endpoints = [*running_endpoints(Operations(self._health, self.reload)), *purge_endpoints(self.purge)]
-            await open_admin(self._stack, self._settings.admin, self._settings.data_dir, endpoints)
+            await self._open_admin()
         except BaseException:
             await self._stack.aclose()
             await self._stop()
@@ -80,6 +80,15 @@ class Supervisor:
             await self._stack.aclose()
         finally:
             await self._stop()
+
+    async def _open_admin(self) -> None:
+        settings, stack = self._settings, self._stack
+        if settings.admin is None:
+            return
+        place = await open_place(stack, settings, lambda: uses_of(self._settings), self._report)
+        endpoints = [*running_endpoints(Operations(self._health, self.reload)), *purge_endpoints(self.purge)]
+        endpoints += open_publishing(stack, place)
+        await open_admin(stack, settings.admin, settings.data_dir, endpoints)
 
     async def _start(self, number: int) -> None:
         worker = await start_worker(self._config, number)

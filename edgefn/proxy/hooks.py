@@ -10,7 +10,7 @@ from edgefn.model.errors import FunctionError
 from edgefn.model.hook import Event, Quotas
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import OnFailure
-from edgefn.model.trail import HookRun, Trail
+from edgefn.model.trail import HookRun
 from edgefn.proxy.dialects import Dialect, Dialects
 from edgefn.proxy.exposing import expose
 from edgefn.proxy.viewer_facts import ViewerFacts
@@ -111,7 +111,7 @@ class Hook:
         if dialect.sees_facts and showing is not None:
             request = showing(request)
         event = dialect.request_event(self.event, self.config, request, exposed)
-        result = await self._run(runner, event, None if exposed is None else exposed.data, request.trail)
+        result = await self._run(runner, event, None if exposed is None else exposed.data, request)
         judged = dialect.judge_request(self.event, request, exposed, result, self.quotas)
         if isinstance(judged, Violation):
             raise _violated(runner, dialect, judged)
@@ -124,16 +124,16 @@ class Hook:
         if dialect.sees_facts and showing is not None:
             asked = showing(asked)
         event = dialect.response_event(self.event, self.config, asked, response)
-        result = await self._run(runner, event, None, asked.trail)
+        result = await self._run(runner, event, None, asked)
         judged = dialect.judge_response(self.event, asked, response, result, self.quotas)
         if isinstance(judged, Violation):
             raise _violated(runner, dialect, judged)
         return judged
 
-    async def _run(self, runner: Runner, event: bytes, body: bytes | None, trail: Trail) -> bytes:
+    async def _run(self, runner: Runner, event: bytes, body: bytes | None, request: Request) -> bytes:
         began = self.now()
-        outcome = await runner.run(event, body)
-        trail.hooks.append(_noted(self.event, runner.label, outcome, self.now() - began))
+        outcome = await runner.run(event, body, request.id)
+        request.trail.hooks.append(_noted(self.event, runner.label, outcome, self.now() - began))
         return _result(outcome, runner, self.dialects.of(runner.code.runtime))
 
     def _unpublished(self) -> FunctionError:

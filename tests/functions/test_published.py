@@ -65,7 +65,7 @@ class Stage:
             raise OpeningError("SyntaxError in index.js:1")
         self.opened.append(version)
         self.sandboxes[version] = FakeSandbox()
-        around = Surroundings(lambda: "id", lambda: "now", lambda name, line: None)
+        around = Surroundings(lambda: "id", lambda: "now", lambda line: None)
         return Runner("f", replace(CODE, version=str(version)), self.sandboxes[version], around)
 
     async def want(self, *keys: Key) -> None:

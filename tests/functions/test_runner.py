@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from edgefn.functions.function_log import FunctionLog, LogLine
 from edgefn.functions.report import closing_lines
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.sandbox.base import Code, Failed, Invocation, Outcome, Returned, Usage
@@ -23,9 +24,10 @@ class Stage:
         self.ended = asyncio.Event()
         self.runner = Runner("f", CODE, self, Surroundings(lambda: "the-id", lambda: "now", self._log))
 
-    def _log(self, _name: str, line: str) -> None:
-        self.lines.append(line.split(" ", maxsplit=1)[0])
-        if line.startswith("REPORT"):
+    def _log(self, line: LogLine) -> None:
+        assert (line.function, line.version, line.invocation) == ("f", "1", "the-id")
+        self.lines.append(line.text.split(" ", maxsplit=1)[0])
+        if line.text.startswith("REPORT"):
             self.ended.set()
 
     async def run(self, _invocation: Invocation) -> Outcome:
@@ -82,3 +84,18 @@ async def test_closing_ends_what_nobody_waits_for() -> None:
     async with asyncio.timeout(5):
         await stage.runner.close()
     assert "REPORT" in stage.lines
+
+
+async def test_each_line_knows_the_invocation_and_the_viewers_request_behind_it() -> None:
+    lines: list[LogLine] = []
+    log = FunctionLog("f", "7", lines.append)
+    log.write("", "before any")
+    log.begin("i1", "r1")
+    log.begin("i2", "r2")
+    log.write("i1", "hello")
+    log.write("i2", "there")
+    for number in range(2_048):
+        log.begin(f"later-{number}", "r")
+    log.write("i1", "long after its end")
+    assert [(line.invocation, line.request) for line in lines] == [("", ""), ("i1", "r1"), ("i2", "r2"), ("i1", "")]
+    assert {(line.function, line.version) for line in lines} == {("f", "7")}

@@ -50,7 +50,7 @@ class Stage:
         name = f"f{len(self.opened)}"
         function = FunctionSettings(name, str(path), runtime, handler, timeout=20.0, memory=128)
         registry = Registry(
-            self.hosts, self.home, Surroundings(world.invocation_id, world.timestamp, lambda _name, _line: None)
+            self.hosts, self.home, Surroundings(world.invocation_id, world.timestamp, lambda _line: None)
         )
         self.opened.append(registry)
         opening = self.loop.run(registry.open({name: function}))

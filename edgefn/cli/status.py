@@ -1,0 +1,63 @@
+"""`edgefn status`: each location, and what it runs."""
+
+import argparse
+
+from edgefn.cli.connecting import DONE, FAILED, add_connection, run_with
+from edgefn.cli.tables import as_json, rows_in, table
+from edgefn.control.client import ControlClient
+
+EXAMPLES = """\
+examples:
+  edgefn status
+  edgefn status --control https://control.example:8443 --token-file ci.token --json
+
+Health: current; applying; failing (a version could not be taken into use; the one before still answers); unreachable.
+Exit status 0: all active locations are current; 1: some are not; 2: unusable arguments.
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add_connection(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Run the command."""
+    return run_with(given, "status", lambda client: _status(given, client))
+
+
+async def _status(given: argparse.Namespace, client: ControlClient) -> int:
+    told = await client.get("/v1/status")
+    print(as_json(told) if given.json else _words(told))
+    active = [row for row in rows_in(told, "locations") if row.get("state") == "active"]
+    return DONE if all(row.get("health") == "current" for row in active) else FAILED
+
+
+def _words(told: dict[str, object]) -> str:
+    rows, notes = [], []
+    for row in rows_in(told, "locations"):
+        rows.append(
+            (
+                row.get("location"),
+                row.get("state"),
+                row.get("health"),
+                row.get("generation"),
+                row.get("lag"),
+                f"{row.get('seen')} s ago",
+                row.get("workers"),
+                _running(row.get("running")),
+            )
+        )
+        notes += [
+            f"{row.get('location')}: {each.get('function')}:{each.get('version')} is not in use: {each.get('why')}"
+            for each in rows_in(row, "failed")
+        ]
+    notes += [f"{each.get('subject')}: does not count: {each.get('why')}" for each in rows_in(told, "problems")]
+    heads = ("LOCATION", "STATE", "HEALTH", "GENERATION", "LAG", "SEEN", "WORKERS", "RUNNING")
+    return "\n".join([f"published: generation {told.get('generation')}", table(heads, rows), *notes])
+
+
+def _running(running: object) -> str:
+    if not isinstance(running, dict) or not running:
+        return "-"
+    return " ".join(f"{name}={running[name]}" for name in sorted(running))

@@ -1,0 +1,86 @@
+"""What the endpoints about published functions have in common: the publisher, and what its refusals become."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from typing import Final
+
+from aiohttp import web
+
+from edgefn.control.endpoints import Handle
+from edgefn.control.faults import FaultError, unknown
+from edgefn.functions.committing import PublishError
+from edgefn.functions.publishing import Publisher
+from edgefn.functions.replicas.base import ReplicaError, UnavailableError, UnknownOutcomeError
+from edgefn.model.publishing import LATEST, Alias, Manifest, PublishedFunction, Use
+
+_PATIENCE: Final = "try again; what is live is untouched"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where functions are published. `uses` tells which hooks need what, `wall` the time."""
+
+    publisher: Publisher
+    uses: Callable[[], Collection[Use]]
+    wall: Callable[[], float]
+
+    async def function(self, name: str) -> PublishedFunction:
+        """Return a function. Raises `FaultError` when there is none of this name."""
+        functions = (await self.publisher.catalog()).functions
+        if name not in functions:
+            known = ", ".join(sorted(functions)[:10]) or "none"
+            raise unknown("function", f"there is no function {name!r}; there are: {known}")
+        return functions[name]
+
+    async def version(self, name: str, qualifier: str) -> tuple[PublishedFunction, Manifest]:
+        """Return what a qualifier stands for: a number, $LATEST, or an alias (its first version)."""
+        function = await self.function(name)
+        if qualifier == LATEST:
+            found = function.draft
+        elif qualifier.isdecimal():
+            found = function.versions.get(int(qualifier))
+        else:
+            alias = function.aliases.get(qualifier)
+            found = None if alias is None else function.versions.get(alias.targets[0].version)
+        if found is None:
+            raise unknown(
+                "version", f"{name} has no version or alias {qualifier!r}; `edgefn versions {name}` lists them"
+            )
+        return function, found
+
+    async def alias(self, name: str, alias: str) -> Alias:
+        """Return an alias. Raises `FaultError`."""
+        function = await self.function(name)
+        if alias not in function.aliases:
+            known = ", ".join(sorted(function.aliases)) or "none"
+            raise unknown("alias", f"{name} has no alias {alias!r}; it has: {known}")
+        return function.aliases[alias]
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Turn what the publisher and its replica raise into faults."""
+    try:
+        yield
+    except PublishError as error:
+        raise FaultError(409, "refused", str(error)) from error
+    except UnknownOutcomeError as error:
+        told = f"it may have been published or not: {error}; look before you try again"
+        raise FaultError(504, "unknown-outcome", told) from error
+    except UnavailableError as error:
+        raise FaultError(503, "unavailable", f"the replica can't be reached: {error}; {_PATIENCE}") from error
+    except ReplicaError as error:
+        raise FaultError(500, "replica", str(error)) from error
+
+
+def published(handle: Handle) -> Handle:
+    """Return `handle` with the refusals of the publisher as faults."""
+
+    @wraps(handle)
+    async def handled(request: web.Request) -> web.StreamResponse:
+        with refusals():
+            return await handle(request)
+
+    return handled

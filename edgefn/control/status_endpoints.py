@@ -1,0 +1,86 @@
+"""The endpoints about locations: how each is, and how far a generation has got."""
+
+import math
+from collections.abc import AsyncGenerator
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from edgefn.control.asking import streamed, whole_in
+from edgefn.control.desk import Desk, published, refusals
+from edgefn.control.endpoints import (
+    LINES,
+    NUMBER,
+    STRING,
+    WHOLE,
+    Endpoint,
+    Media,
+    Parameter,
+    Scope,
+    json_of,
+    list_of,
+    table,
+)
+from edgefn.control.faults import invalid
+from edgefn.control.views import PROGRESS, STATUS, progress_view, status_view
+
+_LONGEST: Final = 3_600
+_USUAL: Final = 30
+
+
+def status_endpoints(desk: Desk) -> list[Endpoint]:
+    """Return the endpoints."""
+
+    async def status(_: web.Request) -> web.Response:
+        catalog = await desk.publisher.catalog()
+        statuses = await desk.publisher.statuses()
+        now = desk.wall()
+        locations = [status_view(statuses[name], catalog.generation, now) for name in sorted(statuses)]
+        problems = [{"subject": each.subject, "why": each.why} for each in desk.publisher.problems]
+        return web.json_response(
+            {
+                "generation": catalog.generation,
+                "incarnation": catalog.incarnation,
+                "locations": locations,
+                "problems": problems,
+            }
+        )
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        generation = whole_in(request, "generation", 0, 10**15)
+        patience = whole_in(request, "timeout", _USUAL, _LONGEST)
+        fraction, function = _fraction(request), request.query.get("function", "")
+
+        async def lines() -> AsyncGenerator[bytes]:
+            following = desk.publisher.wait(generation, fraction=fraction, patience=patience, function=function)
+            with refusals():
+                async for now in following:
+                    yield orjson.dumps(progress_view(now, fraction)) + b"\n"
+
+        return await streamed(request, lines())
+
+    asked = (
+        Parameter("generation", "The one to wait for.", WHOLE),
+        Parameter("fraction", "How many of the active locations must have it, 0 to 1 (default 1).", NUMBER),
+        Parameter("timeout", f"Seconds to wait at most (default {_USUAL}).", WHOLE),
+        Parameter("function", "Failures of other functions don't count."),
+    )
+    problems = list_of(table({"subject": STRING, "why": STRING}))
+    told = table({"generation": WHOLE, "incarnation": STRING, "locations": list_of(STATUS), "problems": problems})
+    lined = Media(LINES, PROGRESS)
+    waits = "A line whenever the locations get further with a generation, until they have it, or can't, or time is up."
+    return [
+        Endpoint("status", "GET", "/v1/status", Scope.READ, "Each location.", published(status), json_of(told)),
+        Endpoint("wait", "GET", "/v1/progress", Scope.READ, waits, wait, lined, query=asked),
+    ]
+
+
+def _fraction(request: web.Request) -> float:
+    try:
+        fraction = float(request.query.get("fraction", "1"))
+    except ValueError:
+        fraction = math.nan
+    if not 0 <= fraction <= 1:
+        raise invalid("fraction", "must be a number from 0 to 1")
+    return fraction

@@ -1,0 +1,89 @@
+"""Publishing on this machine: the publisher on its replica, and a workbench where versions are tried and invoked."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgefn.control.alias_endpoints import alias_endpoints
+from edgefn.control.deploy_endpoints import deploy_endpoints
+from edgefn.control.desk import Desk
+from edgefn.control.endpoints import Endpoint
+from edgefn.control.function_endpoints import function_endpoints
+from edgefn.control.invoke_endpoints import invoke_endpoints
+from edgefn.control.log_endpoints import log_endpoints
+from edgefn.control.status_endpoints import status_endpoints
+from edgefn.functions.bundle import Bundle
+from edgefn.functions.committing import Senses
+from edgefn.functions.logbook import log_directory
+from edgefn.functions.opening import Host
+from edgefn.functions.publishing import Publisher
+from edgefn.functions.replicas.base import Replica
+from edgefn.functions.runner import Surroundings
+from edgefn.functions.signing import Keys
+from edgefn.functions.workbench import Workbench
+from edgefn.model.publishing import Manifest, Use
+from edgefn.model.settings import Settings
+from edgefn.node import world
+from edgefn.node.function_logs import function_log
+from edgefn.node.hosting import function_hosts
+from edgefn.node.replication import open_keys, open_replica
+from edgefn.node.scratch import scratch_directory
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What publishing needs of a process. `uses` tells which hooks need what is published."""
+
+    replica: Replica
+    keys: Keys
+    host: Host
+    scratch: Path
+    surroundings: Surroundings
+    uses: Callable[[], Collection[Use]]
+    data_dir: str
+
+
+async def open_place(
+    stack: AsyncExitStack, settings: Settings, uses: Callable[[], Collection[Use]], report: Callable[[str], None]
+) -> Place:
+    """Return a place of its own for a process that answers no viewers; `stack` closes it. Raises `SettingsError`."""
+    host = await stack.enter_async_context(function_hosts(settings, report))
+    bundles = Path(settings.data_dir) / "bundles"
+    scratch = Path(stack.enter_context(scratch_directory(bundles)))
+    log = stack.enter_context(function_log(settings.location, settings.data_dir))
+    around = Surroundings(world.invocation_id, world.timestamp, log)
+    replica = await open_replica(stack, settings.data_dir)
+    return Place(replica, open_keys(settings), host, scratch, around, uses, settings.data_dir)
+
+
+def open_publishing(stack: AsyncExitStack, place: Place) -> list[Endpoint]:
+    """Return the endpoints of a publisher; what it runs is stopped by `stack`."""
+
+    async def fetch(manifest: Manifest) -> Bundle:
+        return await publisher.read_bundle(manifest)
+
+    bench = Workbench(place.host, place.scratch, fetch, place.surroundings)
+    stack.push_async_callback(bench.close)
+    publisher = Publisher(place.replica, place.keys, bench.trial, Senses(world.wall, world.pseudonym))
+    desk = Desk(publisher, place.uses, world.wall)
+    return [
+        *deploy_endpoints(desk),
+        *function_endpoints(desk),
+        *alias_endpoints(desk),
+        *invoke_endpoints(desk, bench.invoke),
+        *status_endpoints(desk),
+        *log_endpoints(log_directory(place.data_dir)),
+    ]
+
+
+def uses_of(settings: Settings) -> list[Use]:
+    """Return which hooks of a configuration need what is published."""
+    return list(_uses(settings))
+
+
+def _uses(settings: Settings) -> Iterator[Use]:
+    for index, route in enumerate(settings.routes):
+        for event, hook in route.hooks.items():
+            if hook.qualifier:
+                yield Use(hook.function, hook.qualifier, f"routes[{index}].hooks.{event}")
