@@ -397,8 +397,9 @@ def test_a_sandboxes_cgroup_holds_its_limits(tmp_path: Path, monkeypatch: pytest
     assert (made / "cgroup.freeze").read_text() == "1"
     group.thaw()
     assert (made / "cgroup.freeze").read_text() == "0"
+    group.freeze()
     group.kill()
-    assert (made / "cgroup.kill").read_text() == "1"
+    assert ((made / "cgroup.kill").read_text(), (made / "cgroup.freeze").read_text()) == ("1", "0")
     (made / "cpu.stat").write_text("usage_usec 1500000\nuser_usec 1\n")
     (made / "memory.peak").write_text("4096\n")
     assert group.footprint() == cgroup.Footprint(1.5, 4096)

@@ -102,9 +102,10 @@ class Group:
         self._write("cgroup.freeze", "0")
 
     def kill(self) -> None:
-        """Kill everything inside. Harmless on kernels before 5.14, which have no such file."""
-        with suppress(OSError):
-            self._write("cgroup.kill", "1")
+        """Kill everything inside. Kernels before 5.14 have no such file: there it thaws, so that signals arrive."""
+        for name, value in (("cgroup.kill", "1"), ("cgroup.freeze", "0")):
+            with suppress(OSError):
+                self._write(name, value)
 
     def footprint(self) -> Footprint:
         """Return what it took so far; kernels before 5.19 know the memory of this moment only."""
@@ -167,8 +168,12 @@ class Delegated:
 
 
 def _put(path: str, value: str) -> None:
-    with open(path, "r+", encoding="ascii") as file:
-        file.write(value)
+    """Write a file that may be there for writing only, as cgroup.kill is for all but root."""
+    file = os.open(path, os.O_WRONLY)
+    try:
+        os.write(file, value.encode())
+    finally:
+        os.close(file)
 
 
 def _get(path: str) -> str:
