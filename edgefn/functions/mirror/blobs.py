@@ -12,6 +12,10 @@ _AT_ONCE = 4
 _RETRY_SECONDS = 0.5
 
 
+class _AwayError(ReplicaError):
+    """It is the fleet's replica that can't be reached, and not our own."""
+
+
 @dataclass(slots=True)
 class Blobs:
     """The blobs of one location. `missing` says of those that can't be had why not, by their digest."""
@@ -19,6 +23,7 @@ class Blobs:
     upstream: Replica
     local: Replica
     missing: dict[str, str] = field(default_factory=dict)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def fetch(self, catalog: Catalog) -> None:
         """Have all blobs that `catalog` refers to, but for those that are then `missing`.
@@ -27,13 +32,14 @@ class Blobs:
         room for, is given up: whatever needs it stays on what it was.
         """
         needed = {manifest.blob.digest: manifest for manifest in manifests(catalog)}
-        self.missing = {digest: why for digest, why in self.missing.items() if digest in needed}
-        there = set(await self.local.blobs())
-        room = asyncio.Semaphore(_AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for digest, manifest in needed.items():
-                if digest not in there:
-                    group.create_task(self._fetch(manifest, room))
+        async with self._lock:
+            self.missing = {digest: why for digest, why in self.missing.items() if digest in needed}
+            there = set(await self.local.blobs())
+            room = asyncio.Semaphore(_AT_ONCE)
+            async with asyncio.TaskGroup() as group:
+                for digest, manifest in needed.items():
+                    if digest not in there:
+                        group.create_task(self._fetch(manifest, room))
 
     async def forget(self, catalog: Catalog) -> None:
         """Delete the blobs that nothing in `catalog` refers to any more."""
@@ -48,7 +54,7 @@ class Blobs:
                 try:
                     async with aclosing(_at_most(self.upstream.get_blob(digest), manifest)) as pieces:
                         await self.local.put_blob(digest, pieces)
-                except (UnavailableError, UnknownOutcomeError):
+                except _AwayError:
                     await asyncio.sleep(_RETRY_SECONDS)
                 except ReplicaError as error:
                     self.missing[digest] = f"the files of {manifest.label} could not be fetched: {error}"
@@ -74,8 +80,11 @@ async def _at_most(pieces: AsyncGenerator[bytes, None], manifest: Manifest) -> A
     """Yield no more than the signed manifest says: a fleet's server must not fill our disk."""
     left = manifest.blob.size
     async with aclosing(pieces):
-        async for piece in pieces:
-            left -= len(piece)
-            if left < 0:
-                raise ReplicaError(f"more than {manifest.blob.size} bytes came")
-            yield piece
+        try:
+            async for piece in pieces:
+                left -= len(piece)
+                if left < 0:
+                    raise ReplicaError(f"more than {manifest.blob.size} bytes came")
+                yield piece
+        except (UnavailableError, UnknownOutcomeError) as error:
+            raise _AwayError(str(error)) from error

@@ -137,12 +137,14 @@ class Records:
             self.report(f"files that nothing needs any more could not be deleted: {error}")
 
     async def _fetch_again(self) -> None:
-        """Now and then try again what could not be fetched."""
+        """Try again what could not be fetched: at the start, and now and then."""
+        is_complete = False
         while True:
-            await asyncio.sleep(_MISSING_SECONDS)
-            if self.blobs.missing:
+            if not is_complete:
                 try:
                     await self.blobs.fetch(self.builder.catalog)
                 except ReplicaError as error:
                     self.report(f"missing files could not be looked for: {error}")
                 self.changed()
+            await asyncio.sleep(_MISSING_SECONDS)
+            is_complete = not self.blobs.missing

@@ -61,11 +61,11 @@ class Hub:
 
 
 @asynccontextmanager
-async def hub(directory: Path) -> AsyncIterator[Hub]:
+async def hub(directory: Path, max_disk: str = "1GB") -> AsyncIterator[Hub]:
     """Run a server that obeys an authority of its own."""
     authority = Authority.begin(os.urandom)
     obeying = authority.server_settings(str(directory / "accounts"), int(time.time()))
-    settings = ServerSettings("hub", directory, authority=obeying, max_disk="1GB", max_memory="64MB")
+    settings = ServerSettings("hub", directory, authority=obeying, max_disk=max_disk, max_memory="64MB")
     running = Hub(settings, await start(settings, PROGRAM), authority)
     try:
         yield running

@@ -114,6 +114,7 @@ async def test_a_follower_goes_on_when_the_server_was_killed_and_came_back(tmp_p
         await location.close()
 
 
+@pytest.mark.fleet
 async def test_a_frozen_server_is_noticed_and_followers_are_current_when_it_thaws(tmp_path: Path) -> None:
     async with begun(tmp_path) as (hub, replica):
         last = await replica.append([head(1)], {})
