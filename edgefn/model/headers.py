@@ -13,19 +13,26 @@ class Headers:
     Names and values are latin-1 text, so that any byte survives the way through the proxy.
     """
 
-    __slots__ = ("_begun", "_index", "_lines")
+    __slots__ = ("_base", "_index", "_lines", "_written", "memo")
 
     def __init__(self, lines: Iterable[Line] = ()) -> None:
         self._lines = tuple(lines)
         self._index: _Index | None = None
-        self._begun: tuple[_Index, int] | None = None  # the index of the first few lines; it belongs to others too
+        self._base: Headers | None = None  # what the first lines are by themselves: it knows, or will, much of the rest
+        self._written: tuple[Set[str], str, int] | None = None
+        self.memo: object = None  # what somebody made of exactly these lines, to be found when they come again
 
     def _by_name(self) -> _Index:
         """Return the index, made when it is first asked for. `self._index or` before a call spares most of them."""
         if self._index is None:
-            known, covered = self._begun or ({}, 0)
-            self._index = _with_lines(known, self._lines[covered:])
+            base = self._base
+            known = {} if base is None else base._by_name()
+            self._index = _with_lines(known, self._own())
         return self._index
+
+    def _own(self) -> tuple[Line, ...]:
+        """Return the lines that are not those of `_base`."""
+        return self._lines if self._base is None else self._lines[len(self._base._lines) :]
 
     def get(self, name: str) -> str | None:
         """Return the first line's value of the lower-case `name`, or None."""
@@ -61,7 +68,7 @@ class Headers:
     def adding(self, *lines: Line) -> "Headers":
         """Return these fields with `lines` behind them."""
         more = Headers(self._lines + lines)
-        more._begun = self._begun if self._index is None else (self._index, len(self._lines))
+        more._base = self if self._base is None else self._base
         return more
 
     def replacing(self, name: str, value: str) -> "Headers":
@@ -79,13 +86,32 @@ class Headers:
                 placed = True
         return Headers(lines)
 
+    def written(self, less: frozenset[str]) -> tuple[str, int]:
+        """Return the lines as they go on the wire, but for the lower-case names `less`, and how many they are.
+
+        It is remembered, so that what is sent often with a few other lines behind is put together once.
+        """
+        known = self._written
+        if known is None or known[0] is not less:
+            lines = [f"{name}: {value}\r\n" for name, value in self._own() if name.lower() not in less]
+            number = len(lines)
+            if self._base is not None:
+                begun, covered = self._base.written(less)
+                lines.insert(0, begun)
+                number += covered
+            known = self._written = (less, "".join(lines), number)
+        return known[1], known[2]
+
     def __contains__(self, name: str) -> bool:
         index = self._index
-        if index is None:
-            if self._begun is not None and name in self._begun[0]:
-                return True  # the lines behind are of no matter
-            index = self._by_name()
-        return name in index
+        if index is not None or self._base is None:
+            return name in (index or self._by_name())
+        if name in self._base:
+            return True
+        for line in self._own():  # noqa: SIM110  # a generator costs more than the loop
+            if line[0].lower() == name:
+                return True
+        return False
 
     def __iter__(self) -> Iterator[Line]:
         return iter(self._lines)

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from edgefn.model.headers import Headers, Line
-from edgefn.model.message import Request
+from edgefn.model.message import Request, Viewer
 from edgefn.model.origin import Origin
 from edgefn.model.settings import ALL, NONE, RouteSettings, Selecting, Selection
 from edgefn.rules.accept_encoding import normalised
@@ -69,6 +69,13 @@ class _Fate(Enum):
     COOKIE = auto()
 
 
+class _Made(NamedTuple):
+    """The lines for an origin, and all besides the viewer's own ones that they were made of."""
+
+    facts: tuple["Forwarder", Origin, str, str, Viewer]
+    headers: Headers
+
+
 class Forwarder:
     """Makes the outgoing requests of one route. What the route says of each header name is worked out once."""
 
@@ -95,6 +102,18 @@ class Forwarder:
 
         The origin's custom headers are not yet in; see `finish`.
         """
+        headers = self._lasting(request, origin).adding(("X-Amz-Cf-Id", request.id))
+        return request.bound_for(origin, headers, selected_query(request.query, self._query))
+
+    def _lasting(self, request: Request, origin: Origin) -> Headers:
+        """Return all lines but those of this one request. Viewers repeat their fields, and so the same comes of them."""
+        facts = (self, origin, request.method, request.version, request.viewer)
+        known = request.headers.memo
+        if not (isinstance(known, _Made) and known.facts == facts):
+            known = request.headers.memo = _Made(facts, self._made(request, origin))
+        return known.headers
+
+    def _made(self, request: Request, origin: Origin) -> Headers:
         received = request.headers
         websocket = "upgrade" in received and asks_for_websocket(request.method, received)
         named = named_by_connection(received) - self._beyond_connection if "connection" in received else None
@@ -113,7 +132,7 @@ class Forwarder:
         lines += self._marks(request, rewritten)
         if websocket:
             lines += UPGRADE_TO_WEBSOCKET
-        return request.bound_for(origin, Headers(lines), selected_query(request.query, self._query))
+        return Headers(lines)
 
     def _host(self, received: Headers, origin: Origin) -> str:
         return (self._keeps_host and received.get("host")) or origin.authority
@@ -129,7 +148,6 @@ class Forwarder:
         via = f"{request.version} {self._pseudonym} (CloudFront)"
         yield "X-Forwarded-For", ", ".join([*rewritten.get("x-forwarded-for", ()), request.viewer.ip])
         yield "Via", ", ".join([*rewritten.get("via", ()), via])
-        yield "X-Amz-Cf-Id", request.id
 
     def _kept(self, fate: _Fate, line: Line, method: str, *, websocket: bool) -> tuple[Line, ...]:
         """Return what is kept of a line whose fate depends on the request."""

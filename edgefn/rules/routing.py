@@ -6,6 +6,7 @@ The route is chosen before viewer-request, by the normalised path; the path itse
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from edgefn.model.message import Request
@@ -16,6 +17,8 @@ _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuv
 _SLASHES: Final = re.compile(r"//+")
 _SLASH_IN_DISGUISE: Final = re.compile(r"%2[Ff]|%5[Cc]|\\")
 _READ_DIFFERENTLY: Final = re.compile(r"//|%2[Ff]|%5[Cc]|\\")
+_REMEMBERED: Final = 4_096  # paths, the latest
+_SHORT: Final = 256  # characters of a path that may be remembered
 _KEEPS_METHOD: Final = frozenset({"DELETE", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
@@ -85,6 +88,7 @@ class Routes:
             raise ValueError("the last route must be for all paths")
         self._routes = tuple(routes)
         self._patterns = tuple(pattern(route.path).fullmatch for route in routes[:-1])
+        self._remembered = lru_cache(_REMEMBERED)(self._placed)
 
     def is_ambiguous(self, path: str) -> bool:
         """Return whether an origin may read the raw `path` as one of another route than it takes here.
@@ -103,7 +107,12 @@ class Routes:
 
     def position(self, path: str) -> int:
         """Return which route, counted from 0, the raw `path` takes."""
-        return self._fitting(normalised(path)) if self._patterns else 0
+        if not self._patterns:
+            return 0
+        return self._remembered(path) if len(path) <= _SHORT else self._placed(path)
+
+    def _placed(self, path: str) -> int:
+        return self._fitting(normalised(path))
 
     def _fitting(self, plain: str) -> int:
         position = 0

@@ -37,27 +37,30 @@ def answer_head(response: Response, framing: Framing, length: int | None, option
     Where the framing allows no body, the length stays as the answer's own fields give it (RFC 9110 section 8.6).
     Raises `UnsendableAnswerError` rather than let a line break through.
     """
-    lines = [f"HTTP/1.1 {response.status} {response.reason}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in response.headers if name.lower() not in _FRAMING]
+    fields, number = response.headers.written(_FRAMING)
+    framed = _framed(response, framing, length)
+    if option:
+        framed.append(f"Connection: {option}\r\n")
+    text = "".join((f"HTTP/1.1 {response.status} {response.reason}\r\n", fields, *framed))
+    return _encoded(text, 1 + number + len(framed))
+
+
+def _framed(response: Response, framing: Framing, length: int | None) -> list[str]:
     match framing:
         case Framing.LENGTH:
-            lines.append(f"Content-Length: {length}\r\n")
+            return [f"Content-Length: {length}\r\n"]
         case Framing.CHUNKED:
-            lines.append("Transfer-Encoding: chunked\r\n")
+            return ["Transfer-Encoding: chunked\r\n"]
         case Framing.NONE:
-            lines += _told_length(response, length)
+            return _told_length(response, length)
         case Framing.CLOSE:
-            pass
-    if option:
-        lines.append(f"Connection: {option}\r\n")
-    return _encoded(lines)
+            return []
 
 
 def interim_head(status: int, headers: Headers) -> bytes:
     """Return a whole 1xx response. Raises `UnsendableAnswerError`."""
-    lines = [f"HTTP/1.1 {status} {_INTERIM_REASONS.get(status, 'Interim')}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in headers if name.lower() not in _FRAMING]
-    return _encoded(lines)
+    fields, number = headers.written(_FRAMING)
+    return _encoded(f"HTTP/1.1 {status} {_INTERIM_REASONS.get(status, 'Interim')}\r\n{fields}", 1 + number)
 
 
 def chunk_size(size: int) -> bytes:
@@ -69,8 +72,8 @@ def last_chunk(trailers: Headers) -> bytes:
     """Return the end of a chunked body. Raises `UnsendableAnswerError`."""
     if not trailers:
         return b"0\r\n\r\n"
-    fields = [f"{name}: {value}\r\n" for name, value in trailers if name.lower() not in _FRAMING]
-    return _encoded(["0\r\n", *fields])
+    fields, number = trailers.written(_FRAMING)
+    return _encoded(f"0\r\n{fields}", 1 + number)
 
 
 _INTERIM_REASONS = {100: "Continue", 102: "Processing", 103: "Early Hints", 104: "Upload Resumption Supported"}
@@ -86,10 +89,9 @@ def _told_length(response: Response, length: int | None) -> list[str]:
     return [f"Content-Length: {length}\r\n"] if length and response.status != 304 else []
 
 
-def _encoded(lines: list[str]) -> bytes:
-    text = "".join(lines)
+def _encoded(text: str, lines: int) -> bytes:
     # One line break per line is all that the far side may see.
-    if text.count("\n") != len(lines) or text.count("\r") != len(lines) or "\0" in text:
+    if text.count("\n") != lines or text.count("\r") != lines or "\0" in text:
         raise UnsendableAnswerError("the answer's head has characters that HTTP/1.1 can't carry")
     try:
         return text.encode("latin-1") + b"\r\n"

@@ -27,13 +27,10 @@ def request_head(request: Request, origin_path: str) -> bytes:
 
     A body of known length is announced by Content-Length, an unknown one goes in chunks (RFC 9112 section 6.2).
     """
-    headers = request.headers
-    if not _FRAMING.isdisjoint(headers.names()):
-        headers = headers.without(*_FRAMING)
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    fields, number = request.headers.written(_FRAMING)
     framing = _framing(request)
-    text = f"{request.method} {origin_path}{request.target} HTTP/1.1\r\n{lines}{framing}\r\n"
-    expected = 2 + len(headers) + framing.count("\n")  # else a value holds lines of its own
+    text = f"{request.method} {origin_path}{request.target} HTTP/1.1\r\n{fields}{framing}\r\n"
+    expected = 2 + number + framing.count("\n")  # else a value holds lines of its own
     if _HEAD.fullmatch(text) is None or text.count("\n") != expected:
         raise UnsendableRequestError("the request has characters that HTTP/1.1 can't carry")
     try:

@@ -8,21 +8,28 @@ from hypothesis import strategies as st
 from edgefn.model.headers import Headers, Line
 
 NAMES = ("Host", "Via", "via", "X-A", "x-a", "X-B")
+WITHOUT = frozenset({"via", "x-a"})
 LINES = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(("1", "2", "3"))), max_size=6)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("adding"), LINES),
         st.tuples(st.just("less"), st.lists(st.sampled_from(("host", "via", "x-a", "x-c")), max_size=3)),
+        st.tuples(st.just("write"), st.sampled_from((WITHOUT, frozenset({"x-b"})))),
         st.tuples(st.just("look"), st.sampled_from(("host", "via", "x-a", "x-b", "x-c"))),
     ),
     max_size=6,
 )
 
 
+def written(headers: Headers, less: frozenset[str]) -> tuple[str, int]:
+    lines = [f"{name}: {value}\r\n" for name, value in headers if name.lower() not in less]
+    return "".join(lines), len(lines)
+
+
 def seen(headers: Headers) -> Sequence[object]:
     names = ("host", "via", "x-a", "x-b", "x-c")
     each = [(headers.get(name), headers.get_all(name), headers.joined(name), name in headers) for name in names]
-    return [list(headers), list(headers.names()), *each]
+    return [list(headers), list(headers.names()), headers.written(WITHOUT), headers.written(frozenset()), *each]
 
 
 @given(LINES, STEPS)
@@ -35,6 +42,8 @@ def test_whatever_was_looked_up_before_the_lines_decide(lines: list[Line], steps
             headers = headers.adding(*given_)
         elif step == "less":
             headers = headers.less(frozenset(given_))
+        elif step == "write":
+            assert headers.written(given_) == written(headers, given_)
         else:
             assert (given_ in headers) is (headers.get(given_) is not None)
     assert seen(headers) == seen(Headers(list(headers)))
