@@ -26,13 +26,13 @@ class Headers:
         """Return the index, made when it is first asked for. `self._index or` before a call spares most of them."""
         if self._index is None:
             base = self._base
-            known = {} if base is None else base._by_name()
+            known = {} if base is None else base._by_name()  # noqa: SLF001  # it is one of us
             self._index = _with_lines(known, self._own())
         return self._index
 
     def _own(self) -> tuple[Line, ...]:
         """Return the lines that are not those of `_base`."""
-        return self._lines if self._base is None else self._lines[len(self._base._lines) :]
+        return self._lines if self._base is None else self._lines[len(self._base) :]
 
     def get(self, name: str) -> str | None:
         """Return the first line's value of the lower-case `name`, or None."""

@@ -106,7 +106,7 @@ class Forwarder:
         return request.bound_for(origin, headers, selected_query(request.query, self._query))
 
     def _lasting(self, request: Request, origin: Origin) -> Headers:
-        """Return all lines but those of this one request. Viewers repeat their fields, and so the same comes of them."""
+        """Return all lines but those of this one request: the same again when a viewer repeats its fields."""
         facts = (self, origin, request.method, request.version, request.viewer)
         known = request.headers.memo
         if not (isinstance(known, _Made) and known.facts == facts):

@@ -42,12 +42,16 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one invocation took. Times in seconds, memory in bytes; `init` is None on a warm start."""
+    """What one invocation took. Times in seconds, memory in bytes; `init` is None on a warm start.
+
+    `waited`: it may have waited for something, instead of only computing.
+    """
 
     wall: float
     cpu: float = 0.0
     memory: int = 0
     init: float | None = None
+    waited: bool = True
 
 
 @dataclass(frozen=True, slots=True)

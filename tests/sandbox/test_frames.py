@@ -18,7 +18,7 @@ from edgefn.sandbox.process.frames import (
     OversizeError,
     encoded,
 )
-from edgefn.sandbox.process.messages import Fault, Result, init_header, invoke_header, is_ready, read_reply
+from edgefn.sandbox.process.messages import Fault, Result, Taken, init_header, invoke_header, is_ready, read_reply
 
 CODE = Code("f", "1", "arn", "/nowhere", "nodejs20.x", "index.handler", 5.0, 128, {"A": "1"})
 
@@ -98,10 +98,10 @@ def test_only_the_ready_frame_is_ready() -> None:
 
 
 def test_replies_are_read() -> None:
-    ok = Frame(b'{"id":"i","ok":true,"cpu":0.5,"memory":1024}', b"[1]")
-    assert read_reply(ok, "i") == Result(b"[1]", 0.5, 1024)
+    ok = Frame(b'{"id":"i","ok":true,"cpu":0.5,"memory":1024,"waited":false}', b"[1]")
+    assert read_reply(ok, "i") == Result(b"[1]", Taken(0.5, 1024, waited=False))
     error = Frame(b'{"id":"i","error":{"type":"T","message":"m","trace":["a",1,"b"]},"fatal":true}')
-    assert read_reply(error, "i") == Fault("T", "m", ("a", "b"), True, 0, 0)
+    assert read_reply(error, "i") == Fault("T", "m", ("a", "b"), True, Taken())
 
 
 @pytest.mark.parametrize(
@@ -143,4 +143,4 @@ def test_claims_beyond_reason_count_as_nothing(claim: bytes) -> None:
     except FrameError:
         assert claim == b"1e400"
         return
-    assert reply == Result(b"", 0, 0)
+    assert reply == Result(b"", Taken())

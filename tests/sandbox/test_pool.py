@@ -69,6 +69,46 @@ async def test_a_worker_on_its_way_to_the_next_in_line_counts_as_busy(
     assert function.statistics.busy == 0
 
 
+async def test_events_that_only_compute_share_a_few_workers_and_those_that_wait_do_not(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgefn.sandbox.process.pool._PATIENCE", 0.001)
+    monkeypatch.setattr("edgefn.sandbox.process.pool._LONG_WAIT", 60.0)
+    computing = await stage.python(
+        """
+        import time
+        def handler(event, context):
+            until = time.monotonic() + 0.02
+            while time.monotonic() < until:
+                pass
+        """,
+        concurrency=32,
+        provisioned=1,
+    )
+    waiting = await stage.python(COUNTER, concurrency=12, provisioned=1)
+    await computing.run()
+    await asyncio.gather(*(computing.run() for _ in range(32)))
+    assert computing.statistics.counts.starts <= 8
+    for _ in range(2):
+        await asyncio.gather(*(waiting.run({"sleep": 0.1}) for _ in range(12)))
+    assert waiting.statistics.counts.starts > 8
+
+
+@pytest.mark.parametrize("language", ["python", "node"])
+async def test_a_worker_tells_whether_an_event_has_waited(stage: Stage, language: str) -> None:
+    if language == "python":
+        source = "import time\ndef handler(event, context): event and time.sleep(event)"
+        function = await stage.python(source)
+    else:
+        source = "exports.handler = (event) => event && new Promise((done) => setTimeout(done, event * 1000));"
+        function = await stage.node(source)
+    outcomes = [await function.run(0) for _ in range(9)] + [await function.run(0.03)]
+    usages = [outcome.usage for outcome in outcomes if isinstance(outcome, Returned)]
+    assert len(usages) == 10
+    assert not all(usage.waited for usage in usages[:9])  # now and then a thread of the interpreter itself has waited
+    assert usages[9].waited
+
+
 async def test_the_worker_used_last_is_used_first(stage: Stage) -> None:
     function = await stage.python(COUNTER, concurrency=2)
     await asyncio.gather(function.run({"sleep": 0.2}), function.run({"sleep": 0.3}))

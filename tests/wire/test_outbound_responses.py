@@ -277,11 +277,11 @@ async def test_a_slow_reader_holds_the_origin_back() -> None:
         await conversation.stall()
 
     async with ScriptedOrigin(script) as origin, asker(origin) as app:
-        response = await app.send(response_timeout=0.2, completion_timeout=0.5)
+        response = await app.send(response_timeout=0.2, completion_timeout=1.5)
         before = -1
         while sent != before:  # until it stands still
             before = sent
-            await asyncio.sleep(0.7)  # longer than both timeouts: they must not count against the origin
+            await asyncio.sleep(0.9)  # twice: longer than both timeouts, which must not count against the origin
         assert sent < 400
         assert len(await content(response)) == 500 * 65_536
         assert app.connections == (0, 1)

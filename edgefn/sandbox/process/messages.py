@@ -16,12 +16,23 @@ _CEILING = 1 << 44
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """What a worker took in its life so far: seconds of CPU, at most so many bytes.
+
+    `waited`: it may have waited for something since the call began, instead of only computing.
+    """
+
+    cpu: float = 0.0
+    memory: int = 0
+    waited: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """The function ended: its result as JSON text, and what the worker says it took (seconds, bytes)."""
+    """The function ended: its result as JSON text, and what the worker says it took."""
 
     body: bytes
-    cpu: float
-    memory: int
+    taken: Taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +43,7 @@ class Fault:
     message: str
     trace: tuple[str, ...]
     fatal: bool
-    cpu: float
-    memory: int
+    taken: Taken
 
 
 Reply = Result | Fault
@@ -78,13 +88,14 @@ def read_reply(frame: Frame, request_id: str) -> Reply:
         raise FrameError("a header that is not an object")
     if document.get("id") != request_id:
         raise FrameError("a reply to another request")
-    cpu, memory = _number(document.get("cpu")), int(_number(document.get("memory")))
+    memory, waited = int(_number(document.get("memory"))), document.get("waited") is not False
+    taken = Taken(_number(document.get("cpu")), memory, waited)
     if document.get("ok") is True:
-        return Result(frame.body, cpu, memory)
+        return Result(frame.body, taken)
     match document.get("error"):
         case {"type": str(kind), "message": str(message), "trace": [*lines]}:
             trace = tuple(line for line in lines[:_TRACE_LINES] if isinstance(line, str))
-            return Fault(kind, message, trace, document.get("fatal") is True, cpu, memory)
+            return Fault(kind, message, trace, document.get("fatal") is True, taken)
         case _:
             raise FrameError("a header that is no reply")
 

@@ -20,6 +20,7 @@ _PATIENCE = 0.005
 _STARTS = 4  # at one time, lest they starve those that run
 _SHORT = 0.01  # seconds
 _FEW = 8  # workers keep all cores of a small machine busy with short events; more of them only take memory
+_COMPUTED = 0.001
 _FORGETTING = 1.05
 _LONG_WAIT = 0.1
 
@@ -63,8 +64,8 @@ class Pool:
     """A `Sandbox`: at most `concurrency` events at one time, waiting ones included; beyond that, `OverLimit`.
 
     An event that finds no idle worker waits in line; one more is started when the first in line has waited 5 ms, or
-    when there is none that could become idle. Events that take less than 10 ms share a few workers, slow ones get one
-    each.
+    when there is none that could become idle. Events that only compute, or take less than 10 ms, share a few workers;
+    those that wait for something longer get one each.
     """
 
     def __init__(self, hiring: Hiring, sizes: Sizes, tasks: Tasks) -> None:
@@ -80,7 +81,7 @@ class Pool:
         self._starting = 0
         self._waiting: deque[asyncio.Future[Worker | None]] = deque()
         self._growing: asyncio.TimerHandle | None = None
-        self._pace = math.inf  # seconds of the shortest of the latest events: a loaded machine does not lengthen it
+        self._pace = math.inf  # seconds of the shortest of the latest events, in which a loaded machine does not show
         self._since = 0.0  # when somebody in line got a worker, or the line began
         self._backoff = CALM
         self._counts = Counts()
@@ -225,7 +226,8 @@ class Pool:
         """Let crashes in a row hold back new workers, and a success end that."""
         self._count(outcome)
         if not isinstance(outcome, OverLimit):
-            self._pace = min(self._pace * _FORGETTING, outcome.usage.wall)
+            usage = outcome.usage  # who only computes needs no more workers than there are cores, however long it takes
+            self._pace = min(self._pace * _FORGETTING, usage.wall if usage.waited else _COMPUTED)
         match outcome:
             case Returned():
                 self._backoff = CALM

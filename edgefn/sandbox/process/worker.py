@@ -11,7 +11,16 @@ from edgefn.sandbox.process import endings
 from edgefn.sandbox.process.channel import Answer, Broken, Channel, Expired, Lost
 from edgefn.sandbox.process.frames import RESULT_LIMIT, Frame, FrameError
 from edgefn.sandbox.process.launch import LaunchError, Process
-from edgefn.sandbox.process.messages import Fault, Reply, Result, init_header, invoke_header, is_ready, read_reply
+from edgefn.sandbox.process.messages import (
+    Fault,
+    Reply,
+    Result,
+    Taken,
+    init_header,
+    invoke_header,
+    is_ready,
+    read_reply,
+)
 from edgefn.sandbox.process.output import Output
 
 _START_PATIENCE = 10.0
@@ -87,8 +96,8 @@ class Worker:
         reply = self._judged(answer, birth.token)
         self._output.finish()
         match reply:
-            case Result(cpu=cpu):
-                self._cpu = cpu
+            case Result(taken=taken):
+                self._cpu = taken.cpu
                 return None
             case Fault(kind, message, trace):
                 self.kill()
@@ -112,12 +121,12 @@ class Worker:
         reply = self._judged(answer, invocation.id)
         self._output.finish()
         match reply:
-            case Result(body, cpu, memory):
-                return Returned(body, Usage(wall, self._cpu_since(cpu), memory, init))
-            case Fault(kind, message, trace, fatal, cpu, memory):
+            case Result(body, taken):
+                return Returned(body, self._told(wall, taken, init))
+            case Fault(kind, message, trace, fatal, taken):
                 if fatal:
                     self.kill()
-                return Failed(kind, message, trace, Usage(wall, self._cpu_since(cpu), memory, init))
+                return Failed(kind, message, trace, self._told(wall, taken, init))
             case Expired():
                 usage = self._usage(wall, init)
                 self.kill()
@@ -200,12 +209,12 @@ class Worker:
     def _usage(self, wall: float, init: float | None) -> Usage:
         """Return what the machine says that a call took whose worker can't be asked."""
         footprint = self._process.footprint()
-        return Usage(wall, self._cpu_since(footprint.cpu), footprint.memory, init)
+        return self._told(wall, Taken(footprint.cpu, footprint.memory), init)
 
-    def _cpu_since(self, total: float) -> float:
-        """Return the CPU seconds since the last call, of `total` in the worker's life."""
-        spent, self._cpu = max(total - self._cpu, 0.0), total
-        return spent
+    def _told(self, wall: float, taken: Taken, init: float | None) -> Usage:
+        """Return what a call took, of all that was taken in the worker's life."""
+        spent, self._cpu = max(taken.cpu - self._cpu, 0.0), taken.cpu
+        return Usage(wall, spent, taken.memory, init, taken.waited)
 
     def _note_early(self, request_id: str, text: str) -> None:
         del request_id

@@ -75,9 +75,13 @@ function send(header, result) {
 
 const NOTHING = Buffer.alloc(0);
 
+let waitsBefore = 0;
+
+// What the process took so far, and whether it has waited for anything since the call began.
 function usage() {
-  const { userCPUTime, systemCPUTime, maxRSS } = resourceUsage();
-  return `"cpu":${(userCPUTime + systemCPUTime) / 1e6},"memory":${maxRSS * 1024}`;
+  const { userCPUTime, systemCPUTime, maxRSS, voluntaryContextSwitches } = resourceUsage();
+  const waited = voluntaryContextSwitches > waitsBefore;
+  return `"cpu":${(userCPUTime + systemCPUTime) / 1e6},"memory":${maxRSS * 1024},"waited":${waited}`;
 }
 
 function sendResult(id, json) {
@@ -284,6 +288,7 @@ function invoke(message, bodyStart, bodySize) {
     call.body = inbox.base64Slice(bodyStart, bodyStart + bodySize);
     event.Records[0].cf.request.body.data = call.body;
   }
+  waitsBefore = resourceUsage().voluntaryContextSwitches;
   try {
     const outcome = run(call, event);
     if (outcome !== null && outcome !== undefined && typeof outcome.then === 'function') {

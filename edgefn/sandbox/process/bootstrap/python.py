@@ -41,6 +41,7 @@ class Control:
         self._socket = socket.socket(fileno=fd)
         self._buffer = bytearray(1 << 16)
         self._home = os.getpid()
+        self.waits = 0  # how often this process had given its core up when the call began
 
     def receive(self) -> tuple[bytes, memoryview]:
         """Wait for one frame. Ends the process when nobody is left at the other end."""
@@ -97,15 +98,17 @@ def trace_of(tb: TracebackType | None) -> list[str]:
     return [clean(line, 1_000) for line in traceback.format_list(plain)]
 
 
-def usage() -> str:
+def usage(control: Control) -> str:
     """Return what this process took so far, as members of a reply's header."""
-    return f'"cpu":{time.process_time()},"memory":{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}'
+    taken = resource.getrusage(resource.RUSAGE_SELF)
+    waited = "true" if taken.ru_nvcsw > control.waits else "false"
+    return f'"cpu":{time.process_time()},"memory":{taken.ru_maxrss * 1024},"waited":{waited}'
 
 
 def send_error(control: Control, request_id: str, error: Document, *, fatal: bool = False) -> None:
     """Reply with an error document."""
     ending = "true" if fatal else "false"
-    control.send(f'{{"id":{json.dumps(request_id)},"error":{json.dumps(error)},"fatal":{ending},{usage()}}}')
+    control.send(f'{{"id":{json.dumps(request_id)},"error":{json.dumps(error)},"fatal":{ending},{usage(control)}}}')
 
 
 def send_result(control: Control, request_id: str, result: bytes) -> None:
@@ -115,7 +118,7 @@ def send_result(control: Control, request_id: str, result: bytes) -> None:
         error: Document = {"type": "Function.ResponseSizeTooLarge", "message": message, "trace": []}
         send_error(control, request_id, error)
         return
-    control.send(f'{{"id":{json.dumps(request_id)},"ok":true,{usage()}}}', result)
+    control.send(f'{{"id":{json.dumps(request_id)},"ok":true,{usage(control)}}}', result)
 
 
 def print_error(error: Document) -> None:
@@ -266,27 +269,22 @@ def load(name: str) -> Handler:
     """Return the handler that `pkg/mod.function` names. Raises `LoadError`, or what the module itself raises."""
     module_name, dot, attribute = name.rpartition(".")
     if not dot:
-        raise LoadError(
-            "Runtime.MalformedHandlerName", f"Bad handler '{name}': not enough values to unpack (expected 2, got 1)"
-        )
+        why = "not enough values to unpack (expected 2, got 1)"
+        raise LoadError("Runtime.MalformedHandlerName", f"Bad handler '{name}': {why}")
     dotted = module_name.replace("/", ".")
     if dotted.rpartition(".")[2] in sys.builtin_module_names:
-        raise LoadError(
-            "Runtime.BuiltInModuleConflict", f"Cannot use built-in module {module_name} as a handler module"
-        )
+        why = f"Cannot use built-in module {module_name} as a handler module"
+        raise LoadError("Runtime.BuiltInModuleConflict", why)
     try:
         module = importlib.import_module(dotted)
     except (ImportError, TypeError, ValueError) as error:
         if not isinstance(error, ImportError) and not dotted.startswith(".") and dotted:
             raise
-        raise LoadError(
-            "Runtime.ImportModuleError", f"Unable to import module '{module_name}': {text_of(error)}"
-        ) from error
+        why = f"Unable to import module '{module_name}': {text_of(error)}"
+        raise LoadError("Runtime.ImportModuleError", why) from error
     except SyntaxError as error:
-        where = f"{error.filename}, line {error.lineno}"
-        raise LoadError(
-            "Runtime.UserCodeSyntaxError", f"Syntax error in module '{module_name}': {error.msg} ({where})"
-        ) from error
+        why = f"Syntax error in module '{module_name}': {error.msg} ({error.filename}, line {error.lineno})"
+        raise LoadError("Runtime.UserCodeSyntaxError", why) from error
     found: object = getattr(module, attribute, None)
     if found is None:
         raise LoadError("Runtime.HandlerNotFound", f"Handler '{attribute}' missing on module '{module_name}'")
@@ -348,6 +346,7 @@ class Home:
         body.release()
         self._formatter.request_id = request_id
         context = self._context.of(request_id, deadline)
+        self._control.waits = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
         try:
             result = self._serialise(without_echo(self._handler(event, context), data))
         except SystemExit:
