@@ -9,12 +9,23 @@ from edgefn.configuration.document import Node, Scalar
 from edgefn.configuration.functions import FUNCTION, PROCESS_RUNTIMES
 from edgefn.configuration.functions import NAME as FUNCTION_NAME
 from edgefn.configuration.functions import NAMING as FUNCTION_NAMING
-from edgefn.configuration.kinds import Address, AddressText, Choice, Duration, FilePath, Size, Text, Whole, Workers
+from edgefn.configuration.kinds import (
+    Address,
+    AddressText,
+    Choice,
+    Duration,
+    FilePath,
+    Judged,
+    Size,
+    Text,
+    Whole,
+    Workers,
+)
 from edgefn.configuration.listening import LISTEN
-from edgefn.configuration.origins import GROUP, NAME, NAMING, ORIGIN
+from edgefn.configuration.origins import GROUP, NAME, NAMING, ORIGIN, origin_of, url_flaw
 from edgefn.configuration.reading import Declared, Field, Json, Reading, Section, Values
 from edgefn.configuration.routes import Routes
-from edgefn.configuration.shapes import Either, MapOf, OneOrMany
+from edgefn.configuration.shapes import Either, ListOf, MapOf, OneOrMany
 from edgefn.model.origin import Origin
 from edgefn.model.settings import (
     ErrorPage,
@@ -24,6 +35,7 @@ from edgefn.model.settings import (
     SandboxMode,
     SandboxSettings,
     Settings,
+    ShieldSettings,
     SignaturePolicy,
     SignatureSettings,
     ViewerLimits,
@@ -149,6 +161,33 @@ def _build_signatures(values: Values) -> SignatureSettings:
 SIGNATURES: Final = Section("signatures", _SignatureFields, _build_signatures)
 
 
+class _ShieldFields:
+    secret = Field(
+        "secret",
+        FilePath("a path of a file"),
+        "A file of at least 32 bytes that only the locations know: who has it may ask as an edge.",
+        required=True,
+    )
+    locations = Field(
+        "locations",
+        ListOf(Judged("http://host:port or https://host:port", url_flaw), 1, 64),
+        "Where the shields serve viewers. Default: none, this location is a shield of others only.",
+    )
+
+
+def _build_shield(values: Values) -> ShieldSettings:
+    urls = values.get(_ShieldFields.locations) or ()
+    return ShieldSettings(values[_ShieldFields.secret], tuple(map(_shield, urls)))
+
+
+def _shield(url: str) -> Origin:
+    """Return a shield as what requests are sent to. One that can't be reached must not be waited for long."""
+    return replace(origin_of(url), id=url, connect_timeout=2.0, connection_attempts=1, keepalive_timeout=60.0)
+
+
+SHIELD: Final = Section("shield", _ShieldFields, _build_shield)
+
+
 class _DistributionFields:
     id = Field("id", Text("an id such as EDFDVBD6EXAMPLE", r"[A-Za-z0-9]{1,64}"), "As in events.", "EDGEFN00000000")
     domain = Field("domain", Text("a domain", r"[A-Za-z0-9.-]{1,253}"), "As in events. Default: one made of the id.")
@@ -234,6 +273,7 @@ class _Fields:
     sandbox = Field("sandbox", SANDBOX, "How functions are shut in.")
     signatures = Field("signatures", SIGNATURES, "Who may publish.")
     geo_database = Field("geo_database", FilePath("a path of an .mmdb file"), "For the geographic headers.")
+    shield = Field("shield", SHIELD, "Other locations between this one and the origins (AWS: Origin Shield).")
     distribution = Field("distribution", DISTRIBUTION, "What events say of the distribution.")
     resolve = Field(
         "resolve",
@@ -274,6 +314,7 @@ def build(values: Values) -> Settings:
         sandbox=values.get(_Fields.sandbox) or SandboxSettings(),
         signatures=values.get(_Fields.signatures) or SignatureSettings(),
         geo_database=values.get(_Fields.geo_database) or "",
+        shield=values.get(_Fields.shield),
         distribution_id=distribution_id,
         distribution_domain=distribution_domain,
         resolve=_lowered(values.get(_Fields.resolve) or {}),

@@ -124,6 +124,12 @@ def _build(values: Values) -> Origin:
     )
 
 
+def origin_of(text: str) -> Origin:
+    """Return the origin at a URL in which `url_flaw` finds nothing, with the defaults for all the rest."""
+    url = urlsplit(text)
+    return Origin("", (url.hostname or "").lower(), _port(url), url.scheme, path=url.path.rstrip("/"))
+
+
 def _port(url: SplitResult) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 

@@ -248,6 +248,17 @@ class SignatureSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ShieldSettings:
+    """Locations to ask in the place of the origins, and the file with the secret that both sides know.
+
+    Without `locations` this location is only a shield of others.
+    """
+
+    secret: str
+    locations: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One location. `routes` end with the catch-all. `resolve` maps a domain to "host:port", for tests.
 
@@ -274,6 +285,7 @@ class Settings:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     signatures: SignatureSettings = field(default_factory=SignatureSettings)
     geo_database: str = ""
+    shield: ShieldSettings | None = None
     distribution_id: str = "EDGEFN00000000"
     distribution_domain: str = ""
     resolve: Mapping[str, str] = field(default_factory=dict)

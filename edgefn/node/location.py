@@ -26,9 +26,9 @@ from edgefn.model.publishing import Use
 from edgefn.model.settings import Settings
 from edgefn.node import world
 from edgefn.node.administering import open_admin
+from edgefn.node.files import Files, read_files
 from edgefn.node.function_logs import function_log
 from edgefn.node.functions import Callees, Functions
-from edgefn.node.geo import Locate, open_database
 from edgefn.node.hosting import function_hosts
 from edgefn.node.parts import Lasting, site_of
 from edgefn.node.publishing import Place, open_publishing, uses_of
@@ -133,7 +133,7 @@ class Location:
         callees = await self._functions.open(settings)
         self._functions.adopt(callees)
         await self._follow_published()
-        site = site_of(settings, callees.of, self._lasting, open_database(settings.geo_database))
+        site = site_of(settings, callees.of, self._lasting, read_files(settings))
         self._running = Running(settings, site)
         self._listening = Listening(site, settings.viewer)
         await self._listening.start(settings.listen, reuse_port=settings.workers != 1)
@@ -225,16 +225,16 @@ class Location:
                     await self._functions.discard(change.callees)
 
     async def _prepare(self) -> Change:
-        settings, locate, certificates = await asyncio.to_thread(self._reread_all, self._running.settings)
+        settings, files, certificates = await asyncio.to_thread(self._reread_all, self._running.settings)
         callees = await self._functions.open(settings)
-        site = site_of(settings, callees.of, self._lasting, locate)
+        site = site_of(settings, callees.of, self._lasting, files)
         return Change(settings, site, callees, certificates)
 
-    def _reread_all(self, before: Settings) -> tuple[Settings, Locate, FreshCertificates]:
+    def _reread_all(self, before: Settings) -> tuple[Settings, Files, FreshCertificates]:
         """Read all that may take a while. Runs on a thread of its own; changes nothing."""
         settings = self._reread()
         refuse_changes_that_need_a_restart(before, settings)
-        return settings, open_database(settings.geo_database), self._listening.load_certificates()
+        return settings, read_files(settings), self._listening.load_certificates()
 
     def adopt(self, change: Change) -> str:
         """Swap to a configuration, all at once; return a line about it."""

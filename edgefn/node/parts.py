@@ -10,13 +10,16 @@ from edgefn.model.hook import Event
 from edgefn.model.origin_choice import OriginChoice
 from edgefn.model.settings import HookSettings, RouteSettings, Settings
 from edgefn.node import world
+from edgefn.node.files import Files
 from edgefn.node.geo import Locate
 from edgefn.proxy.background import Background
 from edgefn.proxy.cache import Cache
 from edgefn.proxy.dialects import Dialects, cloudfront
+from edgefn.proxy.door import Door
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.hooks import Hook, Hooks
 from edgefn.proxy.origins import Origins, Sender
+from edgefn.proxy.shields import Shielded, Shielding
 from edgefn.proxy.site import Lane, Site, Surroundings
 from edgefn.proxy.viewer_facts import ViewerFacts
 from edgefn.proxy.walk import Walk
@@ -27,6 +30,7 @@ from edgefn.rules.event import EventConfig
 from edgefn.rules.forwarding import EdgeFacts, Forwarder
 from edgefn.rules.quotas import quotas
 from edgefn.rules.response_headers import Dressing
+from edgefn.rules.shielding import cdn_id
 from edgefn.rules.viewer_headers import wanted
 from edgefn.stores.stock import Stock
 
@@ -47,10 +51,11 @@ CalleeOf: TypeAlias = Callable[[HookSettings], Callee]
 """Returns what a hook calls."""
 
 
-def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, locate: Locate) -> Site:
+def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, files: Files) -> Site:
     """Return the site that answers by `settings`."""
     dressing = Dressing(lasting.pseudonym, pop_of(settings.location))
-    lanes = [_lane(route, settings, callee_of, lasting, locate) for route in settings.routes]
+    shielding = _shielding(settings, lasting, files)
+    lanes = [_lane(route, settings, callee_of, lasting, Beside(files.locate, shielding)) for route in settings.routes]
     around = Surroundings(
         new_id=world.request_id,
         wall=world.wall,
@@ -64,18 +69,46 @@ def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, locate: L
         around,
         default_root_object=settings.default_root_object,
         error_pages=settings.error_pages,
+        door=None if shielding is None else Door(shielding.secret, shielding.cdn_id, world.wall),
     )
 
 
-def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting: Lasting, locate: Locate) -> Lane:
-    facts = ViewerFacts(wanted(route), locate)
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the routes of a site share: the geographic database, and the shields."""
+
+    locate: Locate
+    shielding: Shielding | None
+
+
+def _shielding(settings: Settings, lasting: Lasting, files: Files) -> Shielding | None:
+    if settings.shield is None:
+        return None
+    own_id = cdn_id(settings.location)
+    return Shielding(
+        settings.shield.locations,
+        files.shield_secret,
+        lasting.pseudonym,
+        own_id,
+        lasting.sender,
+        world.wall,
+        world.monotonic,
+    )
+
+
+def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting: Lasting, beside: Beside) -> Lane:
+    facts = ViewerFacts(wanted(route), beside.locate)
     hooks = _hooks(route, settings, callee_of, facts)
     policy = with_error_pages(route.cache, settings.error_pages)
     cache = Cache(lasting.stock, policy, lasting.flights, world.steady, lasting.background)
     forwarder = Forwarder(route, EdgeFacts(lasting.pseudonym))
     origins = Origins(forwarder, _usual(route, settings), lasting.sender, settings.resolve)
-    walk = Walk(hooks, facts, cache, origins)
-    return Lane(route, walk, None if hooks.on_viewer_side or facts.names else cache)
+    direct = Walk(hooks, facts, cache, origins)
+    shielding = beside.shielding
+    walk = direct
+    if shielding is not None and shielding.shields:
+        walk = Walk(hooks, facts, cache, Shielded(shielding, route.path, origins))
+    return Lane(route, walk, direct, None if hooks.on_viewer_side or facts.names else cache)
 
 
 def _usual(route: RouteSettings, settings: Settings) -> OriginChoice:

@@ -13,6 +13,7 @@ from edgefn.model.message import Request, Response, no_body
 from edgefn.model.settings import ErrorPage, RouteSettings, ViewerProtocol
 from edgefn.model.trail import Result, Trail
 from edgefn.proxy.access_log import access_line
+from edgefn.proxy.door import Door, as_for
 from edgefn.proxy.failures import Failure, failure
 from edgefn.proxy.walk import Walk
 from edgefn.rules.error_page import error_response
@@ -20,6 +21,7 @@ from edgefn.rules.http_date import imf_fixdate
 from edgefn.rules.log_line import one_line
 from edgefn.rules.response_headers import Dressing, generated
 from edgefn.rules.routing import Allowed, Forbidden, Redirected, Routes, admission, with_default_root
+from edgefn.rules.shielding import Pass
 
 _log = logging.getLogger("edgefn")
 
@@ -35,10 +37,13 @@ class Cache(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One route's walk. `cache` is its short cut, None when functions run on every request."""
+    """One route's walk. `direct` is the same one past all shields; `cache` is the short cut of a route without
+    functions on every request, else None.
+    """
 
     route: RouteSettings
     walk: Walk
+    direct: Walk
     cache: Cache | None
 
 
@@ -64,6 +69,7 @@ class Site:
         *,
         default_root_object: str,
         error_pages: Mapping[int, ErrorPage],
+        door: Door | None = None,
     ) -> None:
         self._lanes = tuple(lanes)
         self._routes = Routes([lane.route for lane in lanes])
@@ -71,6 +77,7 @@ class Site:
         self._around = around
         self._default_root_object = default_root_object
         self._error_pages = error_pages
+        self._door = door
         self._date = (0, "")
         self._running = 0
         self._idle = asyncio.Event()
@@ -83,6 +90,8 @@ class Site:
     def answer_now(self, request: Request) -> Response | None:
         """Return a fresh stored response that no function needs to see, or None."""
         if self._default_root_object and request.path == "/":
+            return None
+        if self._door is not None and self._door.concerns(request):
             return None
         lane = self._lane(request.path)
         request.trail.route = lane.route.path
@@ -113,6 +122,13 @@ class Site:
         return self._lanes[self._routes.position(path)]
 
     async def _answer(self, request: Request) -> Response:
+        if self._door is not None and self._door.concerns(request):
+            try:
+                given = self._door.admitted(request)
+            except BadRequestError as error:
+                return self._failed(request, failure(error))
+            if given is not None:
+                return await self._answer_edge(given, as_for(given, request))
         meant = with_default_root(request.path, self._default_root_object)
         if meant != request.path:
             request = replace(request, path=meant)
@@ -133,6 +149,16 @@ class Site:
                 return response
         page = self._page_for(request, response)
         return response if page is None else await self._paged(page, request, response)
+
+    async def _answer_edge(self, given: Pass, request: Request) -> Response:
+        """Return what an edge asks for: by the route that it has chosen, without what the edge does itself."""
+        lane = next((lane for lane in self._lanes if lane.route.path == given.route), None) or self._lane(request.path)
+        request.trail.route = lane.route.path
+        try:
+            return await lane.direct.without_viewer_hooks(request, request)
+        except EdgeError as error:
+            _tell(request, error)
+            return self._failed(request, failure(error))
 
     @staticmethod
     def _failed(request: Request, failed: Failure) -> Response:

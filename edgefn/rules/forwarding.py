@@ -16,7 +16,7 @@ from edgefn.rules.viewer_headers import is_edge_header, wanted
 
 USER_AGENT: Final = "Amazon CloudFront"
 
-_REMOVED: Final = HOP_BY_HOP | {"expect", "host", "x-forwarded-proto", "x-real-ip"}
+_REMOVED: Final = HOP_BY_HOP | {"edgefn-shield", "expect", "host", "x-forwarded-proto", "x-real-ip"}
 _REMOVED_PREFIXES: Final = ("x-edge-", "x-amz-cf-")
 _FORWARDED_ANYWAY: Final = frozenset(
     {

@@ -62,7 +62,8 @@ class Edge:
         self.reports: list[str] = []
 
     def settings(self) -> Settings:
-        common = f"location: fra1\nadmin: off\ndata_dir: {self._tmp_path}/var\naccess_log: {self._access}\n"
+        common = "" if "location:" in self.text else "location: fra1\n"
+        common += f"admin: off\ndata_dir: {self._tmp_path}/var\naccess_log: {self._access}\n"
         if "\nlisten:" not in self.text:
             common += "listen: 127.0.0.1:0\n"
         filled = self.text.replace("{hooks}", str(HOOKS))
