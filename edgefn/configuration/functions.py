@@ -104,6 +104,12 @@ class _Fields:
         Text("a name of one of the stores in `kvs`", NAME),
         f"The key-value store that it reads; for {' and '.join(READERS)}. Default: none.",
     )
+    layers = Field(
+        "layers",
+        ListOf(FilePath("a path of a directory or a zip"), most=5),
+        "Files that functions share, seen by this one in /opt, the later ones over the earlier ones; for Node.js and "
+        "Python. Default: none.",
+    )
 
 
 def _build(values: Values) -> FunctionSettings:
@@ -115,6 +121,9 @@ def _build(values: Values) -> FunctionSettings:
     for host in network:
         if host.endswith(":25"):
             values.wrong(_Fields.network, f'"{host}" is a mail port, which stays closed to functions; take it out')
+    layers = values.get(_Fields.layers) or ()
+    if layers and values[_Fields.runtime] not in PROCESS_RUNTIMES:
+        values.wrong(_Fields.layers, f"runtime {values[_Fields.runtime]} has no /opt for layers; take them out")
     store = values.get(_Fields.kvs) or ""
     if store:
         _check_store(values, store)
@@ -131,6 +140,7 @@ def _build(values: Values) -> FunctionSettings:
         idle_timeout=values[_Fields.idle_timeout],
         network=network,
         kvs=store,
+        layers=layers,
     )
 
 

@@ -85,6 +85,8 @@ def _files(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"origins.{origin.id}.tls.ca", origin.tls_ca
     for function in settings.functions.values():
         yield f"functions.{function.name}.path", function.path
+        for index, layer in enumerate(function.layers):
+            yield f"functions.{function.name}.layers[{index}]", layer
     for name, path in settings.kvs.items():
         yield f"kvs.{name}", path
     if settings.geo_database:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgefn.functions.archive import read_bundle
 from edgefn.functions.bundle import BundleError
+from edgefn.functions.layers import read_function
 from edgefn.functions.opening import Host, started
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
@@ -81,7 +81,7 @@ class Registry:
                 await entry.runner.close()
 
     async def _open(self, settings: FunctionSettings) -> Opened:
-        bundle = await asyncio.to_thread(read_bundle, Path(settings.path))
+        bundle = await asyncio.to_thread(read_function, settings)
         before = self._opened.get(settings.name)
         if before is not None and (before.settings, before.digest) == (settings, bundle.digest):
             return before

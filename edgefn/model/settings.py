@@ -153,6 +153,7 @@ class ErrorPage:
 class FunctionSettings:
     """A function and its limits. `path` is absolute: a directory, or one source file. `memory` in MB as AWS.
 
+    `layers` are absolute paths too: their files lie under those of `path`, the later ones over the earlier ones.
     `concurrency` bounds the sandboxes, and so the invocations at one time; `provisioned` are started ahead.
     `network` lists the "host:port" that it may connect to; empty: no network at all. `kvs` is the absolute path of the
     key-value store that it reads; "": none.
@@ -170,6 +171,7 @@ class FunctionSettings:
     idle_timeout: float = 300.0
     network: tuple[str, ...] = ()
     kvs: str = ""
+    layers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

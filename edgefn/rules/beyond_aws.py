@@ -23,6 +23,8 @@ def _of_function(function: FunctionSettings) -> Iterator[str]:
     if function.environment:
         kind = "CloudFront Functions" if is_cloudfront else "Lambda@Edge functions"
         yield f"{at}.environment: {kind} have no environment variables of their own at AWS"
+    if function.layers:
+        yield f"{at}.layers: Lambda@Edge functions have no layers at AWS"
     if is_cloudfront and function.network:
         yield f"{at}.network: CloudFront Functions reach no network; it has no effect"
     if function.runtime in {"wasm", "js"}:

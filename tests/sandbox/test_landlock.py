@@ -291,21 +291,27 @@ async def test_functions_run_in_it(path: str, tmp_path: Path) -> None:
         node = await stage.node(
             {
                 "index.mjs": "import fs from 'fs'; import os from 'os'; import { x } from './lib.mjs';\n"
+                "import { createRequire } from 'module'; const shared = createRequire(import.meta.url)('shared');\n"
                 "export const handler = async (event) => { fs.writeFileSync(os.tmpdir() + '/a', '1');"
-                " return [event, x, fs.readdirSync(os.tmpdir()), process.cwd() === process.env.LAMBDA_TASK_ROOT]; };",
+                " const at = process.cwd() === process.env.LAMBDA_TASK_ROOT;"
+                " return [event, x, shared, fs.readdirSync(os.tmpdir()), at]; };",
                 "lib.mjs": "export const x = 'lib';",
+                ".opt/nodejs/node_modules/shared/index.js": "module.exports = 'layer';",
             }
         )
-        assert await node.result("one") == ["one", "lib", ["a"], True]
+        assert await node.result("one") == ["one", "lib", "layer", ["a"], True]
         python = await stage.python(
-            "import os, tempfile, subprocess, sys\n"
-            "def handler(event, context):\n"
-            "    with tempfile.NamedTemporaryFile('w+') as file:\n"
-            "        file.write('text')\n"
-            "    said = subprocess.run([sys.executable, '-c', 'print(1)'], capture_output=True).stdout.decode()\n"
-            "    return [event, os.getcwd() == os.environ['LAMBDA_TASK_ROOT'], said]\n"
+            {
+                "index.py": "import os, tempfile, subprocess, sys, shared\n"
+                "def handler(event, context):\n"
+                "    with tempfile.NamedTemporaryFile('w+') as file:\n"
+                "        file.write('text')\n"
+                "    said = subprocess.run([sys.executable, '-c', 'print(1)'], capture_output=True).stdout.decode()\n"
+                "    return [event, os.getcwd() == os.environ['LAMBDA_TASK_ROOT'], said, shared.who]\n",
+                ".opt/python/shared.py": "who = 'layer'",
+            }
         )
-        assert await python.result("two") == ["two", True, "1\n"]
+        assert await python.result("two") == ["two", True, "1\n", "layer"]
         spinning = await stage.python("def handler(event, context):\n    while True: pass", timeout=0.3)
         assert not isinstance(await spinning.run(), Returned)
     finally:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 UID, GID = 993, 990
 TASK = "/var/task"
+LAYERS = ".opt"
+"""The folder in a function's files in which those of its layers lie; seen as /opt (`functions.layers`)."""
+
 RUNTIME = "/var/runtime"
 
 _NAMESPACES = (
@@ -84,7 +87,8 @@ def options(room: Room, descriptors: Descriptors) -> list[str]:
         # A shared mapping of /dev/zero is memory that RLIMIT_DATA does not count.
         chosen += ("--ro-bind", "/dev/null", "/dev/zero")
     chosen += ("--perms", "1777", "--size", str(room.tmp_size), "--tmpfs", "/tmp")  # noqa: S108 - the sandbox's own
-    chosen += ("--dir", "/opt", "--ro-bind", room.slot, TASK, "--chdir", TASK)
+    # Linked, not mounted: the files come into the slot when the sandbox runs already, and layers with them.
+    chosen += ("--symlink", f"{TASK}/{LAYERS}", "/opt", "--ro-bind", room.slot, TASK, "--chdir", TASK)
     for name, value in room.environment.items():
         chosen += ("--setenv", name, value)
     chosen += ("--remount-ro", "/", "--seccomp", str(descriptors.seccomp), "--info-fd", str(descriptors.info))

@@ -380,6 +380,9 @@ async function load(name) {
 function settle(environment) {
   for (const name of Object.keys(process.env)) delete process.env[name];
   Object.assign(process.env, environment, { LAMBDA_TASK_ROOT: TASK }, TMP && { TMPDIR: TMP });
+  if (TASK !== '/var/task' && environment.NODE_PATH) { // without a mount there is no /opt of our own
+    process.env.NODE_PATH = environment.NODE_PATH.replace(/(^|:)\/opt\//g, `$1${TASK}/.opt/`);
+  }
   Module._initPaths(); // NODE_PATH is read at start, when there was no function yet
   process.chdir(TASK);
   globalThis.awslambda = {

@@ -258,10 +258,11 @@ def settle(environment: dict[str, str], task: str, tmp: str) -> None:
         os.environ["TMPDIR"] = tmp
     time.tzset()
     os.chdir(task)
-    here = os.path.dirname(os.path.abspath(__file__))
-    others = [entry for entry in sys.path if entry not in ("", here, task)]
+    others = [entry for entry in sys.path if entry not in ("", os.path.dirname(os.path.abspath(__file__)), task)]
     own = [entry for entry in environment.get("PYTHONPATH", "").split(":") if entry]
-    sys.path[:] = [task, *own, *others]
+    layers = "/opt/python" if task == "/var/task" else f"{task}/.opt/python"  # without a mount there is no /opt
+    exact = f"{layers}/lib/{environment.get('AWS_EXECUTION_ENV', '').rpartition('_')[2]}/site-packages"
+    sys.path[:] = [task, *filter(os.path.isdir, (exact, layers)), *own, *others]
     importlib.invalidate_caches()
 
 
