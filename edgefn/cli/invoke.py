@@ -34,7 +34,8 @@ examples:
 
 With --runtime it is a path; without, a published function (a version, an alias or $LATEST), run by its control plane.
 For each event one line on standard output, {"result": ...} or {"error": {"type": ..., "message": ...}}; what the
-function logs goes to standard error. Exit status 0: every event has a result; 1: some failed; 2: it could not start.
+function logs goes to standard error. Beside the result of a CloudFront Function, "edge" has the origin that it chose
+and what it gave to logCustomData. Exit status 0: every event has a result; 1: some failed; 2: it could not start.
 """
 
 _STOPPED = 128 + signal.SIGTERM
@@ -85,6 +86,8 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
                 runner = await _open(registry, function)
                 outcome = await runner.run(event, None)
             line = told(outcome, function.timeout)
+            if function.runtime.startswith("cloudfront-js"):
+                line = apart(line)
             failed += "error" in line
             print(json.dumps(line), flush=True)
     if len(events) > 1:
@@ -122,3 +125,12 @@ async def _open(registry: Registry, function: FunctionSettings) -> Runner:
     opening = await registry.open({function.name: function})
     registry.adopt(opening)
     return opening.opened[function.name].runner
+
+
+def apart(line: dict[str, object]) -> dict[str, object]:
+    """Return the line with what a CloudFront Function said through the module `cloudfront` beside its result."""
+    match line:
+        case {"result": {"edge": edge, **result}}:
+            return {"result": result, "edge": edge}
+        case _:
+            return line

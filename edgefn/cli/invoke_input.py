@@ -26,6 +26,7 @@ from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings
 
 _LEAST_MEMORY, _MOST_MEMORY = 128, 10_240
+_PLACE = {"name": "FRA", "serverIp": "127.0.0.1", "region": "eu-central-1"}
 
 
 def seconds(text: str) -> float:
@@ -117,12 +118,16 @@ def _is_text(value: str) -> bool:
 def read_events(given: argparse.Namespace) -> list[bytes]:
     """Return the events that the arguments name. Raises `SettingsError`, and then none is run."""
     if given.sample:
-        return [sample_event(given.sample, given.runtime)]
+        return [_placed(sample_event(given.sample, given.runtime), given.runtime)]
     if given.event:
-        return [_event(_text(given.event).strip(), _named(given.event))]
+        return [_placed(_event(_text(given.event).strip(), _named(given.event)), given.runtime)]
     lines = _text(given.events).split("\n")
     where = _named(given.events)
-    events = [_event(line.strip(), f"{where}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    events = [
+        _placed(_event(line.strip(), f"{where}:{number}"), given.runtime)
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    ]
     if not events:
         raise SettingsError((f"{where}: has no events; write one as JSON per line",))
     return events
@@ -133,6 +138,14 @@ def sample_event(sample: str, runtime: str) -> bytes:
     as_function = f"cloudfront-{sample}"  # these functions have events of their own
     is_own = runtime.startswith("cloudfront-js") and as_function in SAMPLES
     return SAMPLES[as_function if is_own else sample].event()
+
+
+def _placed(event: bytes, runtime: str) -> bytes:
+    """Return the event with a place, which CloudFront Functions know as `cf.edgeLocation`."""
+    document: object = json.loads(event) if runtime.startswith("cloudfront-js") else None
+    if not isinstance(document, dict) or "edge" in document:
+        return event
+    return json.dumps({**document, "edge": {"location": _PLACE}}).encode()
 
 
 def _named(file: str) -> str:

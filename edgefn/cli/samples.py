@@ -1,6 +1,7 @@
 """Sample events, made by the same code that makes real ones."""
 
 import base64
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -110,6 +111,14 @@ def _response(event: Event, request: Request, response: Response) -> Callable[[]
     return lambda: response_event(event, _CONFIG, request, response)
 
 
+def _as_documented(event: bytes) -> bytes:
+    """Return the event of a CloudFront Function without what travels beside it, for the module `cloudfront`."""
+    document: object = json.loads(event)
+    if isinstance(document, dict):
+        document.pop("edge", None)
+    return json.dumps(document).encode()
+
+
 SAMPLES = {
     "viewer-request": Sample("a page is asked for", _request(Event.VIEWER_REQUEST, _REQUEST)),
     "viewer-request-body": Sample("a form is posted, with include_body", _posted(Event.VIEWER_REQUEST, _POSTED), _FORM),
@@ -129,7 +138,7 @@ SAMPLES = {
     "viewer-response": Sample("a response on its way out", _response(Event.VIEWER_RESPONSE, _REQUEST, _RESPONSE)),
     "cloudfront-viewer-request": Sample(
         "a page is asked for, as a CloudFront Function sees it",
-        lambda: cff_event.request_event(Event.VIEWER_REQUEST, _CONFIG, _REQUEST, None),
+        lambda: _as_documented(cff_event.request_event(Event.VIEWER_REQUEST, _CONFIG, _REQUEST, None)),
     ),
     "cloudfront-viewer-response": Sample(
         "a response on its way out, as a CloudFront Function sees it",

@@ -53,7 +53,10 @@ class OriginAttempt:
 
 @dataclass(slots=True)
 class Trail:
-    """Filled in along the walk; read when the response has gone out. `started` is on the monotonic clock."""
+    """Filled in along the walk; read when the response has gone out. `started` is on the monotonic clock.
+
+    `custom` is what a CloudFront Function wants in the access log.
+    """
 
     started: float = 0.0
     route: str = ""
@@ -63,4 +66,5 @@ class Trail:
     cache_reason: str = ""
     hooks: list[HookRun] = field(default_factory=list)
     attempts: list[OriginAttempt] = field(default_factory=list)
+    custom: str = ""
     first_byte: float = 0.0

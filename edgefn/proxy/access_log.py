@@ -24,6 +24,8 @@ def access_line(
         f"origin={attempt.origin or 'dynamic'}/{attempt.outcome}/{attempt.seconds * 1000:.1f}ms"
         for attempt in trail.attempts
     )
+    if trail.custom:
+        fields.append(f'custom="{_shown(trail.custom)}"')
     if trail.detail:
         fields.append(f'detail="{_shown(trail.detail)}"')
     return " ".join(fields)

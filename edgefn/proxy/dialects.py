@@ -17,11 +17,16 @@ _FUNCTION = "The CloudFront function associated with the CloudFront distribution
 _LAMBDA = "The Lambda function associated with the CloudFront distribution"
 
 
+def _nothing(_result: bytes) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How one kind of function is spoken to, judged, and blamed. `generated` is X-Cache for its own responses.
 
     `sees_facts`: at viewer events it gets the CloudFront-* headers of its route, which the other kind never does there.
+    `custom_data` is what it says beside a result, for the access log.
     """
 
     request_event: Callable[[Event, EventConfig, Request, ExposedBody | None], bytes]
@@ -35,6 +40,7 @@ class Dialect:
     invalid: str
     throttled: str
     sees_facts: bool = False
+    custom_data: Callable[[bytes], str] = _nothing
 
 
 LAMBDA = Dialect(
@@ -77,4 +83,5 @@ def cloudfront(origins: KnownOrigins, location: cff_event.EdgeLocation) -> Diale
         f"{_FUNCTION} is invalid or could not run.",
         f"{_FUNCTION} was throttled.",
         sees_facts=True,
+        custom_data=cff_contract.custom_data,
     )

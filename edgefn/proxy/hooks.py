@@ -134,7 +134,10 @@ class Hook:
         began = self.now()
         outcome = await runner.run(event, body, request.id)
         request.trail.hooks.append(_noted(self.event, runner.label, outcome, self.now() - began))
-        return _result(outcome, runner, self.dialects.of(runner.code.runtime))
+        dialect = self.dialects.of(runner.code.runtime)
+        result = _result(outcome, runner, dialect)
+        request.trail.custom = dialect.custom_data(result) or request.trail.custom
+        return result
 
     def _unpublished(self) -> FunctionError:
         dialect, label = self.dialects.lambda_edge, self.callee.label

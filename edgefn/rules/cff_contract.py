@@ -24,7 +24,10 @@ from edgefn.rules.contract_target import judge_target
 from edgefn.rules.event import ExposedBody, as_text, as_wire
 from edgefn.rules.violation import ViolatedError, Violation
 
-__all__ = ["Violation", "judge_request", "judge_response"]
+__all__ = ["Violation", "custom_data", "judge_request", "judge_response"]
+
+MAX_CUSTOM = 800
+"""Bytes of custom data for the log (AWS: general helper methods)."""
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -64,6 +67,21 @@ def judge_response(event: Event, asked: Request, sent: Response, result: bytes, 
         return _changed_response(event, asked, sent, answer, quotas)
     except ViolatedError as violated:
         return in_our_words(violated.violation, f"{INVALID}.")
+
+
+def custom_data(result: bytes) -> str:
+    """Return what the function said beside its JSON `result` for the access log, "" where it said nothing."""
+    if b'"edge":' not in result:
+        return ""
+    try:
+        parsed: object = orjson.loads(result)
+    except orjson.JSONDecodeError:
+        return ""
+    match parsed:
+        case {"edge": {"log": str(text)}}:
+            return text.encode()[:MAX_CUSTOM].decode(errors="ignore")
+        case _:
+            return ""
 
 
 def _object(result: bytes, some_of: set[str]) -> Mapping[str, object]:

@@ -314,3 +314,28 @@ def test_a_function_reads_the_store_that_it_is_given(here: Here, tmp_path: Path)
     )
     unable = here("invoke", str(function), *NODEJS, *SAMPLE, "--kvs", str(store))
     assert unable.stderr.startswith("--kvs: runtime nodejs20.x can't read key-value stores")
+
+
+BESIDE = """
+import cf from 'cloudfront';
+function handler(event) {
+  cf.selectRequestOriginById('other');
+  cf.logCustomData('seen');
+  event.request.headers['x-place'] = { value: `${cf.edgeLocation.name} ${event.request.rawQueryString()}` };
+  return event.request;
+}
+"""
+
+
+def test_what_a_cloudfront_function_says_beside_its_result_is_told_apart(tmp_path: Path) -> None:
+    function = written(tmp_path / "beside.js", BESIDE)
+    done = edgefn("invoke", function, "--runtime", "cloudfront-js-2.0", *SAMPLE)
+    line = json.loads(done.stdout)
+    assert line["edge"] == {"origin": {"select": "other", "overrides": {}}, "log": "seen"}
+    assert line["result"]["headers"]["x-place"] == {"value": "FRA page=1"}
+    assert "edge" not in line["result"]
+
+
+def test_the_sample_of_a_cloudfront_function_is_as_documented(here: Here) -> None:
+    event = json.loads(here("event", "cloudfront-viewer-request").stdout)
+    assert list(event) == ["version", "context", "viewer", "request"]

@@ -71,7 +71,7 @@ async def test_a_viewer_that_leaves_stops_a_function_where_that_is_cheap() -> No
 @pytest.mark.parametrize(("runtime", "told"), [("cloudfront-js-2.0", "\tCompute Utilization: 42\t"), ("wasm", "MB\t")])
 def test_the_report_tells_the_compute_utilization_of_a_cloudfront_function(runtime: str, told: str) -> None:
     code = replace(CODE, runtime=runtime)
-    report = closing_lines(code, "the-id", Returned(b"{}", Usage(0.1, cpu=0.00042, init=0.2)), "now")[-1]
+    report = closing_lines(code, "the-id", Returned(b"{}", Usage(0.1, cpu=0.00021, init=0.2)), "now")[-1]
     assert f"{told}Init Duration: 200.00 ms" in report
     assert ("Compute" in report) is runtime.startswith("cloudfront")
 

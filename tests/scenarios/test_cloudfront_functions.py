@@ -25,6 +25,7 @@ GREETING = """
 import cf from 'cloudfront';
 async function handler(event) {
   const response = event.response;
+  cf.logCustomData('greeted "them"\\nall');
   response.headers['x-greeting'] = { value: `hello from ${event.context.eventType}` };
   return response;
 }
@@ -94,6 +95,7 @@ async def test_they_rewrite_answer_and_greet(folder: Path) -> None:
         seen = site.asked("/docs/index.html")[0]
         assert (seen.target, seen.header("X-A"), seen.header("X-Plain")) == ("/docs/index.html?a=9&a=2", "1", "yes")
         assert await edge.hooks_run(page) == ["viewer-request", "origin-request", "viewer-response"]
+        assert ' custom="greeted \\x22them\\x22\\x0aall"' in await edge.log_line(page["X-Amz-Cf-Id"])
 
 
 async def test_one_chooses_another_origin(folder: Path) -> None:

@@ -13,10 +13,10 @@ MB = 1024 * KB
 
 _SOURCES = Path(__file__).parent / "runtime"
 _SHARED = ("core", "inspect", "refusals", "bytes", "buffer", "numbers", "querystring", "crypto")
-_CLOUDFRONT = (*_SHARED, "cloudfront")
+_CLOUDFRONT = (*_SHARED, "cloudfront", "bytestrings")
 _LAMBDA = (*_SHARED, "path", "search", "hosts", "url", "urls", "secrets", "util", "lambda")
 
-COMPUTE_BUDGET = 0.001
+COMPUTE_BUDGET = 0.0005
 """Seconds of CPU time that count as a compute utilisation of 100. AWS does not publish its own."""
 
 
@@ -47,7 +47,7 @@ _FUNCTION = GuestLimits(cpu=0.1, result=MB, log=LogLimits(size=10 * KB))
 PROFILES: Mapping[str, Profile] = MappingProxyType(
     {
         "cloudfront-js-1.0": Profile((*_CLOUDFRONT, "cloudfront1"), 2 * MB, _FUNCTION),
-        "cloudfront-js-2.0": Profile((*_CLOUDFRONT, "cloudfront2"), 2 * MB, _FUNCTION),
+        "cloudfront-js-2.0": Profile((*_CLOUDFRONT, "cloudfront2", "cwt"), 2 * MB, _FUNCTION),
         "js": Profile(
             _LAMBDA,
             12 * MB,
