@@ -17,7 +17,7 @@ from edgefn.cli.invoke_published import names_a_published_function, run_publishe
 from edgefn.cli.samples import SAMPLES
 from edgefn.functions.registry import Registry
 from edgefn.functions.runner import Runner, Surroundings
-from edgefn.functions.workbench import told
+from edgefn.functions.workbench import apart, told
 from edgefn.model.settings import FunctionSettings, SandboxSettings, Settings
 from edgefn.node import world
 from edgefn.node.hosting import function_hosts
@@ -85,9 +85,7 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
                 await registry.close()
                 runner = await _open(registry, function)
                 outcome = await runner.run(event, None)
-            line = told(outcome, function.timeout)
-            if function.runtime.startswith("cloudfront-js"):
-                line = apart(line)
+            line = apart(told(outcome, function.timeout), function.runtime)
             failed += "error" in line
             print(json.dumps(line), flush=True)
     if len(events) > 1:
@@ -125,12 +123,3 @@ async def _open(registry: Registry, function: FunctionSettings) -> Runner:
     opening = await registry.open({function.name: function})
     registry.adopt(opening)
     return opening.opened[function.name].runner
-
-
-def apart(line: dict[str, object]) -> dict[str, object]:
-    """Return the line with what a CloudFront Function said through the module `cloudfront` beside its result."""
-    match line:
-        case {"result": {"edge": edge, **result}}:
-            return {"result": result, "edge": edge}
-        case _:
-            return line

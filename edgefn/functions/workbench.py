@@ -85,7 +85,8 @@ class Workbench:
         async with warm.lock:
             warm.lines.clear()
             outcome = await warm.runner.run(event, None)
-            return Invoked(told(outcome, manifest.settings.timeout), tuple(warm.lines))
+            document = told(outcome, manifest.settings.timeout)
+            return Invoked(apart(document, manifest.settings.runtime), tuple(warm.lines))
 
     async def _ready(self, manifest: Manifest) -> _Warm:
         key = orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)
@@ -132,6 +133,15 @@ def told(outcome: Outcome, timeout: float) -> dict[str, object]:
             return _error("Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds")
         case OverLimit(reason=reason):
             return _error("LimitExceeded", reason)
+
+
+def apart(document: dict[str, object], runtime: str) -> dict[str, object]:
+    """Return the document with what a CloudFront Function said through the module `cloudfront` beside its result."""
+    match document:
+        case {"result": {"edge": edge, **result}} if runtime.startswith("cloudfront-js"):
+            return {"result": result, "edge": edge}
+        case _:
+            return document
 
 
 def _error(kind: str, message: str) -> dict[str, object]:
