@@ -117,13 +117,15 @@ def started(arguments: list[str], port: int, core: str) -> Iterator[Running]:
             process.wait()
 
 
-def _nginx(directory: Path, name: str, http: str) -> list[str]:
+def nginx(directory: Path, name: str, http: str, modules: tuple[str, ...] = ()) -> list[str]:
+    """Return the command of an nginx with this `http` block and these modules."""
     home = directory / name
     home.mkdir()
     home.chmod(0o777)
     config = home / "nginx.conf"
     config.write_text(
-        f"daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log;\n"
+        "".join(f"load_module {module};\n" for module in modules)
+        + f"daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log;\n"
         "events { worker_connections 4096; }\n"
         f"http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;"
         f" client_body_temp_path {home}/b; proxy_temp_path {home}/p; fastcgi_temp_path {home}/f;"
@@ -136,7 +138,7 @@ def _nginx(directory: Path, name: str, http: str) -> list[str]:
 def nginx_origin(directory: Path, port: int) -> list[str]:
     """Return the command of an origin that answers 1 KB from memory, and tells what X-Bench it was asked with."""
     body = "x" * BODY_SIZE
-    return _nginx(
+    return nginx(
         directory,
         "origin",
         f"server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ default_type text/plain;"
@@ -147,7 +149,7 @@ def nginx_origin(directory: Path, port: int) -> list[str]:
 
 def nginx_proxy(directory: Path, port: int, origin: int) -> list[str]:
     """Return the command of nginx as a plain reverse proxy with keep-alive to the origin."""
-    return _nginx(
+    return nginx(
         directory,
         "proxy",
         f"upstream app {{ server 127.0.0.1:{origin}; keepalive 128; keepalive_requests 1000000000; }}\n"
@@ -171,12 +173,12 @@ def nginx_files(directory: Path, port: int, sizes: dict[str, int]) -> list[str]:
         for name in sizes
     )
     status = "location = /status { stub_status; }"
-    return _nginx(directory, "origin", f"server {{ listen 127.0.0.1:{port} backlog=4096; {places} {status} }}")
+    return nginx(directory, "origin", f"server {{ listen 127.0.0.1:{port} backlog=4096; {places} {status} }}")
 
 
 def nginx_cache(directory: Path, port: int, origin: int) -> list[str]:
     """Return the command of nginx with `proxy_cache`, its files in the page cache, and keep-alive to the origin."""
-    return _nginx(
+    return nginx(
         directory,
         "cache",
         f"proxy_cache_path {directory}/kept levels=1:2 keys_zone=kept:100m max_size=8g use_temp_path=off;"

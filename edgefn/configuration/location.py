@@ -29,6 +29,7 @@ from edgefn.configuration.shapes import Either, ListOf, MapOf, OneOrMany
 from edgefn.model.origin import Origin
 from edgefn.model.settings import (
     ErrorPage,
+    FunctionLogging,
     FunctionSettings,
     OriginGroup,
     QuotaProfile,
@@ -283,6 +284,12 @@ class _Fields:
     access_log = Field(
         "access_log", FilePath("a path, - for standard output, or off", ("-", "off")), "Where requests are logged.", "-"
     )
+    function_log = Field(
+        "function_log",
+        Choice(FunctionLogging),
+        "What is logged of functions: also a START, END and REPORT line for each invocation, or only what they write.",
+        FunctionLogging.ALL,
+    )
     drain_timeout = Field(
         "drain_timeout", Duration(0, 3600), "How long requests under way may take when edgefn stops.", "30s"
     )
@@ -319,6 +326,7 @@ def build(values: Values) -> Settings:
         distribution_domain=distribution_domain,
         resolve=_lowered(values.get(_Fields.resolve) or {}),
         access_log="" if log == "off" else log,
+        function_log=values[_Fields.function_log],
         drain_timeout=values[_Fields.drain_timeout],
     )
 

@@ -249,6 +249,14 @@ class SignatureSettings:
     policy: SignaturePolicy = SignaturePolicy.WARN
 
 
+class FunctionLogging(StrEnum):
+    """What is logged of functions: all, only what they write themselves, or nothing."""
+
+    ALL = "all"
+    OUTPUT = "output"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class ShieldSettings:
     """Locations to ask in the place of the origins, and the file with the secret that both sides know.
@@ -292,4 +300,5 @@ class Settings:
     distribution_domain: str = ""
     resolve: Mapping[str, str] = field(default_factory=dict)
     access_log: str = "-"
+    function_log: FunctionLogging = FunctionLogging.ALL
     drain_timeout: float = 30.0

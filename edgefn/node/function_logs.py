@@ -8,12 +8,18 @@ from edgefn.functions.function_log import LogLine
 from edgefn.functions.logbook import LogEntry, LogFile, log_directory
 from edgefn.functions.logs import LineWriter
 from edgefn.model.errors import SettingsError
+from edgefn.model.settings import FunctionLogging
 from edgefn.node import world
 
 
 @contextmanager
-def function_log(location: str, data_dir: str) -> Iterator[Callable[[LogLine], None]]:
+def function_log(
+    location: str, data_dir: str, logging: FunctionLogging = FunctionLogging.ALL
+) -> Iterator[Callable[[LogLine], None]]:
     """Give what takes lines until the block ends, and never waits. Raises `SettingsError`."""
+    if logging is FunctionLogging.OFF:
+        yield _let_go
+        return
     directory = log_directory(data_dir)
     with ExitStack() as stack:
         try:
@@ -28,3 +34,7 @@ def function_log(location: str, data_dir: str) -> Iterator[Callable[[LogLine], N
             book.write(LogEntry(at, location, line.function, line.version, *ids, line.text).line())
 
         yield write
+
+
+def _let_go(line: LogLine) -> None:
+    """Keep nothing."""

@@ -23,7 +23,7 @@ from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
 from edgefn.model.publishing import Use
-from edgefn.model.settings import Settings
+from edgefn.model.settings import FunctionLogging, Settings
 from edgefn.node import world
 from edgefn.node.administering import open_admin
 from edgefn.node.files import Files, read_files
@@ -155,8 +155,9 @@ class Location:
         hosts = await self._stack.enter_async_context(function_hosts(settings, self._report))
         self._replica = await open_replica(self._stack, settings.data_dir)
         bundles = Path(self._stack.enter_context(scratch_directory(_make_directory(settings.data_dir, "bundles"))))
-        log = self._stack.enter_context(function_log(settings.location, settings.data_dir))
-        around, keys = Surroundings(world.invocation_id, world.timestamp, log), open_keys(settings)
+        log = self._stack.enter_context(function_log(settings.location, settings.data_dir, settings.function_log))
+        reports = settings.function_log is FunctionLogging.ALL
+        around, keys = Surroundings(world.invocation_id, world.timestamp, log, reports), open_keys(settings)
         self._place = Place(self._replica, keys, hosts, bundles, around, self._uses, settings.data_dir)
         opener = VersionOpener(hosts, bundles, BlobFetch(self._replica, keys), around)
         published = Published(opener, world.monotonic, self._report)
@@ -293,6 +294,7 @@ def refuse_changes_that_need_a_restart(before: Settings, after: Settings) -> Non
         "sandbox",
         "signatures",
         "access_log",
+        "function_log",
     )
     problems = tuple(
         f"{name}: can't change while the location runs; restart it"

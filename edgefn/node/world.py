@@ -2,7 +2,6 @@
 
 import os
 import time
-import uuid
 from binascii import b2a_base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -37,6 +36,7 @@ def _draws() -> Iterator[bytes]:
 
 
 _drawn = _draws()
+_VARIANTS = "89ab"
 
 
 def request_id() -> str:
@@ -45,8 +45,10 @@ def request_id() -> str:
 
 
 def invocation_id() -> str:
-    """Return a fresh UUID, as AWS names an invocation."""
-    return str(uuid.uuid4())
+    """Return a fresh UUID (RFC 9562 version 4), as AWS names an invocation. For one thread only."""
+    digits = next(_drawn)[:16].hex()
+    variant = _VARIANTS[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
 def token() -> str:

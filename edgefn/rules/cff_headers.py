@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 from edgefn.model.headers import Headers, Line
@@ -11,7 +12,7 @@ from edgefn.rules.cff_values import Field, Item, Piece, Shown
 from edgefn.rules.cff_violation import COOKIES, HEADERS, READ_ONLY_HEADER, invalid
 from edgefn.rules.contract_headers import Changes, merged
 from edgefn.rules.edge_headers import NOT_ADDED, READ_ONLY, is_hidden
-from edgefn.rules.event import as_text, as_wire
+from edgefn.rules.event import REMEMBERED, as_text, as_wire
 from edgefn.rules.violation import ViolatedError
 
 _READ_ONLY: Mapping[Event, frozenset[str]] = MappingProxyType(
@@ -25,13 +26,18 @@ _NOT_IN_COOKIE = re.compile(r"[\x00-\x1f\x7f;]")
 _NOT_IN_COOKIE_NAME = re.compile(r"[\x00-\x20\x7f;=]")
 
 
+@lru_cache(REMEMBERED)
 def shown_headers(headers: Headers) -> Shown:
-    """Return the `headers` of an event: without hidden ones, and without cookies, which have a place of their own."""
+    """Return the `headers` of an event: without hidden ones, and without cookies, which have a place of their own.
+
+    Not to be changed: whoever shows the same headers again gets the same map.
+    """
     return cff_values.shown((name, {"value": as_text(value)}) for name, value in _visible(headers))
 
 
+@lru_cache(REMEMBERED)
 def shown_cookies(headers: Headers) -> Shown:
-    """Return the `cookies` of a request."""
+    """Return the `cookies` of a request. Not to be changed either."""
     return cff_values.shown(
         (as_text(name), {"value": as_text(value)}) for name, value in map(_split_pair, _pairs(headers))
     )
@@ -44,7 +50,10 @@ def shown_set_cookies(headers: Headers) -> Shown:
 
 def judged_headers(event: Event, sent: Headers, result: object) -> Headers:
     """Return `sent` with the changes of `result`. Raises `ViolatedError` (AWS: restrictions on headers)."""
-    found = cff_values.changes(_HEADERS, shown_headers(sent), _visible(sent), result)
+    shown = shown_headers(sent)
+    if result == shown:
+        return sent
+    found = cff_values.changes(_HEADERS, shown, _visible(sent), result)
     read_only = _READ_ONLY[event]
     kept: dict[str, tuple[Line, ...]] = {}
     for name, values in found.items():
@@ -67,8 +76,11 @@ def new_headers(result: object) -> Headers:
 
 def with_cookies(sent: Headers, result: object) -> Headers:
     """Return the headers of a request with the `cookies` of `result`. Raises `ViolatedError`."""
+    shown = shown_cookies(sent)
+    if result == shown:
+        return sent
     pieces = [(as_text(_split_pair(pair)[0]), pair) for pair in _pairs(sent)]
-    found = cff_values.changes(_COOKIES, shown_cookies(sent), pieces, result)
+    found = cff_values.changes(_COOKIES, shown, pieces, result)
     if not found:
         return sent
     pairs = cff_values.replaced(pieces, found)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 import orjson
@@ -14,6 +15,9 @@ from edgefn.rules.edge_headers import is_hidden
 
 HeaderMap: TypeAlias = dict[str, list[dict[str, str]]]
 Document: TypeAlias = dict[str, object]
+
+REMEMBERED = 128
+"""Headers whose map is kept. A few KB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +85,13 @@ def header_map(lines: Iterable[Line]) -> HeaderMap:
     return found
 
 
+@lru_cache(REMEMBERED)
 def shown_headers(headers: Headers) -> HeaderMap:
-    """Return those of `headers` that functions may see."""
+    """Return those of `headers` that functions may see.
+
+    Not to be changed: whoever shows the same headers again gets the same map. Viewers repeat theirs from request to
+    request, and what comes back from a function is compared with what it was shown.
+    """
     return header_map([line for line in headers if not is_hidden(line[0].lower())])
 
 

@@ -3,9 +3,6 @@
 #include "json.h"
 
 #define EXPORT(name) __attribute__((export_name(name)))
-#define IMPORT(name) __attribute__((import_module("edgefn"), import_name(name)))
-
-IMPORT("log") void edgefn_log(const char *text, unsigned size);
 
 extern char __heap_base;
 static char *top = &__heap_base;
@@ -58,6 +55,5 @@ EXPORT("handle") unsigned long long handle(const char *event, unsigned size) {
   char *to = append(answer, request.at, uri.end - 1);
   to = append(to, more, more_end);
   append(to, uri.end - 1, request.end);
-  if (*more) edgefn_log("to the index", 12);
   return result(answer, length);
 }

@@ -55,7 +55,7 @@ class Stage:
         self.opened.append(registry)
         opening = self.loop.run(registry.open({name: function}))
         registry.adopt(opening)
-        return opening.runners[name]
+        return opening.opened[name].runner
 
     def results(self, runners: list[Runner], event: dict[str, object]) -> list[object]:
         """Return what each of them makes of an event: its result, or the type and message of its error."""

@@ -140,6 +140,16 @@ async def test_a_huge_log_is_cut(stage: Stage) -> None:
     assert sum(map(len, lines)) < 11_000
 
 
+async def test_what_was_logged_before_the_end_of_the_time_is_kept_wherever_it_lies(stage: Stage) -> None:
+    source = """exports.handler = async () => {
+        globalThis.kept = []; for (let n = 0; n < 200; n++) kept.push('x'.repeat(10000) + n);
+        console.log('before'); while (true) {}
+    };"""
+    sandbox = await stage.open(source, runtime=PLAIN, timeout=0.3)
+    assert isinstance(await sandbox.run(Invocation("id-1", b"{}")), TimedOut)
+    assert [line.rpartition("\t")[2] for _, line in stage.logged] == ["before"]
+
+
 async def test_a_log_can_not_forge_lines_of_others(stage: Stage) -> None:
     await stage.result("function handler() { console.log('a\\r\\u001b[2Jb\\u2028c'); return 1; }")
     assert stage.logged == [("id-1", "a\\r\\x1b[2Jb\\u2028c")]

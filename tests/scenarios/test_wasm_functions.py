@@ -15,12 +15,14 @@ REDIRECT = (
 )
 
 
-def answering(text: str) -> bytes:
-    """Return a guest that answers every event with `text`."""
+def answering(text: str, log: str = "") -> bytes:
+    """Return a guest that answers every event with `text`, and logs."""
     size = len(text.replace("\\", ""))
-    return wat2wasm(f"""(module (memory (export "memory") 1) (data (i32.const 16) "{text}")
+    return wat2wasm(f"""(module (import "edgefn" "log" (func $log (param i32 i32)))
+        (memory (export "memory") 1) (data (i32.const 16) "{text}") (data (i32.const 1024) "{log}")
         (func (export "alloc") (param i32) (result i32) (i32.const 4096))
         (func (export "handle") (param i32 i32) (result i64)
+            (call $log (i32.const 1024) (i32.const {len(log)}))
             (i64.or (i64.shl (i64.const 16) (i64.const 32)) (i64.const {size}))))""")
 
 
@@ -63,6 +65,21 @@ async def test_the_access_log_tells_what_a_guest_took(folder: Path) -> None:
     told = r" viewer-request=redirect:1/Returned/[\d.]+ms/cpu:0\.\d\dms/memory:1MB"
     assert re.search(f"{told}/cold$", lines[0])
     assert re.search(f"{told}$", lines[1])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [("all", ["START", "moved", "END", "REPORT"]), ("output", ["moved"]), ("off", [])],
+)
+async def test_of_functions_as_much_is_logged_as_the_configuration_says(
+    folder: Path, wanted: str, told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "redirect.wasm").write_bytes(answering(REDIRECT, log="moved"))
+    async with Website() as site, Edge(f"function_log: {wanted}\n{CONFIGURATION}", folder, origin=site.address) as edge:
+        assert (await edge.get("/old")).status == 302
+
+    shown = [line for line in capsys.readouterr().err.splitlines() if line.startswith("redirect: ")]
+    assert [line.removeprefix("redirect: ").split()[0] for line in shown] == told
 
 
 async def test_a_guest_that_never_ends_is_stopped_at_its_limit(folder: Path) -> None:

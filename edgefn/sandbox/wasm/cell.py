@@ -84,12 +84,14 @@ class Cell:
         "_at_name_size",
         "_at_result",
         "_at_trap",
+        "_base",
         "_cells",
         "_context",
         "_has_memory",
         "_memory",
         "_result",
         "_scratch",
+        "_size",
         "_store",
         "guest",
     )
@@ -113,6 +115,7 @@ class Cell:
         self._result: raw.Value = scratch.result
         self._store = self._context = 0
         self._has_memory = False
+        self._base = self._size = 0
         self.guest: Guest | None = None
 
     def open(self, guest: Guest, memory: int) -> None:
@@ -127,6 +130,7 @@ class Cell:
         """Free the guest and note how much memory it had. No call may be under way."""
         if self._has_memory and self.guest is not None:
             self.guest.memory = raw.memory_size(self._context, self._memory)
+        self._base = self._size = 0
         raw.store_delete(self._store)
         self._store = self._context = 0
         self._has_memory = False
@@ -166,6 +170,7 @@ class Cell:
         raw.export_nth(self._context, self._at_instances[instance], index, self._at_name, self._at_name_size, at)
         if slot == MEMORY:
             self._has_memory = True
+            self._look()
 
     def call(self, slot: int, *arguments: int, results: int = 1) -> Generator[None, None, int]:
         """Call a function that takes i32s; return its i32 or i64, sign as it comes, or 0. Raises `GuestError`.
@@ -192,17 +197,20 @@ class Cell:
 
     def read(self, pointer: int, length: int) -> bytes:
         """Return bytes of the guest's memory. Raises `GuestError` if they are not all in it."""
-        context, memory = self._context, self._memory
-        if pointer + length > raw.memory_size(context, memory):
+        if pointer + length > self._size:
             raise GuestError(LIED, f"{length} bytes at {pointer} are not in the function's memory")
-        return ctypes.string_at(raw.memory_data(context, memory) + pointer, length)
+        return ctypes.string_at(self._base + pointer, length)
 
     def write(self, pointer: int, data: bytes) -> None:
         """Put bytes into the guest's memory. Raises `GuestError` if they do not all fit in it."""
-        context, memory = self._context, self._memory
-        if pointer + len(data) > raw.memory_size(context, memory):
+        if pointer + len(data) > self._size:
             raise GuestError(LIED, f"{len(data)} bytes at {pointer} are not in the function's memory")
-        ctypes.memmove(raw.memory_data(context, memory) + pointer, data, len(data))
+        ctypes.memmove(self._base + pointer, data, len(data))
+
+    def _look(self) -> None:
+        """See where the memory is and how large: only the guest itself can change that, while it runs."""
+        self._base = raw.memory_data(self._context, self._memory)
+        self._size = raw.memory_size(self._context, self._memory)
 
     def _finish(self, future: int) -> Generator[None]:
         """Poll a future until it is done. Closing the generator stops the guest where it is."""
@@ -216,6 +224,8 @@ class Cell:
         finally:
             cells.at_work = None
             raw.future_delete(future)
+            if self._has_memory:
+                self._look()  # also when it was stopped: its log may lie in memory that it got meanwhile
 
     def _raise_if_failed(self, kind: str) -> None:
         if self._scratch.trap or self._scratch.error:
