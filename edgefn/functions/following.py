@@ -136,7 +136,10 @@ def status_of(name: str, running: Running, problems: tuple[Problem, ...], held: 
     if held:
         failed.append(FailedVersion("", 0, held))
     versions = {label: int(behind[0]) for label, behind in running.versions.items() if behind and behind[0].isdigit()}
-    return LocationStatus(name, running.generation, now, running=versions, failed=tuple(failed))
+    rolled_back = {label: back.version for label, back in running.rolled_back.items()}
+    return LocationStatus(
+        name, running.generation, now, running=versions, failed=tuple(failed), rolled_back=rolled_back
+    )
 
 
 def _function_of(subject: str) -> str:

@@ -17,6 +17,7 @@ def status_to_json(status: LocationStatus) -> bytes:
         "incarnation": status.incarnation,
         "running": dict(status.running),
         "failed": failed,
+        "rolled_back": dict(status.rolled_back),
         "at": status.at,
         "workers": status.workers,
     }
@@ -35,6 +36,7 @@ def status_from_json(text: bytes) -> LocationStatus:
             "incarnation": str(incarnation),
             "running": dict(running),
             "failed": list(failed),
+            "rolled_back": dict(rolled_back),
             "at": int() | float() as at,
             "workers": int(workers),
         }:
@@ -44,8 +46,9 @@ def status_from_json(text: bytes) -> LocationStatus:
                 generation=generation,
                 purge=purge,
                 incarnation=incarnation,
-                running=_running(running),
+                running=_versions("running", running),
                 failed=tuple(_failed(each) for each in failed),
+                rolled_back=_versions("rolled_back", rolled_back),
                 at=float(at),
                 workers=workers,
             )
@@ -53,11 +56,11 @@ def status_from_json(text: bytes) -> LocationStatus:
             raise ValueError("this is no location's status: fields are missing or of another kind")
 
 
-def _running(document: Mapping[object, object]) -> dict[str, int]:
-    running = {key: value for key, value in document.items() if isinstance(key, str) and isinstance(value, int)}
-    if len(running) != len(document):
-        raise ValueError("running: must be a table of names and versions")
-    return running
+def _versions(field: str, document: Mapping[object, object]) -> dict[str, int]:
+    versions = {key: value for key, value in document.items() if isinstance(key, str) and isinstance(value, int)}
+    if len(versions) != len(document):
+        raise ValueError(f"{field}: must be a table of names and versions")
+    return versions
 
 
 def _failed(document: object) -> FailedVersion:

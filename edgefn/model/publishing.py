@@ -188,3 +188,5 @@ class LocationStatus:
     running: Mapping[str, int] = field(default_factory=dict)
     failed: tuple[FailedVersion, ...] = ()
     workers: int = 1
+    rolled_back: Mapping[str, int] = field(default_factory=dict)
+    """The version that each "function:alias" has been rolled back from by the location itself."""

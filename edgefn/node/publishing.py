@@ -1,5 +1,7 @@
 """Publishing on this machine: the publisher on its replica, and a workbench where versions are tried and invoked."""
 
+import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from edgefn.functions.logbook import log_directory
 from edgefn.functions.opening import Host
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.base import Replica
+from edgefn.functions.rollbacks import Rollbacks
 from edgefn.functions.runner import Surroundings
 from edgefn.functions.signing import Keys
 from edgefn.functions.workbench import Workbench
@@ -29,6 +32,8 @@ from edgefn.node.function_logs import function_log
 from edgefn.node.hosting import function_hosts
 from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
+
+_log = logging.getLogger("edgefn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ def open_publishing(stack: AsyncExitStack, place: Place) -> list[Endpoint]:
     bench = Workbench(place.host, place.scratch, fetch, place.surroundings)
     stack.push_async_callback(bench.close)
     publisher = Publisher(place.replica, place.keys, bench.trial, Senses(world.wall, world.pseudonym))
+    rollbacks = asyncio.get_running_loop().create_task(Rollbacks(place.replica, publisher, _log.warning).run())
+    stack.push_async_callback(_ended, rollbacks)
     desk = Desk(publisher, place.uses, world.wall)
     return [
         *deploy_endpoints(desk),
@@ -75,6 +82,11 @@ def open_publishing(stack: AsyncExitStack, place: Place) -> list[Endpoint]:
         *status_endpoints(desk),
         *log_endpoints(log_directory(place.data_dir)),
     ]
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def uses_of(settings: Settings) -> list[Use]:

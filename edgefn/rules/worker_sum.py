@@ -25,6 +25,7 @@ def summed(location: str, state: LocationState, workers: Sequence[LocationStatus
     for worker in workers:
         for label, version in worker.running.items():
             running[label] = min(version, running.get(label, version))
+    rolled_back = {label: version for worker in workers for label, version in worker.rolled_back.items()}
     failed = dict.fromkeys(failure for worker in workers for failure in worker.failed)
     return LocationStatus(
         location,
@@ -35,5 +36,6 @@ def summed(location: str, state: LocationState, workers: Sequence[LocationStatus
         incarnation=workers[0].incarnation if workers else "",
         running=running,
         failed=tuple(failed),
+        rolled_back=rolled_back,
         workers=len(workers),
     )

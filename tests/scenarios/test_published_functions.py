@@ -11,6 +11,7 @@ import pytest
 from edgefn.functions.bundle import Bundle
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.sqlite.replica import opened
+from edgefn.functions.rollbacks import Rollbacks
 from edgefn.model.publishing import RollbackRule, Target
 from edgefn.node import world
 from tests.fakes.greetings import GREET, failing, publisher_on, saying, unfinished, until_applied
@@ -131,6 +132,27 @@ async def test_a_canary_that_fails_is_taken_out_and_the_last_good_version_stands
         assert seen.count((503, "LambdaExecutionError")) == 5
         assert seen[-1] == (200, "good")
         assert any("greet:live rolled back to greet:1" in line for line in on.edge.reports)
+
+
+async def test_what_a_location_has_rolled_back_is_rolled_back_for_all(tmp_path: Path) -> None:
+    async with scene(tmp_path) as on, opened(tmp_path / "var" / "replica", world.wall, world.pseudonym) as replica:
+        await on.deploy(saying("good"))
+        await on.deploy(failing(), weight=9_999)
+        alias = (await on.publisher.catalog()).functions["greet"].aliases["live"]
+        generation = await on.publisher.set_alias(replace(alias, rollback=RollbackRule(0.5, invocations=3)))
+        await on.until(generation)
+        told: list[str] = []
+        rollbacks = asyncio.create_task(Rollbacks(replica, on.publisher, told.append).run())
+        try:
+            while (await on.get("/live"))[0] != 200:
+                pass
+            await on.until(generation + 1)
+        finally:
+            rollbacks.cancel()
+        settled = (await on.publisher.catalog()).functions["greet"].aliases["live"]
+        assert (settled.targets, settled.previous) == ((Target(1),), None)
+        assert told == ["greet:live was rolled back from version 2, which failed too often at fra1"]
+        assert await on.get("/live") == (200, "good")
 
 
 @pytest.mark.parametrize("path", ["/live", "/second"])
