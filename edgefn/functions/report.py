@@ -18,7 +18,7 @@ def closing_lines(code: Code, invocation_id: str, outcome: Outcome, timestamp: s
         case Returned(usage=usage):
             return (_end(invocation_id), _report(code, invocation_id, usage, ""))
         case Failed(type=kind, message=message, trace=trace, usage=usage):
-            told = "\r".join(one_line(line) for line in (f"[ERROR] {kind}: {message}", *trace))
+            told = "\\r".join(one_line(line) for line in (f"[ERROR] {kind}: {message}", *trace))
             status = f"\tStatus: error\tError Type: {one_line(kind)}"
             return (
                 f"{timestamp}\t{invocation_id}\t{told}",

@@ -27,10 +27,11 @@ def request_id() -> str:
 
 @dataclass
 class Opened:
-    """An open version, and what it printed."""
+    """An open version, what it printed, and what the log says of its inits."""
 
     version: Version
     lines: list[tuple[str, str]] = field(default_factory=list)
+    inits: list[str] = field(default_factory=list)
 
     @property
     def statistics(self) -> PoolStatistics:
@@ -95,14 +96,22 @@ class Stage:
 
     async def open(self, files: Mapping[str, str], settings: Settings) -> Opened:
         lines: list[tuple[str, str]] = []
+        inits: list[str] = []
+
+        def log(id_: str, text: str) -> None:
+            if text.startswith("INIT_"):
+                inits.append(text)
+            else:
+                lines.append((id_, text))
+
         version = await self.host.open(
             self.code(files, settings),
             concurrency=settings.concurrency,
             provisioned=settings.provisioned,
             idle_timeout=settings.idle_timeout,
-            log=lambda id_, text: lines.append((id_, text)),
+            log=log,
         )
-        return Opened(version, lines)
+        return Opened(version, lines, inits)
 
     async def node(self, source: str | Mapping[str, str], **changes: object) -> Opened:
         """Open a Node.js function; `source` is index.js or all files."""

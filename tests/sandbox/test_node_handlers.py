@@ -364,6 +364,25 @@ async def test_console_lines_are_as_aws_prints_them(stage: Stage) -> None:
     assert told[7][2] == "INFO"
 
 
+async def test_an_init_is_in_the_log_and_how_it_failed(stage: Stage) -> None:
+    function = await stage.node("exports.handler = async () => 1;", runtime="nodejs22.x")
+    await function.result()
+    await function.result()
+    assert function.inits == ["INIT_START Runtime Version: nodejs:22"]
+    broken = await stage.node("throw new RangeError('no')")
+    await broken.failure()
+    start, report = broken.inits
+    assert start == "INIT_START Runtime Version: nodejs:20"
+    assert re.fullmatch(
+        r"INIT_REPORT Init Duration: [\d.]+ ms\tPhase: init\tStatus: error\tError Type: RangeError", report
+    )
+    slow = await stage.python("import time\ntime.sleep(60)", init_timeout=0.2)
+    await slow.failure()
+    start, report = slow.inits
+    assert start == "INIT_START Runtime Version: python:3.11"
+    assert re.fullmatch(r"INIT_REPORT Init Duration: [\d.]+ ms\tPhase: init\tStatus: timeout", report)
+
+
 async def test_errors_are_in_the_log(stage: Stage) -> None:
     function = await stage.node("exports.handler = async () => { throw new TypeError('bad'); };")
     await function.failure()

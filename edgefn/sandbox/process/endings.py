@@ -1,7 +1,9 @@
 """How a function ended, in AWS's words (spec: Invoke result payloads). Pure."""
 
+import re
 import signal
 
+from edgefn.rules.log_line import one_line
 from edgefn.sandbox.base import Failed, Usage
 
 EXIT = "Runtime.ExitError"
@@ -49,3 +51,14 @@ def too_large(limit: int, usage: Usage) -> Failed:
 def init_timed_out(seconds: float, usage: Usage) -> Failed:
     """Return the outcome of an init that took too long."""
     return Failed(TIMED_OUT, f"Init timed out after {seconds:.2f} seconds", (), usage)
+
+
+def init_start(runtime: str) -> str:
+    """Return the line with which AWS's log begins an init: "nodejs:22" for nodejs22.x, "python:3.12"."""
+    return "INIT_START Runtime Version: " + re.sub(r"^([a-z]+)([0-9.]+?)(?:\.x)?$", r"\1:\2", runtime)
+
+
+def init_report(seconds: float, failed: Failed) -> str:
+    """Return the line with which it ends an init that failed."""
+    line = f"INIT_REPORT Init Duration: {seconds * 1000:.2f} ms\tPhase: init\tStatus: "
+    return f"{line}timeout" if failed.type == TIMED_OUT else f"{line}error\tError Type: {one_line(failed.type)}"

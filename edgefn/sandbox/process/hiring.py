@@ -63,4 +63,9 @@ class Hiring:
             return Failed(endings.NOT_STARTED, f"the bundle could not be put in place: {error}", (), Usage(0.0))
         place = log_place(self.code, self.senses.today(), self.senses.token())
         environment = function_environment(self.code, place, provisioned=provisioned)
-        return await worker.initialise(Birth(self.code, environment, self.senses.token()), self.log)
+        self.log("", endings.init_start(self.code.runtime))
+        started = self.senses.monotonic()
+        failure = await worker.initialise(Birth(self.code, environment, self.senses.token()), self.log)
+        if failure is not None:
+            self.log("", endings.init_report(self.senses.monotonic() - started, failure))
+        return failure

@@ -33,7 +33,7 @@ async def publisher(stage: Stage, tmp_path: Path) -> AsyncIterator[Publisher]:
             "trial", listen=(), routes=(), origins={}, data_dir=str(tmp_path), sandbox=SandboxSettings(parked=0)
         )
         async with function_hosts(around, lambda _line: None) as hosts:
-            printed = Surroundings(lambda: "id", lambda: "now", lambda _name, _line: None)
+            printed = Surroundings(lambda: "id", lambda: "now", lambda _line: None)
             trial = SandboxTrial(hosts, Path(scratch), printed)
             yield Publisher(stage.replica, Keys(), trial, senses(stage.clock))
             assert os.listdir(scratch) == [".lock"]
