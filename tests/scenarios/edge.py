@@ -62,7 +62,7 @@ class Edge:
         self.reports: list[str] = []
 
     def settings(self) -> Settings:
-        common = "" if "location:" in self.text else "location: fra1\n"
+        common = "" if "\nlocation:" in f"\n{self.text}" else "location: fra1\n"
         common += f"admin: off\ndata_dir: {self._tmp_path}/var\naccess_log: {self._access}\n"
         if "\nlisten:" not in self.text:
             common += "listen: 127.0.0.1:0\n"
