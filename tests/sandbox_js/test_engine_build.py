@@ -5,7 +5,7 @@ from wasmtime import Engine, Module
 
 from edgefn.sandbox.js.image import PAGE, code_module, initial_memory, memory_module
 from edgefn.sandbox.js.loader import ENGINE
-from edgefn.sandbox.wasm.binary import BinaryError, has_start, sections
+from edgefn.sandbox.wasm.binary import BinaryError, sections, shape_of
 from edgefn.sandbox.wasm.cache import CodeCache
 from tests.project.sources import script
 
@@ -24,7 +24,7 @@ def test_it_is_built_from_these_sources(engine: bytes) -> None:
 
 def test_it_imports_nothing_and_does_nothing_by_itself(engine: bytes) -> None:
     assert list(Module(Engine(), engine).imports) == []
-    assert not has_start(engine)
+    assert not shape_of(engine).starts
 
 
 def test_no_path_of_the_machine_is_in_it(engine: bytes) -> None:

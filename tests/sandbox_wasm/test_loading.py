@@ -78,7 +78,17 @@ REFUSED = {
     ),
     "not a module": (b"const handler = () => 1", "it is not a WebAssembly module"),
     "a component": (b"\0asm\x0d\0\1\0", "WebAssembly"),
-    "cut off": (guests.ECHO[:60], "unexpected end"),
+    "cut off": (guests.ECHO[:60], "its last section is cut off"),
+    "objects": (wasm(f"(module (type (struct)) {MEMORY} {ALLOC} {HANDLE})"), "without the gc feature"),
+    "exceptions": (wasm(f"(module (tag) {MEMORY} {ALLOC} {HANDLE})"), "exceptions"),
+    "pages of another size": (wasm(f"(module (memory 1 (pagesize 1)) {ALLOC} {HANDLE})"), "custom page sizes"),
+    "a table of 64 bits": (wasm(f"(module {MEMORY} (table i64 1 funcref) {ALLOC} {HANDLE})"), "memory64"),
+    "three tables": (wasm(f"(module {MEMORY} {'(table 1 funcref)' * 3} {ALLOC} {HANDLE})"), "tables count of 3"),
+    "ten million elements": (wasm(f"(module {MEMORY} (table 10000000 funcref) {ALLOC} {HANDLE})"), "table"),
+    "data beyond its memory": (
+        wasm(f'(module {MEMORY} (data (i32.const 65535) "xx") {ALLOC} {HANDLE})'),
+        "out of bounds",
+    ),
     "nonsense inside": (guests.ECHO[:8] + b"\1\3\1\2\3", "invalid"),
 }
 

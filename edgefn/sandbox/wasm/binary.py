@@ -1,10 +1,11 @@
 """The outer form of a WebAssembly module: its sections."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 HEADER = b"\0asm\1\0\0\0"
-START = 8
-"""The id of the section that names the function to run at instantiation."""
+IMPORTS, EXPORTS, START = 2, 7, 8
+"""Ids of sections; the last one names the function to run at instantiation."""
 
 
 class BinaryError(Exception):
@@ -13,6 +14,12 @@ class BinaryError(Exception):
 
 def sections(source: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield (id, content) of each section. Raises `BinaryError`."""
+    for kind, start, end in extents(source):
+        yield kind, source[start:end]
+
+
+def extents(source: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (id, start, end) of each section's content. Raises `BinaryError`."""
     if not source.startswith(HEADER):
         raise BinaryError("it is not a WebAssembly module of version 1")
     at = len(HEADER)
@@ -21,7 +28,7 @@ def sections(source: bytes) -> Iterator[tuple[int, bytes]]:
         size, at = unsigned(source, at + 1)
         if at + size > len(source):
             raise BinaryError("its last section is cut off")
-        yield kind, source[at : at + size]
+        yield kind, at, at + size
         at += size
 
 
@@ -39,6 +46,20 @@ def unsigned(source: bytes, at: int) -> tuple[int, int]:
     raise BinaryError("an integer in it is too long")
 
 
-def has_start(source: bytes) -> bool:
-    """Return whether a module runs code when it is instantiated. Raises `BinaryError`."""
-    return any(kind == START for kind, _ in sections(source))
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a module is like from outside. `starts`: it runs code when it is instantiated."""
+
+    starts: bool
+    imports: int
+    exports: int
+
+
+def shape_of(source: bytes) -> Shape:
+    """Return a module's shape, as it says itself. Raises `BinaryError`."""
+    starts, counts = False, {IMPORTS: 0, EXPORTS: 0}
+    for kind, start, end in extents(source):
+        starts = starts or kind == START
+        if kind in counts and start < end:
+            counts[kind] = unsigned(source, start)[0]
+    return Shape(starts, counts[IMPORTS], counts[EXPORTS])

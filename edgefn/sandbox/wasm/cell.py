@@ -119,12 +119,13 @@ class Cell:
         self.guest: Guest | None = None
 
     def open(self, guest: Guest, memory: int) -> None:
-        """Make the store. Its deadline has passed: until `begin_slices`, whatever runs there traps at once."""
+        """Make the store, and let the guest's first slice begin: until `begin_slices`, it traps at the end of that."""
         self.guest = guest
         self._store = raw.store_new(self._cells.engine.pointer, None, None)
         self._context = raw.store_context(self._store)
         table = self._cells.engine.sizes.table
         raw.store_limiter(self._store, memory, table, _UNLIMITED, _UNLIMITED, _UNLIMITED)
+        raw.set_epoch_deadline(self._context, FIRST_SLICE)
 
     def close(self) -> None:
         """Free the guest and note how much memory it had. No call may be under way."""
@@ -160,9 +161,8 @@ class Cell:
             self._raise(NOT_STARTED)
 
     def begin_slices(self) -> None:
-        """Let the guest's first slice begin; it yields when that ends. No more instances can be made without slices."""
+        """Let the guest yield at the end of its slices. No more instances can be made without slices."""
         raw.yield_at_deadline(self._context, 1)
-        raw.set_epoch_deadline(self._context, FIRST_SLICE)
 
     def export(self, index: int, slot: int, instance: int = 0) -> None:
         """Put the export with this index into a slot; `MEMORY` is for the memory."""

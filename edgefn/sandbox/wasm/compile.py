@@ -41,7 +41,7 @@ class Compiler:
         """
         if not source.startswith(_WASM):
             raise CompileError("it is not a WebAssembly module")
-        digest = hashlib.sha256(source).hexdigest()
+        digest = await asyncio.to_thread(_digest_of, source)
         known = None if fresh else await asyncio.to_thread(self.cache.get, digest)
         if known is not None:
             self.found += 1
@@ -56,7 +56,7 @@ class Compiler:
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(tempfile.TemporaryFile(dir=self.cache.directory)) for _ in range(3)]
             given, made, told = files
-            given.write(source)
+            await asyncio.to_thread(given.write, source)
             given.seek(0)
             status = await self._run(files)
             if status == 0:
@@ -80,6 +80,10 @@ class Compiler:
         finally:
             status = _end(process, watch)
         return status
+
+
+def _digest_of(source: bytes) -> str:
+    return hashlib.sha256(source).hexdigest()
 
 
 def _spawn(files: Sequence[IO[bytes]]) -> int:

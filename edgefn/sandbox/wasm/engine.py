@@ -10,7 +10,7 @@ from edgefn.sandbox.wasm import raw
 
 MB = 1024 * 1024
 
-CODE_SHAPE = f"{raw.VERSION}/1"
+CODE_SHAPE = f"{raw.VERSION}/2"
 """Compiled code is good for one version of wasmtime and one `code_config`: count up when that changes."""
 
 _WASM_STACK = 512 * 1024
@@ -39,7 +39,8 @@ class Sizes:
 def code_config() -> Config:
     """Return what decides the machine code: what a guest may use, and how it is interrupted and bounded.
 
-    No threads: an atomic wait would block the event loop. One 32-bit memory, so that its bounds are guard pages.
+    No threads: an atomic wait would block the event loop. One 32-bit memory, so that its bounds are guard pages, and no
+    garbage-collected objects (nor exceptions, which are some): they would live in a second heap beside it.
     """
     config = Config()
     config.epoch_interruption = True
@@ -47,6 +48,12 @@ def code_config() -> Config:
     config.wasm_memory64 = False
     config.wasm_multi_memory = False
     config.wasm_component_model = False
+    config.wasm_exceptions = False
+    config.wasm_gc = False
+    config.wasm_function_references = False
+    config.wasm_stack_switching = False
+    _bindings.wasmtime_config_wasm_wide_arithmetic_set(config.ptr(), False)
+    _bindings.wasmtime_config_wasm_custom_page_sizes_set(config.ptr(), False)
     config.wasm_relaxed_simd_deterministic = True
     config.max_wasm_stack = _WASM_STACK
     _bindings.wasmtime_config_async_stack_size_set(config.ptr(), _FIBER_STACK)

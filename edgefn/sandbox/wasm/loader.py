@@ -8,7 +8,7 @@ from wasmtime import Module, WasmtimeError
 
 from edgefn.sandbox.base import Code
 from edgefn.sandbox.wasm.abi import link, program_of
-from edgefn.sandbox.wasm.binary import BinaryError, has_start
+from edgefn.sandbox.wasm.binary import BinaryError, shape_of
 from edgefn.sandbox.wasm.cell import Cells
 from edgefn.sandbox.wasm.compile import CompileError, Compiler
 from edgefn.sandbox.wasm.imports import Imports, LinkError
@@ -16,6 +16,8 @@ from edgefn.sandbox.wasm.program import LoadError, Program
 
 _SUFFIX = ".wasm"
 _MODULE_SIZE = 64 * 1024**2
+_MOST_NAMES = 2_000
+"""Imports, and exports: they are looked through on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,12 @@ class WasmLoader:
     async def _program(self, source: bytes, memory: int) -> Program:
         if len(source) > _MODULE_SIZE:
             raise LoadError(f"it is larger than {_MODULE_SIZE // 1024**2} MB")
+        shape = shape_of(source)
+        for what, count in (("imports", shape.imports), ("exports", shape.exports)):
+            if count > _MOST_NAMES:
+                raise LoadError(f"it has {count:,} {what}; edgefn takes {_MOST_NAMES:,} at most")
         module = await load_module(self.cells, self.compiler, source)
-        linked = link(module, self.imports, starts=has_start(source))
+        linked = link(module, self.imports, starts=shape.starts)
         return program_of(linked, self.cells, memory)
 
 
