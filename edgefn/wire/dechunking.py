@@ -9,6 +9,7 @@ from edgefn.wire.response_head import BrokenResponseError, invalid, read_fields
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*+;[^\r\n\0]*+)?\r\n")
 _SIZE_LINE_BOUND = 4096
+_STEPS = 512  # in one call: about 170 chunks, a fraction of a millisecond
 
 
 class _Step(Enum):
@@ -22,10 +23,12 @@ class _Step(Enum):
 class Dechunker:
     """Decodes one chunked body, in whatever pieces it arrives.
 
-    `done` once the end has been seen: then `rest` is what came behind it, and `trailers` are known.
+    `done` once the end has been seen: then `rest` is what came behind it, and `trailers` are known. `behind`: one call
+    decodes only so many chunks, lest a flood of tiny ones holds the loop; the next call goes on. `taken` is how many
+    bytes the last call has decoded.
     """
 
-    __slots__ = ("_at", "_data", "_left", "_step", "_trailers_bound", "rest", "trailers")
+    __slots__ = ("_at", "_data", "_left", "_step", "_trailers_bound", "behind", "rest", "taken", "trailers")
 
     def __init__(self, trailers_bound: int) -> None:
         self._trailers_bound = trailers_bound
@@ -33,7 +36,9 @@ class Dechunker:
         self._data = b""
         self._at = 0
         self._left = 0
+        self.behind = False
         self.rest = b""
+        self.taken = 0
         self.trailers = NO_HEADERS
 
     @property
@@ -43,17 +48,28 @@ class Dechunker:
 
     def feed(self, data: bytes) -> bytes:
         """Return the content in `data`, which may be empty. Raises `BrokenResponseError`."""
-        self._data = self._data + data if self._data else data
-        self._at = 0
+        if data:
+            self._data = self._data[self._at :] + data if self._data else data
+            self._at = 0
+        began, steps = self._at, 0
         pieces: list[bytes] = []
         while self._advance(pieces):
-            pass
-        left = self._data[self._at :]
+            steps += 1
+            if steps == _STEPS:
+                break
+        self.behind = steps == _STEPS
+        self.taken = self._at - began
+        if not self.behind:
+            self._settle()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _settle(self) -> None:
+        """Keep only what is not decoded yet."""
+        left, self._at = self._data[self._at :], 0
         if self.done:
             self.rest, self._data = left, b""
         else:
             self._data = left
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _advance(self, pieces: list[bytes]) -> bool:
         """Take one step; return whether another may follow at once."""

@@ -19,6 +19,7 @@ from edgefn.wire.connections import Connections, viewer_of
 from edgefn.wire.deadline import Deadline
 from edgefn.wire.exchange import Exchange, refuse
 from edgefn.wire.incoming_body import IncomingBody, too_slow
+from edgefn.wire.next_turn import NextTurn
 from edgefn.wire.outgoing import Outgoing
 from edgefn.wire.stream import StreamBody, Tap
 from edgefn.wire.upgraded import pump, viewer_bytes
@@ -48,18 +49,15 @@ class Inbound(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._expire)
         self._state = _State.OPEN
-        self._buffer = b""
-        self._heads = HeadReader()
+        self._buffer, self._heads = b"", HeadReader()
         self._checked, self._in_head = 0, False
         self._exchange: Exchange | None = None
         self._incoming: IncomingBody | None = None
         self._tunnel: StreamBody | None = None
         self._attendant = Attendant(connections.run)
-        self._continuing: asyncio.Handle | None = None
-        self._held = False
-        self._reading = True
-        self._ended = False
-        self._last = False
+        self._next_turn = NextTurn(self._loop, self._continue)
+        self._held, self._reading = False, True
+        self._ended, self._last = False, False
 
     # What the transport tells us
 
@@ -93,6 +91,8 @@ class Inbound(asyncio.Protocol):
         elif self._state is _State.LINGERING:
             self._close()
         else:
+            while self._incoming is not None and self._incoming.behind:
+                self._take_body(self._incoming)
             if self._incoming is not None:
                 self._incoming.stream.fail(ViewerGoneError("the viewer ended before its request did"))
             if self._exchange is not None:
@@ -115,8 +115,7 @@ class Inbound(asyncio.Protocol):
         self._state = _State.CLOSED
         self._deadline.stop()
         self._outgoing.lost()
-        if self._continuing is not None:
-            self._continuing.cancel()
+        self._next_turn.cancel()
         gone = ViewerGoneError("the viewer is gone")
         if self._tunnel is not None:
             self._tunnel.fail(gone)
@@ -152,17 +151,16 @@ class Inbound(asyncio.Protocol):
     def _advance(self) -> None:
         """Serve what the buffer holds, for a bounded number of steps."""
         steps = 0
-        while self._buffer and self._step():
+        while self._buffer and not self._next_turn.is_due and self._step():
             steps += 1
             if steps == _BURST:
-                if self._continuing is None:
-                    self._continuing = self._loop.call_soon(self._continue)
-                break
-        if self._buffer or self._ended or not self._reading:
+                self._next_turn.ask()
+        if self._buffer or self._ended or self._next_turn.is_due or not self._reading:
             self._settle()
 
     def _continue(self) -> None:
-        self._continuing = None
+        if self._incoming is not None and self._state is _State.OPEN:
+            self._take_body(self._incoming)  # which may have more of it than the buffer has
         self._advance()
 
     def _step(self) -> bool:
@@ -181,13 +179,14 @@ class Inbound(asyncio.Protocol):
             return
         self._steer()
         still_to_serve = self._buffer and self._outgoing.paused
-        if self._ended and self._exchange is None and self._continuing is None and not still_to_serve:
+        if self._ended and self._exchange is None and not self._next_turn.is_due and not still_to_serve:
             self._close()
 
     def _steer(self) -> None:
         waiting = self._exchange is not None or self._outgoing.paused
         hold = (
             self._held
+            or self._next_turn.is_due
             or (waiting and len(self._buffer) > _PIPELINED)
             or (self._exchange is not None and self._incoming is not None and self._incoming.hopeless)
         )
@@ -239,6 +238,8 @@ class Inbound(asyncio.Protocol):
             return True
         if self._exchange is None and incoming.hopeless:
             self._linger()
+        elif incoming.behind:
+            self._next_turn.ask()
         return False
 
     # From requests to answers

@@ -47,6 +47,11 @@ class IncomingBody:
         return self.stream.failed
 
     @property
+    def behind(self) -> bool:
+        """Return whether more of what it was fed is to be decoded, by feeding it again: at best in the next turn."""
+        return self._dechunker is not None and self._dechunker.behind and not self.broken
+
+    @property
     def hopeless(self) -> bool:
         """Return whether what is left of a body that nobody reads is not worth waiting for."""
         return self.broken or (self.stream.closed and self.discarded + self._left > DRAIN_SIZE)
@@ -63,7 +68,7 @@ class IncomingBody:
     def _feed_chunks(self, dechunker: Dechunker, data: bytes) -> bytes:
         content = dechunker.feed(data)
         self._received += len(content)
-        self._overhead += len(data) - len(content) - len(dechunker.rest)
+        self._overhead += dechunker.taken - len(content)
         if self._received > self._body_size:
             raise BadRequestError(413, f"the body is longer than {self._body_size} bytes")
         if self._overhead > _OVERHEAD + self._received:

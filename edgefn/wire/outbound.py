@@ -11,6 +11,7 @@ from edgefn.model.origin import Origin
 from edgefn.rules.hop_by_hop import HOP_BY_HOP, named_by_connection
 from edgefn.rules.trailers import fit_for_trailers
 from edgefn.wire.connecting import origin_failed
+from edgefn.wire.next_turn import NextTurn
 from edgefn.wire.patience import Patience
 from edgefn.wire.request_head import asks_for_upgrade
 from edgefn.wire.response_head import BrokenResponseError, ResponseHead, invalid
@@ -56,6 +57,8 @@ class OriginConnection(asyncio.Protocol):
         self._upload: Upload | None = None
         self._tunnel: Tunnel | None = None
         self._reading_paused = False
+        self._body_is_full = False
+        self._next_turn = NextTurn(self._loop, self._read_on)
         self._heard = False
         self._unsent = 0
         self.alive = False
@@ -118,15 +121,12 @@ class OriginConnection(asyncio.Protocol):
             return
         self._heard = True
         self._patience.heard(self._loop.time())
-        try:
-            self._reader.feed(data)
-        except BrokenResponseError as broken:
-            self._fail(self._error(broken.failure, broken.why))
-        except EdgeError as error:  # from passing an interim response on
-            self._fail(error)
+        self._read(data)
 
     def eof_received(self) -> None:
         """Take the end of the connection, which may be the end of the body."""
+        while self._answer is not None and self._reader.behind:
+            self._read(b"")
         self._finish_reading(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -189,6 +189,24 @@ class OriginConnection(asyncio.Protocol):
 
     # Within.
 
+    def _read(self, data: bytes) -> None:
+        try:
+            self._reader.feed(data)
+        except BrokenResponseError as broken:
+            self._fail(self._error(broken.failure, broken.why))
+        except EdgeError as error:  # from passing an interim response on
+            self._fail(error)
+        else:
+            if self._answer is not None and self._reader.behind:
+                self._next_turn.ask()
+                self._steer()
+
+    def _read_on(self) -> None:
+        if self._answer is not None and self._reader.behind:
+            self._read(b"")
+        if self.alive:
+            self._steer()
+
     def _deliver(self, head: ResponseHead, body: Body) -> None:
         _, status, reason, headers = head
         if "transfer-encoding" in headers:
@@ -204,6 +222,8 @@ class OriginConnection(asyncio.Protocol):
         self._answer = None
         self._body = None
         self.served += 1
+        self._body_is_full = False
+        self._next_turn.cancel()
         if self._reading_paused:
             self._reading_paused = False
             self._transport.resume_reading()
@@ -269,13 +289,22 @@ class OriginConnection(asyncio.Protocol):
             self._patience.heard(now)
 
     def _pause(self) -> None:
-        if not self._reading_paused:
+        self._body_is_full = True
+        self._steer()
+
+    def _resume(self, answer: "asyncio.Future[Response] | None") -> None:
+        if answer is self._answer:
+            self._body_is_full = False
+            self._steer()
+
+    def _steer(self) -> None:
+        """Read on or not. While we do not, the silence is not the origin's doing."""
+        pause = self._body_is_full or self._next_turn.is_due
+        if pause and not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()
             self._patience.hold(self._loop.time())
-
-    def _resume(self, answer: "asyncio.Future[Response] | None") -> None:
-        if self._reading_paused and answer is self._answer:
+        elif self._reading_paused and not pause:
             self._reading_paused = False
             self._transport.resume_reading()
             self._patience.release(self._loop.time())

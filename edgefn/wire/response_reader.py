@@ -64,6 +64,11 @@ class ResponseReader:
         self._left = None
         self._dechunker = None
 
+    @property
+    def behind(self) -> bool:
+        """Return whether more of what it was fed is to be decoded, by feeding it again: at best in the next turn."""
+        return self._dechunker is not None and self._dechunker.behind
+
     def feed(self, data: bytes) -> None:
         """Take the next bytes. Raises `BrokenResponseError`; after that, read no more."""
         if self._left is None:

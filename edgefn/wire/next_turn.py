@@ -1,0 +1,35 @@
+"""Going on in the next turn of the event loop, so that every other connection gets its own one first."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class NextTurn:
+    """Calls `go_on` once in the next turn, however often it is asked to in this one."""
+
+    __slots__ = ("_go_on", "_handle", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, go_on: Callable[[], None]) -> None:
+        self._loop = loop
+        self._go_on = go_on
+        self._handle: asyncio.Handle | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Return whether something is left for the next turn."""
+        return self._handle is not None
+
+    def ask(self) -> None:
+        """Go on in the next turn."""
+        if self._handle is None:
+            self._handle = self._loop.call_soon(self._run)
+
+    def cancel(self) -> None:
+        """Do not go on. Harmless when there is nothing left."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _run(self) -> None:
+        self._handle = None
+        self._go_on()
