@@ -133,6 +133,9 @@ class _Origin:
         _attach(connection, lambda: loop.call_soon(connection.data_received, self._answer) and None)
         return connection
 
+    def close(self) -> None:
+        """Do nothing."""
+
 
 @dataclass(frozen=True)
 class WholePath:

@@ -93,13 +93,9 @@ class Headers:
         """
         known = self._written
         if known is None or known[0] is not less:
-            lines = [f"{name}: {value}\r\n" for name, value in self._own() if name.lower() not in less]
-            number = len(lines)
-            if self._base is not None:
-                begun, covered = self._base.written(less)
-                lines.insert(0, begun)
-                number += covered
-            known = self._written = (less, "".join(lines), number)
+            begun, covered = ("", 0) if self._base is None else self._base.written(less)
+            own = [f"{name}: {value}\r\n" for name, value in self._own() if name.lower() not in less]
+            known = self._written = (less, begun + "".join(own), covered + len(own))
         return known[1], known[2]
 
     def __contains__(self, name: str) -> bool:

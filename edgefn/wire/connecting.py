@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 from edgefn.model.errors import OriginError, OriginFailure
 from edgefn.model.origin import Origin
 from edgefn.wire.origin_tls import TlsContexts, TlsSettings
-from edgefn.wire.resolving import Resolver
+from edgefn.wire.resolving import Resolvers
 
 _Connection = TypeVar("_Connection", bound=asyncio.Protocol)
 _AWS_METADATA = ipaddress.ip_network("fd00:ec2::/32")
@@ -63,7 +63,7 @@ class Connector:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._resolver = Resolver(loop)
+        self._resolvers = Resolvers(loop)
         self._contexts = TlsContexts()
 
     async def connect(self, origin: Origin, attempt: int, protocol: Callable[[], _Connection]) -> _Connection:
@@ -86,6 +86,10 @@ class Connector:
         except OSError as error:
             raise origin_failed(OriginFailure.CONNECT, origin, f"no connection: {error}") from error
 
+    def close(self) -> None:
+        """Look up no more names."""
+        self._resolvers.close()
+
     def _context(self, origin: Origin) -> ssl.SSLContext | None:
         settings = origin_key(origin).tls
         if settings is None:
@@ -98,11 +102,13 @@ class Connector:
 
     async def _resolve(self, origin: Origin) -> tuple[tuple[str, ...], int]:
         host, _, port = connect_address(origin).rpartition(":")
+        is_chosen = not origin.id and origin.address is None
+        resolver = self._resolvers.chosen if is_chosen else self._resolvers.configured
         try:
-            addresses, number = await self._resolver.addresses(host.strip("[]")), int(port)
+            addresses, number = await resolver.addresses(host.strip("[]")), int(port)
         except (OSError, ValueError) as error:
             raise origin_failed(OriginFailure.DNS, origin, f"the name has no address: {error}") from error
-        if not origin.id and origin.address is None:
+        if is_chosen:
             addresses = tuple(address for address in addresses if not is_off_limits(address))
             if not addresses:
                 raise origin_failed(OriginFailure.REFUSED, origin, "a function may not choose this address")

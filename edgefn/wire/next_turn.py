@@ -5,23 +5,20 @@ from collections.abc import Callable
 
 
 class NextTurn:
-    """Calls `go_on` once in the next turn, however often it is asked to in this one."""
+    """Calls `go_on` once in the next turn, however often it is asked to in this one; `is_due` until then."""
 
-    __slots__ = ("_go_on", "_handle", "_loop")
+    __slots__ = ("_go_on", "_handle", "_loop", "is_due")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, go_on: Callable[[], None]) -> None:
         self._loop = loop
         self._go_on = go_on
         self._handle: asyncio.Handle | None = None
-
-    @property
-    def is_due(self) -> bool:
-        """Return whether something is left for the next turn."""
-        return self._handle is not None
+        self.is_due = False
 
     def ask(self) -> None:
         """Go on in the next turn."""
-        if self._handle is None:
+        if not self.is_due:
+            self.is_due = True
             self._handle = self._loop.call_soon(self._run)
 
     def cancel(self) -> None:
@@ -29,7 +26,9 @@ class NextTurn:
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
+        self.is_due = False
 
     def _run(self) -> None:
         self._handle = None
+        self.is_due = False
         self._go_on()

@@ -79,6 +79,7 @@ class Pool:
             self._ticking.cancel()
         for berth in tuple(self._berths.values()):
             berth.close()
+        self._connector.close()
         if self._uploads:
             await asyncio.wait(self._uploads)
 

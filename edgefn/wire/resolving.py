@@ -2,21 +2,54 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeAlias
 
 from cachetools import TTLCache
 
 _FOUND_FOR = 30.0
 _FAILED_FOR = 1.0
 _NAMES = 1024
+_THREADS_FOR_CHOSEN = 4
+
+LookUp: TypeAlias = Callable[[str], Awaitable[Iterable[tuple[object, ...]]]]
+"""Returns what `getaddrinfo` tells of a name. Raises `OSError` or `UnicodeError`."""
+
+
+class Resolvers:
+    """One resolver for the names of the configuration, and one for those that functions choose.
+
+    A lookup holds a thread for as long as the name's servers like, and the loop has few of them. So the names that
+    functions choose have a few threads of their own, and what is remembered of them drives out only its like.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS_FOR_CHOSEN, "edgefn-names")
+        self.configured = Resolver(loop)
+        self.chosen = Resolver(loop, partial(_in_threads, loop, self._threads))
+
+    def close(self) -> None:
+        """Look up no more; who waits for a chosen name is not told."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _in_threads(
+    loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor, host: str
+) -> Awaitable[Iterable[tuple[object, ...]]]:
+    return loop.run_in_executor(threads, partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM))
 
 
 class Resolver:
-    """Asks the system's resolver, which tells no TTL: an answer holds for 30 s, a failure for 1 s."""
+    """Asks the system's resolver, which tells no TTL: an answer holds for 30 s, a failure for 1 s.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    It is asked by `look_up`; without one, in the loop's own threads.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, look_up: LookUp | None = None) -> None:
+        self._ask = look_up or partial(loop.getaddrinfo, port=None, type=socket.SOCK_STREAM)
         self._found: TTLCache[str, tuple[str, ...]] = TTLCache(_NAMES, _FOUND_FOR, timer=loop.time)
         self._failed: TTLCache[str, str] = TTLCache(_NAMES, _FAILED_FOR, timer=loop.time)
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
@@ -40,11 +73,11 @@ class Resolver:
 
     async def _look_up(self, host: str) -> tuple[str, ...]:
         try:
-            answers = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            answers = await self._ask(host)
         except (OSError, UnicodeError) as error:
             self._failed[host] = str(error)
             raise socket.gaierror(str(error)) from error
-        found = tuple(dict.fromkeys(str(answer[4][0]) for answer in answers))
+        found = tuple(dict.fromkeys(_address(answer) for answer in answers))
         if not found:
             raise socket.gaierror("the name has no address")
         self._found[host] = found
@@ -64,6 +97,14 @@ class Resolver:
                 del self._turns[host]
             else:
                 self._turns[host] = (lock, waiting - 1)
+
+
+def _address(answer: tuple[object, ...]) -> str:
+    """Return the address in one tuple of `getaddrinfo`."""
+    place = answer[4]
+    if not isinstance(place, tuple):
+        raise OSError(f"the resolver answered {answer!r}")
+    return str(place[0])
 
 
 def is_address(host: str) -> bool:

@@ -270,8 +270,8 @@ async def test_a_slow_reader_holds_the_origin_back() -> None:
     async def script(conversation: Conversation) -> None:
         nonlocal sent
         await conversation.request()
-        await conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (500 * 65_536))
-        for _ in range(500):
+        await conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (240 * 65_536))
+        for _ in range(240):
             await conversation.send(b"x" * 65_536)
             sent += 1
         await conversation.stall()
@@ -282,8 +282,8 @@ async def test_a_slow_reader_holds_the_origin_back() -> None:
         while sent != before:  # until it stands still
             before = sent
             await asyncio.sleep(0.9)  # twice: longer than both timeouts, which must not count against the origin
-        assert sent < 400
-        assert len(await content(response)) == 500 * 65_536
+        assert sent < 200  # what the kernel's own buffers hold is up to it
+        assert len(await content(response)) == 240 * 65_536
         assert app.connections == (0, 1)
 
 

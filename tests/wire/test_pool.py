@@ -342,7 +342,7 @@ class TwoAddresses:
 
 async def test_the_addresses_of_a_name_are_tried_in_turn() -> None:
     async with ScriptedOrigin(answering(ok())) as origin, asker(origin) as app:
-        app.pool._connector._resolver = TwoAddresses()
+        app.pool._connector._resolvers.configured = TwoAddresses()
         assert await app.get(domain="app.example", connection_attempts=1) == b"hello"
         assert app.outcomes == ["200"]
 

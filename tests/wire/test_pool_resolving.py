@@ -2,10 +2,14 @@
 
 import asyncio
 import socket
+import threading
 
 import pytest
 
+from edgefn.model.errors import OriginFailure
 from edgefn.wire.resolving import Resolver, is_address
+from tests.fakes.scripted_origin import ScriptedOrigin, answering, ok
+from tests.wire.asking import asker, until
 
 
 class FakeLoop:
@@ -99,3 +103,26 @@ async def test_when_the_one_who_looks_up_gives_up_another_does_it() -> None:
 )
 def test_what_is_an_address(host: str, answer: bool) -> None:
     assert is_address(host) is answer
+
+
+async def test_slow_names_of_functions_hold_up_only_their_like(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+    asked: list[str] = []
+    known = socket.getaddrinfo
+
+    def look_up(host: str, port: int | None, *args: int, **kind: int) -> object:
+        if not host.endswith(".slow.example"):
+            return known(host, port, *args, **kind)
+        asked.append(host)
+        assert go_on.wait(20)
+        raise socket.gaierror("no such name")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    async with ScriptedOrigin(answering(ok(b"hello"))) as origin, asker(origin) as app:
+        chosen = [asyncio.create_task(app.failure(id="", domain=f"{n}.slow.example")) for n in range(50)]
+        await until(lambda: len(asked) == 4)
+        assert await app.get(domain="localhost") == b"hello"
+        assert len(asked) == 4
+        go_on.set()
+        assert {failure for failure, _ in await asyncio.gather(*chosen)} == {OriginFailure.DNS}
+        assert len(asked) == 50
