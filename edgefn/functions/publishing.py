@@ -12,6 +12,7 @@ from typing import TypeAlias
 from edgefn.functions.blobs import BlobError, blob_of, fetched, in_pieces
 from edgefn.functions.bundle import Bundle, BundleError
 from edgefn.functions.catalog import Problem
+from edgefn.functions.collecting import DAY, Collected, Collector
 from edgefn.functions.committing import Committer, Planned, PublishError, Senses
 from edgefn.functions.documents import DocumentError, settings_from_document, settings_to_document
 from edgefn.functions.replicas.base import Replica
@@ -20,6 +21,7 @@ from edgefn.model.location_status import status_from_json
 from edgefn.model.publishing import WHOLE, Alias, Catalog, LocationStatus, Manifest, PublishedFunction, Use
 from edgefn.model.settings import FunctionSettings
 from edgefn.rules import planning
+from edgefn.rules.garbage import is_being_deleted
 from edgefn.rules.planning import Made, Plan, Refused
 from edgefn.rules.rollout import Progress, progress
 from edgefn.rules.worker_sum import is_worker
@@ -48,6 +50,12 @@ class Deployed:
     generation: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    draft: Manifest
+    content: bytes
+
+
 class Publisher:
     """Publishes on any replica. All that changes something raises `PublishError` or `ReplicaError`."""
 
@@ -69,9 +77,10 @@ class Publisher:
 
     async def update(self, settings: FunctionSettings, bundle: Bundle, description: str = "") -> Manifest:
         """Make this the function's draft, `$LATEST`, and return it. It is tried before."""
-        draft = await self._draft(settings, bundle, description)
-        await self._planned(lambda catalog: planning.updated(catalog, draft))
-        return draft
+        prepared = await self._prepared(settings, bundle, description)
+        await self._planned(lambda catalog: self._updated(catalog, prepared.draft))
+        await self._store(prepared)
+        return prepared.draft
 
     async def publish(self, function: str, description: str = "") -> Published:
         """Make a version of the draft; the same code and configuration twice give the same version."""
@@ -95,10 +104,11 @@ class Publisher:
 
         All in one commit: whoever follows sees all of it or nothing.
         """
-        draft = await self._draft(settings, bundle, description)
+        prepared = await self._prepared(settings, bundle, description)
+        draft = prepared.draft
 
         def plan(catalog: Catalog) -> Planned[tuple[Made, Alias | None]] | Refused:
-            updated = planning.updated(catalog, draft)
+            updated = self._updated(catalog, draft)
             if isinstance(updated, Refused):
                 return updated
             made = planning.made(updated, draft.function, description, self._senses.wall())
@@ -110,6 +120,7 @@ class Publisher:
             return Planned(pointed, (made, pointed.functions[draft.function].aliases[alias]))
 
         committed = await self._committer.change(plan)
+        await self._store(prepared)
         made, pointed = committed.told
         return Deployed(made.manifest, made.is_new, pointed, committed.generation)
 
@@ -164,6 +175,16 @@ class Publisher:
         """Sign and seal all records with the keys of today; return the generation. The blobs stay as they are."""
         return await self._committer.write_anew()
 
+    async def collect(self, in_use: Collection[Use] = (), age: float = DAY) -> Collected:
+        """Delete versions and blobs that nobody has needed for `age` seconds; return what went.
+
+        A version goes that no alias points at or would go back to, no hook uses, no location runs, and that is not
+        among the newest ten of its function. A blob goes `age` seconds after nothing referred to it any more, when
+        all active locations know that.
+        """
+        collector = Collector(self._replica, self._committer, self._senses)
+        return await collector.collect(in_use, await self.statuses(), age)
+
     async def read_bundle(self, manifest: Manifest) -> Bundle:
         """Return the files of a version: fetched, checked by their digests, unsealed. Raises `PublishError`."""
         try:
@@ -207,8 +228,8 @@ class Publisher:
                 if now.is_done(fraction) or (now.is_settled() and now.failed):
                     return
 
-    async def _draft(self, settings: FunctionSettings, bundle: Bundle, description: str) -> Manifest:
-        """Return the manifest of a draft that starts, its blob being there. Raises `PublishError`, `ReplicaError`."""
+    async def _prepared(self, settings: FunctionSettings, bundle: Bundle, description: str) -> "_Prepared":
+        """Return a draft that starts, its blob being there. Raises `PublishError`, `ReplicaError`."""
         try:
             sound = settings_from_document(settings.name, settings_to_document(settings))
             sealing = self._keys.sealing[0] if self._keys.sealing else None
@@ -217,7 +238,7 @@ class Publisher:
             raise PublishError(f"{settings.name} can't be published: {error}") from error
         draft = Manifest(sound, 0, bundle.digest, blob, description)
         catalog = await self.catalog()
-        refused = planning.updated(catalog, draft)
+        refused = self._updated(catalog, draft)
         if isinstance(refused, Refused):
             raise PublishError(refused.reason)
         known = catalog.functions.get(draft.function, PublishedFunction(draft.function))
@@ -225,8 +246,22 @@ class Publisher:
             why = await self._trial(draft, bundle)
             if why is not None:
                 raise PublishError(f"{draft.function} is not published, as it does not start: {why}")
-        await self._replica.put_blob(blob.digest, in_pieces(content))
-        return draft
+        prepared = _Prepared(draft, content)
+        await self._store(prepared)
+        return prepared
+
+    async def _store(self, prepared: "_Prepared") -> None:
+        """Put a draft's blob where it isn't yet: before it is referred to, so that nobody ever misses it, and after
+        that, in case that it was garbage and being deleted when it was looked for.
+        """
+        await self._replica.put_blob(prepared.draft.blob.digest, in_pieces(prepared.content))
+
+    def _updated(self, catalog: Catalog, draft: Manifest) -> Plan:
+        if is_being_deleted(catalog, draft.blob.digest, self._senses.wall()):
+            return Refused(
+                f"the same files, unused for long, are just being deleted; deploy {draft.function} again soon"
+            )
+        return planning.updated(catalog, draft)
 
     async def _planned(self, plan: Callable[[Catalog], Plan]) -> int:
         def planned(catalog: Catalog) -> Planned[None] | Refused:

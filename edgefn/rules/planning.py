@@ -4,7 +4,7 @@ Every plan takes a catalog and returns the one that shall be, or `Refused`. Noth
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
@@ -25,7 +25,6 @@ from edgefn.model.publishing import (
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
 _MOST_TEXT = 256
-_KEEP = 10
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -191,33 +190,6 @@ def configured(catalog: Catalog, site: str, text: str) -> Plan:
     if not text:
         return replace(catalog, configurations=_less(catalog.configurations, site))
     return replace(catalog, configurations={**catalog.configurations, site: text})
-
-
-def unneeded(catalog: Catalog, uses: Collection[Use], running: Collection[tuple[str, int]], oldest: float) -> Plan:
-    """Delete the versions that nobody needs any more.
-
-    Kept are those that an alias points at or would go back to, that a hook uses, that a location runs, that were
-    published after `oldest`, and the newest ten of each function.
-    """
-    functions = {
-        name: replace(function, versions=dict(_needed(function, uses, running, oldest)))
-        for name, function in catalog.functions.items()
-    }
-    return replace(catalog, functions=functions)
-
-
-def _needed(
-    function: PublishedFunction, uses: Collection[Use], running: Collection[tuple[str, int]], oldest: float
-) -> Iterator[tuple[int, Manifest]]:
-    kept = set(sorted(function.versions)[-_KEEP:])
-    for alias in function.aliases.values():
-        kept |= {target.version for target in alias.targets}
-        kept |= set() if alias.previous is None else {alias.previous}
-    kept |= {version for name, version in running if name == function.name}
-    used = {use.qualifier for use in uses if use.function == function.name}
-    for number, manifest in function.versions.items():
-        if number in kept or str(number) in used or manifest.published > oldest:
-            yield number, manifest
 
 
 def _alias_flaw(function: PublishedFunction, alias: Alias) -> str | None:

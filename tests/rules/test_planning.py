@@ -161,17 +161,6 @@ def test_what_nobody_uses_can_be_deleted() -> None:
     assert sure(planning.without_alias(catalog, "hello", "live")).functions["hello"].aliases == {}
 
 
-def test_the_versions_that_somebody_needs_stay() -> None:
-    catalog = with_versions(*(f"{number:02}" for number in range(1, 31)))
-    catalog = sure(planning.pointed(catalog, "hello", "live", 3, 10_000))
-    catalog = sure(planning.pointed(catalog, "hello", "live", 4, 10_000))
-    uses = [Use("hello", "5", "route /x"), Use("hello", "live", "route *"), Use("other", "7", "route /y")]
-    left = sure(planning.unneeded(catalog, uses, [("hello", 6), ("other", 8)], NOW)).functions["hello"]
-    assert sorted(left.versions) == [3, 4, 5, 6, *range(21, 31)]
-    assert left.last_version == 30
-    assert sure(planning.unneeded(catalog, (), (), NOW - 1)).functions == catalog.functions
-
-
 @given(st.lists(st.tuples(names, codes, st.integers(0, 5), st.integers(0, 10_001)), max_size=20))
 def test_whatever_is_done_every_alias_points_at_versions_that_are_there(
     steps: list[tuple[str, str, int, int]],
