@@ -1,10 +1,11 @@
 """Collecting garbage: versions that nobody needs, and later the blobs that nothing refers to any more."""
 
-from collections.abc import Callable, Collection, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from edgefn.functions.committing import Committer, Planned, PublishError, Senses
-from edgefn.functions.replicas.base import Replica
+from edgefn.functions.replicas.base import Replica, ReplicaError
 from edgefn.model.publishing import Catalog, LocationStatus, Use
 from edgefn.rules import garbage
 
@@ -21,6 +22,26 @@ class Collected:
     versions: tuple[str, ...]
     blobs: tuple[str, ...]
     marked: int
+
+
+async def keep_collecting(
+    collect: Callable[[], Awaitable[Collected]], every: float, report: Callable[[str], None]
+) -> None:
+    """Collect each `every` seconds, for ever. `report` takes a line for what went, and for new trouble."""
+    trouble = ""
+    while True:
+        await asyncio.sleep(every)
+        try:
+            collected = await collect()
+        except (PublishError, ReplicaError) as error:
+            if str(error) != trouble:
+                trouble = str(error)
+                report(f"what nobody needs any more was not deleted: {error}")
+            continue
+        trouble = ""
+        if collected.versions or collected.blobs:
+            versions = ", ".join(collected.versions) or "none"
+            report(f"deleted what nobody needed any more: versions: {versions}; files: {len(collected.blobs)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from edgefn.functions.catalog import CatalogBuilder, Held, Problem
 from edgefn.functions.changes import changes
-from edgefn.functions.replicas.base import HEAD, ConflictError, Replica, ReplicaError, UnknownOutcomeError
+from edgefn.functions.replicas.base import HEAD, MIRROR, ConflictError, Replica, ReplicaError, UnknownOutcomeError
 from edgefn.functions.signing import Keys
 from edgefn.model.publishing import Catalog
 from edgefn.rules.planning import Refused
@@ -70,6 +70,8 @@ class Committer:
         self._read = 0
         self._head = 0
         self._held: Held | None = None
+        self.is_mirror = False
+        """Whether the replica follows another one, so that nothing may be changed here."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -99,6 +101,8 @@ class Committer:
         """Read what is new, and whether the newest head is held. A commit amidst the reading cures itself."""
         for stored in await self._replica.read(self._read):
             self._read = stored.sequence
+            if stored.subject == MIRROR:
+                self.is_mirror = bool(stored.value)
             outcome = self._builder.take(stored)
             if stored.subject == HEAD:
                 self._head = stored.sequence
@@ -147,6 +151,8 @@ class Committer:
             done = self._builder.head.generation_of(op)
             if done is not None and isinstance(planned, Planned):
                 return Committed(planned.told, done)
+            if self.is_mirror:
+                raise PublishError("this location takes over what its fleet publishes: publish at the control plane")
             planned = plan(catalog)
             if isinstance(planned, Refused):
                 raise PublishError(planned.reason)

@@ -180,8 +180,11 @@ class Publisher:
 
         A version goes that no alias points at or would go back to, no hook uses, no location runs, and that is not
         among the newest ten of its function. A blob goes `age` seconds after nothing referred to it any more, when
-        all active locations know that.
+        all active locations know that. In a replica that follows another one nothing goes: its fleet sees to that.
         """
+        await self.catalog()
+        if self._committer.is_mirror:
+            return Collected((), (), 0)
         collector = Collector(self._replica, self._committer, self._senses)
         return await collector.collect(in_use, await self.statuses(), age)
 

@@ -16,6 +16,7 @@ from edgefn.control.invoke_endpoints import invoke_endpoints
 from edgefn.control.log_endpoints import log_endpoints
 from edgefn.control.status_endpoints import status_endpoints
 from edgefn.functions.bundle import Bundle
+from edgefn.functions.collecting import keep_collecting
 from edgefn.functions.committing import Senses
 from edgefn.functions.logbook import log_directory
 from edgefn.functions.opening import Host
@@ -33,6 +34,7 @@ from edgefn.node.hosting import function_hosts
 from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
 
+_COLLECT_EVERY = 3_600.0
 _log = logging.getLogger("edgefn")
 
 
@@ -73,6 +75,8 @@ def open_publishing(stack: AsyncExitStack, place: Place) -> list[Endpoint]:
     publisher = Publisher(place.replica, place.keys, bench.trial, Senses(world.wall, world.pseudonym))
     rollbacks = asyncio.get_running_loop().create_task(Rollbacks(place.replica, publisher, _log.warning).run())
     stack.push_async_callback(_ended, rollbacks)
+    collecting = keep_collecting(lambda: publisher.collect(place.uses()), _COLLECT_EVERY, _log.warning)
+    stack.push_async_callback(_ended, asyncio.get_running_loop().create_task(collecting))
     desk = Desk(publisher, place.uses, world.wall)
     return [
         *deploy_endpoints(desk),

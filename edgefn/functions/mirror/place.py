@@ -3,9 +3,9 @@
 import json
 from dataclasses import dataclass
 
-from edgefn.functions.replicas.base import Record
+from edgefn.functions.replicas.base import MIRROR, Record
 
-SUBJECT = "mirror"
+SUBJECT = MIRROR
 """A record of the location's own replica. No catalog reads it."""
 
 

@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 HEAD = "head"
+MIRROR = "mirror"
+"""The subject of a record in a replica that follows another one: nobody publishes there."""
+
 MAX_RECORD = 512 * 1024
 """Bytes of one record's value."""
 

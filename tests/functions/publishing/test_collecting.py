@@ -11,7 +11,7 @@ from edgefn.functions.blobs import in_pieces
 from edgefn.functions.collecting import DAY, Collected
 from edgefn.functions.committing import PublishError
 from edgefn.functions.publishing import Publisher
-from edgefn.functions.replicas.base import UnavailableError
+from edgefn.functions.replicas.base import MIRROR, Record, UnavailableError
 from edgefn.functions.sealing import SealingKey
 from edgefn.functions.signing import Keys
 from edgefn.model.location_status import status_to_json
@@ -127,6 +127,17 @@ async def test_two_collectors_at_once_delete_each_blob_once(stage: Stage, publis
     both = await asyncio.gather(stage.publisher().collect(), stage.publisher().collect())
     assert sum(len(each.blobs) for each in both) == 4
     assert len(await stage.replica.blobs()) == 10
+
+
+async def test_a_mirror_changes_nothing_and_collects_nothing(stage: Stage, publisher: Publisher) -> None:
+    await many(publisher, 14)
+    stage.clock.now += DAY + 1
+    await stage.replica.append([Record(MIRROR, b"{}")], {})
+    with pytest.raises(PublishError, match="publish at the control plane"):
+        await publisher.deploy(settings(), bundle("new"), alias="live")
+    assert await publisher.collect() == Collected((), (), 0)
+    await stage.replica.append([Record(MIRROR, b"")], {})
+    assert len((await publisher.collect()).versions) == 4
 
 
 async def test_nothing_is_deleted_while_some_of_what_is_published_can_not_be_read(tmp_path: Path) -> None:

@@ -382,6 +382,6 @@ async def test_records_beside_the_catalog_do_not_disturb_it(stage: Stage, publis
     await publisher.deploy(settings(), ONE, alias="live")
     head = await stage.replica.get(HEAD)
     assert head is not None
-    await stage.replica.append([Record("mirror", b"cursor"), Record(HEAD, head.value)], {HEAD: head.sequence})
+    await stage.replica.append([Record("other", b"anything"), Record(HEAD, head.value)], {HEAD: head.sequence})
     await publisher.deploy(settings(), TWO, alias="live")
     assert (await live(stage.publisher())).targets == (Target(2),)

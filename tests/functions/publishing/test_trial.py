@@ -12,7 +12,8 @@ from edgefn.functions.committing import PublishError
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.runner import Surroundings
 from edgefn.functions.signing import Keys
-from edgefn.functions.trial import SandboxTrial
+from edgefn.functions.workbench import Workbench
+from edgefn.model.publishing import Manifest
 from edgefn.model.settings import FunctionSettings, SandboxSettings, Settings
 from edgefn.node.hosting import function_hosts
 from edgefn.node.scratch import scratch_directory
@@ -34,8 +35,13 @@ async def publisher(stage: Stage, tmp_path: Path) -> AsyncIterator[Publisher]:
         )
         async with function_hosts(around, lambda _line: None) as hosts:
             printed = Surroundings(lambda: "id", lambda: "now", lambda _line: None)
-            trial = SandboxTrial(hosts, Path(scratch), printed)
-            yield Publisher(stage.replica, Keys(), trial, senses(stage.clock))
+
+            async def fetch(manifest: Manifest) -> Bundle:
+                raise AssertionError(f"nothing of {manifest.label} is fetched to be tried")
+
+            bench = Workbench(hosts, Path(scratch), fetch, printed)
+            yield Publisher(stage.replica, Keys(), bench.trial, senses(stage.clock))
+            await bench.close()
             assert os.listdir(scratch) == [".lock"]
 
 
