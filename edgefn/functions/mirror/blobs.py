@@ -23,6 +23,7 @@ class Blobs:
     upstream: Replica
     local: Replica
     missing: dict[str, str] = field(default_factory=dict)
+    _there: set[str] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def fetch(self, catalog: Catalog) -> None:
@@ -34,7 +35,7 @@ class Blobs:
         needed = {manifest.blob.digest: manifest for manifest in manifests(catalog)}
         async with self._lock:
             self.missing = {digest: why for digest, why in self.missing.items() if digest in needed}
-            there = set(await self.local.blobs())
+            there = await self._known()
             room = asyncio.Semaphore(_AT_ONCE)
             async with asyncio.TaskGroup() as group:
                 for digest, manifest in needed.items():
@@ -44,8 +45,16 @@ class Blobs:
     async def forget(self, catalog: Catalog) -> None:
         """Delete the blobs that nothing in `catalog` refers to any more."""
         needed = {manifest.blob.digest for manifest in manifests(catalog)} | catalog.garbage.keys()
-        for digest in set(await self.local.blobs()) - needed:
+        there = await self._known()
+        for digest in there - needed:
             await self.local.delete_blob(digest)
+            there.discard(digest)
+
+    async def _known(self) -> set[str]:
+        """Return the blobs that are there: looked up once, as nobody else writes them."""
+        if self._there is None:
+            self._there = set(await self.local.blobs())
+        return self._there
 
     async def _fetch(self, manifest: Manifest, room: asyncio.Semaphore) -> None:
         digest = manifest.blob.digest
@@ -61,6 +70,7 @@ class Blobs:
                     return
                 else:
                     self.missing.pop(digest, None)
+                    (await self._known()).add(digest)
                     return
 
 

@@ -1,7 +1,7 @@
 """How far a location has got in its fleet's log: kept in its own replica, in one commit with what it took over."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from edgefn.functions.replicas.base import MIRROR, Record
 
@@ -11,16 +11,19 @@ SUBJECT = MIRROR
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Sequences in the fleet's log `incarnation`: of the newest record, and of the newest purge."""
+    """The newest record and the newest purge that were taken over: their sequences, and the logs that these are of.
+
+    The two may be of different logs, when one that replaces the other has been followed for its purges only.
+    """
 
     incarnation: str = ""
     sequence: int = 0
+    purges_of: str = ""
     purge: int = 0
 
     def record(self) -> Record:
         """Return it as a record."""
-        document = {"incarnation": self.incarnation, "sequence": self.sequence, "purge": self.purge}
-        return Record(SUBJECT, json.dumps(document).encode())
+        return Record(SUBJECT, json.dumps(asdict(self)).encode())
 
 
 def read(value: bytes) -> Place:
@@ -30,7 +33,12 @@ def read(value: bytes) -> Place:
     except ValueError:
         return Place()
     match document:
-        case {"incarnation": str(incarnation), "sequence": int(sequence), "purge": int(purge)}:
-            return Place(incarnation, sequence, purge)
+        case {
+            "incarnation": str(incarnation),
+            "sequence": int(sequence),
+            "purges_of": str(purges_of),
+            "purge": int(purge),
+        }:
+            return Place(incarnation, sequence, purges_of, purge)
         case _:
             return Place()

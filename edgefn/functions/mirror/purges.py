@@ -26,12 +26,13 @@ class Purges:
     report: Callable[[str], None]
     taken: int = 0
     """The fleet's sequence up to which all is in the location's own replica."""
+    _of: str = ""
     _pairs: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _confirmed: int = 0
 
     async def load(self) -> None:
         """Read how far this location has got. Raises `ReplicaError`."""
-        self.taken = self.records.place.purge
+        self._of, self.taken = self.records.place.purges_of, self.records.place.purge
         self._pairs.append((await self.local.last_purge(), self.taken))
 
     async def run(self) -> None:
@@ -47,22 +48,25 @@ class Purges:
         return self._confirmed
 
     async def _follow(self) -> None:
-        incarnation = self.records.place.incarnation or await self._first_contact()
-        async with aclosing(self.upstream.follow_purges(self.taken, incarnation)) as followed:
+        if not self._of:
+            await self._first_contact()
+        async with aclosing(self.upstream.follow_purges(self.taken, self._of)) as followed:
             async for each in followed:
                 await self._insist(each)
 
-    async def _first_contact(self) -> str:
+    async def _first_contact(self) -> None:
         """Begin at the newest purge: what came before may have hit what is in the cache, so all of that goes."""
         while True:
             try:
                 incarnation = await self.upstream.incarnation()
                 newest = await self.upstream.last_purge()
                 await self._order(_FLUSH, newest)
+                await self.records.keep(incarnation, newest)
             except ReplicaError:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                return incarnation
+                self._of = incarnation
+                return
 
     async def _insist(self, followed: FollowedPurge) -> None:
         """Take over one purge, however long that can't be done: later ones wait, none is passed over."""
@@ -82,7 +86,9 @@ class Purges:
                 await self._order(order, sequence)
             case PurgesLost(first=first):
                 self.report("purges that this location missed are gone from the fleet's log: its whole cache is purged")
+                incarnation = await self.upstream.incarnation()
                 await self._order(_FLUSH, first - 1)
+                self._of = incarnation
 
     async def _order(self, order: bytes, sequence: int) -> None:
         own = await self.local.order_purge(order, self.fresh_id())
@@ -93,8 +99,8 @@ class Purges:
         """Write down how far we are, now and then: after a crash a second's purges come twice, which does no harm."""
         while True:
             await asyncio.sleep(_KEEP_SECONDS)
-            if self.records.place.incarnation:
+            if self._of:
                 try:
-                    await self.records.keep(self.taken)
+                    await self.records.keep(self._of, self.taken)
                 except ReplicaError as error:
                     self.report(f"how far the purges have come can't be kept: {error}")

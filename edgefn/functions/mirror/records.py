@@ -46,11 +46,11 @@ class Records:
             group.create_task(self._follow())
             group.create_task(self._fetch_again())
 
-    async def keep(self, purge: int) -> None:
-        """Note that purges up to `purge` have been taken over. Raises `ReplicaError`."""
+    async def keep(self, purges_of: str, purge: int) -> None:
+        """Note that purges up to `purge` of a log have been taken over. Raises `ReplicaError`."""
         async with self._writing:
-            if purge != self.place.purge:
-                moved = replace(self.place, purge=purge)
+            moved = replace(self.place, purges_of=purges_of, purge=purge)
+            if moved != self.place:
                 await self.local.append([moved.record()], {})
                 self.place = moved
 
@@ -62,16 +62,14 @@ class Records:
 
     async def _known_incarnation(self) -> str:
         """Return the log in which our place counts: that of the first contact, where there was none yet."""
-        if self.place.incarnation:
-            return self.place.incarnation
-        while True:
+        if self.place.sequence == 0:
+            self._begin_anew()
+        while not self.place.incarnation:
             try:
-                self.place = Place(await self.upstream.incarnation())
+                self.place = replace(self.place, incarnation=await self.upstream.incarnation())
             except ReplicaError:
                 await asyncio.sleep(RETRY_SECONDS)
-            else:
-                self._begin_anew()
-                return self.place.incarnation
+        return self.place.incarnation
 
     def _begin_anew(self) -> None:
         """Whatever does not come again in the log that now begins is gone."""

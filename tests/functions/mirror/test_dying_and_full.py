@@ -82,7 +82,7 @@ async def test_a_location_killed_amidst_taking_over_has_the_old_or_the_new_whole
         async with location(run.hub.location("fra1"), tmp_path / "fra1") as fra1:
             first = await deploy(run.control, b"one")
             await fra1.reaches(first.generation)
-            await fra1.until(lambda: fra1.mirror.records.place.sequence > 0 and fra1.purges != [])
+            await fra1.until(lambda: fra1.mirror.records.place.purges_of != "")
         second = await deploy(run.control, b"two")
         await run.control.order_purge(PURGE)
         told = {"role": "mirror", "directory": str(tmp_path / "fra1"), "signing": SIGNING.secret.hex()}

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from edgefn.functions import heads
+from edgefn.functions.blobs import blob_of
 from edgefn.functions.replicas.base import HEAD, Record
 from edgefn.functions.replicas.nats import streams
 from edgefn.functions.replicas.nats.layout import Keeping
@@ -85,19 +86,16 @@ async def test_the_fleets_server_dies_and_comes_back_and_locations_go_on(tmp_pat
 async def test_a_corrupted_blob_goes_live_nowhere_and_is_reported(tmp_path: Path) -> None:
     async with fleet(tmp_path / "hub") as run, location(run.hub.location("fra1"), tmp_path / "fra1") as fra1:
         await fra1.reaches((await deploy(run.control, b"one")).generation)
-        async with location(run.hub.location("ams1"), tmp_path / "ams1", "ams1") as late:
-            draft = await run.control.update(
-                (await run.control.catalog()).functions["hello"].versions[1].settings, bundle(b"bad")
-            )
-            await streams.clear(run.replica.link, "EDGEFN_BLOBS", f"edgefn.blob.{draft.blob.digest}.0")
-            await streams.write(run.replica.link, f"edgefn.blob.{draft.blob.digest}.0", b"x" * draft.blob.size)
-            await late.until(lambda: late.catalog.generation > 0)
-            deployed = await deploy(run.control, b"bad")
-            await late.reaches(deployed.generation)
-            await late.until(lambda: any("hello:" in line and "digest" in line for line in late.lines))
-            assert not await late.local.has_blob(draft.blob.digest)
-            failed = late.mirror.status().failed
-            assert ("hello", deployed.manifest.version) in {(each.function, each.version) for each in failed}
+        blob, content = blob_of(bundle(b"two"), None)
+        at = f"edgefn.blob.{blob.digest}"
+        await streams.write(run.replica.link, f"{at}.0", content[:-1] + b"!")
+        await streams.write(run.replica.link, at, b'{"size": %d, "chunks": 1}' % blob.size)
+        deployed = await deploy(run.control, b"two")
+        await fra1.reaches(deployed.generation)
+        await fra1.until(lambda: any("hello:2" in line and "digest" in line for line in fra1.lines))
+        assert not await fra1.local.has_blob(blob.digest)
+        failed = fra1.mirror.status().failed
+        assert ("hello", deployed.manifest.version) in {(each.function, each.version) for each in failed}
 
 
 async def test_a_forged_record_counts_nowhere_and_what_was_there_stays(tmp_path: Path) -> None:
@@ -159,6 +157,31 @@ async def test_a_hub_that_lost_its_disk_changes_nothing_until_its_generation_is_
         await fra1.reaches(renewed)
         assert await fra1.live() == b"new"
         assert FLUSH in fra1.purges
+
+
+async def test_a_location_that_restarts_while_it_holds_follows_the_new_log_when_that_counts(tmp_path: Path) -> None:
+    async with fleet(tmp_path / "hub") as run:
+        async with location(run.hub.location("fra1"), tmp_path / "fra1") as fra1:
+            deployed = await deploy(run.control, b"old")
+            await run.control.order_purge(tag("old"))
+            await fra1.reaches(deployed.generation)
+            await fra1.until(lambda: fra1.mirror.records.place.purge == 1)
+            await run.hub.server.stop(signal.SIGKILL)
+            remove_store(run.hub.settings)
+            await run.hub.restart()
+            await run.replica.begin("second-log", Keeping())
+            again = publisher(run.replica)
+            await deploy(again, b"new", "other")
+            await again.order_purge(tag("new"))
+            await fra1.until(lambda: fra1.mirror.records.held != "" and tag("new") in fra1.purges)
+            await fra1.until(lambda: fra1.mirror.records.place.purges_of == "second-log")
+        async with location(run.hub.location("fra1"), tmp_path / "fra1") as fra1:
+            await fra1.reaches(deployed.generation)
+            assert await fra1.live() == b"old"
+            renewed = await again.renew(deployed.generation + 1)
+            await fra1.reaches(renewed)
+            assert set(fra1.catalog.functions) == {"other"}
+            assert await fra1.live("other") == b"new"
 
 
 async def test_purges_arrive_and_are_confirmed_in_the_fleets_numbers(tmp_path: Path) -> None:

@@ -61,12 +61,13 @@ class Hub:
 
 
 @asynccontextmanager
-async def hub(directory: Path, max_disk: str = "1GB") -> AsyncIterator[Hub]:
+async def hub(directory: Path, **settings: str) -> AsyncIterator[Hub]:
     """Run a server that obeys an authority of its own."""
     authority = Authority.begin(os.urandom)
     obeying = authority.server_settings(str(directory / "accounts"), int(time.time()))
-    settings = ServerSettings("hub", directory, authority=obeying, max_disk=max_disk, max_memory="64MB")
-    running = Hub(settings, await start(settings, PROGRAM), authority)
+    usual = ServerSettings("hub", directory, authority=obeying, max_disk="1GB", max_memory="64MB")
+    wanted = replace(usual, **settings)  # type: ignore[arg-type]  # checked by the dataclass
+    running = Hub(wanted, await start(wanted, PROGRAM), authority)
     try:
         yield running
     finally:

@@ -252,7 +252,7 @@ class Link:
                 if self._ended.is_set():
                     break
             self._trouble = f"the connection ended: {client.last_error or 'the server closed it'}"
-        except (nats.errors.Error, OSError, TimeoutError, ReplicaError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever a server makes nats-py raise, we try again
             self._trouble = _said(error)
             return False
         else:

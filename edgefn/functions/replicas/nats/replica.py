@@ -128,7 +128,7 @@ class NatsReplica:
                 await self._put_window(digest, window)
         # Written last: it says that all of it is there.
         whole = json.dumps({"size": size, "chunks": pieces}).encode()
-        await self._put_once(f"{layout.BLOB}.{digest}", whole)
+        await streams.write_once(self.link, f"{layout.BLOB}.{digest}", whole)
 
     async def get_blob(self, digest: str) -> AsyncGenerator[bytes, None]:
         """Yield a blob in pieces. Whoever takes it checks the digest."""
@@ -142,7 +142,8 @@ class NatsReplica:
         try:
             for number in range(chunks + BLOB_WINDOW):
                 if number < chunks:
-                    chunk = streams.read(self.link, layout.BLOBS, f"{layout.BLOB}.{digest}.{number}")
+                    wanted = f"{layout.BLOB}.{digest}.{number}"
+                    chunk = streams.read(self.link, layout.BLOBS, wanted, streams.BLOB_SECONDS)
                     under_way.append(loop.create_task(chunk))
                 if number >= BLOB_WINDOW and under_way:
                     piece = await under_way.popleft()
@@ -251,18 +252,11 @@ class NatsReplica:
         try:
             async with asyncio.TaskGroup() as group:
                 for number, piece in window:
-                    group.create_task(self._put_once(f"{layout.BLOB}.{digest}.{number}", piece))
+                    group.create_task(streams.write_once(self.link, f"{layout.BLOB}.{digest}.{number}", piece))
         except* ReplicaError as errors:
             failed = errors.exceptions
         if failed:
             raise failed[0]
-
-    async def _put_once(self, subject: str, data: bytes) -> None:
-        try:
-            await streams.write(self.link, subject, data)
-        except ReplicaError as error:
-            if not streams.is_already_there(error):
-                raise
 
     async def _until_caught_up(self) -> AsyncIterator[None]:
         """Yield again and again for a while: any copy may answer, also one that has not got our last write yet."""

@@ -32,7 +32,8 @@ class Member:
 class ServerSettings:
     """One server: where it listens and keeps its data, whose tokens it obeys, and its cluster.
 
-    `authority` is what `Authority.server_settings` returns.
+    `authority` is what `Authority.server_settings` returns. `certificate` and `certificate_key` are paths of PEM files:
+    with them it speaks TLS only. What it keeps is encrypted with `store_key`, 32 characters or more, unless it is "".
     """
 
     name: str
@@ -42,6 +43,9 @@ class ServerSettings:
     """-1 lets the system choose one."""
     authority: str = ""
     member: Member | None = None
+    certificate: str = ""
+    certificate_key: str = ""
+    store_key: str = ""
     max_disk: str = "100GB"
     max_memory: str = "256MB"
 
@@ -83,6 +87,8 @@ def configuration(settings: ServerSettings) -> str:
     ports = json.dumps(str(settings.directory))
     store = json.dumps(str(settings.directory / "jetstream"))
     limits = f"max_mem: {settings.max_memory}, max_file: {settings.max_disk}"
+    if settings.store_key:
+        limits += f", cipher: chachapoly, key: {json.dumps(settings.store_key)}"
     lines = [
         f"server_name: {json.dumps(settings.name)}",
         f"listen: {json.dumps(f'{settings.address}:{settings.port}')}",
@@ -92,6 +98,9 @@ def configuration(settings: ServerSettings) -> str:
         'write_deadline: "5s"',
         f"jetstream {{ store_dir: {store}, sync_interval: always, {limits} }}",
     ]
+    if settings.certificate:
+        pair = f"cert_file: {json.dumps(settings.certificate)}, key_file: {json.dumps(settings.certificate_key)}"
+        lines.append(f"tls {{ {pair} }}")
     if settings.member is not None:
         routes = ", ".join(f'"nats-route://{settings.address}:{port}"' for port in settings.member.others)
         lines.append(

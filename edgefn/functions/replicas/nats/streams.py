@@ -23,6 +23,8 @@ _RETRY_SECONDS = 0.05
 _CONFLICT_LOOKS, _CONFLICT_LOOK_SECONDS = 10, 0.1
 _READ_SECONDS = (0.5, 1.0, 2.0, 4.0)
 """How long each try of a read waits for the next message."""
+BLOB_SECONDS = (5.0, 30.0)
+"""The same for pieces of a blob, which may come over a slow line."""
 _T = TypeVar("_T")
 
 
@@ -87,10 +89,10 @@ async def clear(link: Link, stream: str, subject: str) -> None:
     await _call(link, f"STREAM.PURGE.{stream}", json.dumps({"filter": subject}).encode())
 
 
-async def read(link: Link, stream: str, subject: str) -> Entry | None:
+async def read(link: Link, stream: str, subject: str, patience: Sequence[float] = _READ_SECONDS) -> Entry | None:
     """Return the newest message of a subject, or None. Raises `ReplicaError`."""
     wanted = f"{API}.DIRECT.GET.{stream}.{subject}"
-    answer = await _patiently(lambda seconds: link.ask(wanted, seconds=seconds))
+    answer = await _patiently(lambda seconds: link.ask(wanted, seconds=seconds), patience)
     if answer.status == "404":
         return None
     if answer.status is not None:
@@ -124,6 +126,19 @@ async def read_all_after(link: Link, stream: str, subject: str, after: int) -> A
 async def write(link: Link, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> int:
     """Append a message, and return its sequence when it is safe. Raises `ReplicaError`."""
     return _sequence(await link.ask(subject, data, headers))
+
+
+async def write_once(link: Link, subject: str, data: bytes) -> None:
+    """Write a message that never changes; it may be there already. Raises `ReplicaError`."""
+    try:
+        await _patiently(lambda seconds: _write_within(link, subject, data, seconds), BLOB_SECONDS)
+    except ApiError as error:
+        if error.code != _ALREADY_THERE:
+            raise
+
+
+async def _write_within(link: Link, subject: str, data: bytes, seconds: float) -> int:
+    return _sequence(await link.ask(subject, data, seconds=seconds))
 
 
 async def write_batch(link: Link, stream: str, batch_id: str, writes: Sequence[Write]) -> int:
@@ -199,7 +214,7 @@ def entry(message: Message) -> Entry:
 
 
 async def _page(link: Link, stream: str, request: Mapping[str, object]) -> Page:
-    return await _patiently(lambda seconds: _ask_for_page(link, stream, request, seconds))
+    return await _patiently(lambda seconds: _ask_for_page(link, stream, request, seconds), _READ_SECONDS)
 
 
 async def _ask_for_page(link: Link, stream: str, request: Mapping[str, object], seconds: float) -> Page:
@@ -219,9 +234,9 @@ async def _ask_for_page(link: Link, stream: str, request: Mapping[str, object], 
     raise UnavailableError(f"NATS broke off a read of {stream}")
 
 
-async def _patiently(ask: Callable[[float], Awaitable[_T]]) -> _T:
+async def _patiently(ask: Callable[[float], Awaitable[_T]], patience: Sequence[float]) -> _T:
     """Ask what may be asked twice: a copy that hangs is asked as well as the others, and does not answer."""
-    for seconds in _READ_SECONDS[:-1]:
+    for seconds in patience[:-1]:
         try:
             return await ask(seconds)
         except DisconnectedError:
@@ -230,7 +245,7 @@ async def _patiently(ask: Callable[[float], Awaitable[_T]]) -> _T:
             pass
         await asyncio.sleep(_RETRY_SECONDS)
     try:
-        return await ask(_READ_SECONDS[-1])
+        return await ask(patience[-1])
     except UnknownOutcomeError as error:
         raise UnavailableError(str(error)) from error
 
@@ -273,8 +288,3 @@ def _meant(error: Mapping[str, object]) -> ReplicaError:
     if isinstance(status, int) and status >= 500 and code != _ALREADY_THERE:
         return TroubleError(code if isinstance(code, int) else 0, f"NATS could not do it: {said}")
     return ApiError(code if isinstance(code, int) else 0, f"NATS refused it: {said}")
-
-
-def is_already_there(error: ReplicaError) -> bool:
-    """Say whether a write was refused because its subject has a message, which may never change."""
-    return isinstance(error, ApiError) and error.code == _ALREADY_THERE

@@ -1,0 +1,119 @@
+"""The server that a control plane brings along: found, old, dead, under TLS, and with what it keeps encrypted."""
+
+import asyncio
+import ssl
+import stat
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from edgefn.functions.replicas.base import Record, ReplicaError, UnavailableError
+from edgefn.functions.replicas.nats.layout import Keeping
+from edgefn.functions.replicas.nats.link import Address
+from edgefn.functions.replicas.nats.server import ServerSettings, check_version, find_server, start
+from tests.fakes.certificates import write_certificate
+from tests.functions.nats.stage import PROGRAM, digest, head, hub, opened, pieces, until
+
+SECRET = b"a secret that stands nowhere in clear"
+
+
+def program(path: Path, script: str) -> str:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(stat.S_IRWXU)
+    return str(path)
+
+
+async def test_the_server_is_new_enough() -> None:
+    assert tuple(map(int, (await check_version(PROGRAM)).split(".")[:2])) >= (2, 12)
+
+
+async def test_an_old_server_is_refused(tmp_path: Path) -> None:
+    old = program(tmp_path / "old", "echo 'nats-server: v2.9.10'")
+    with pytest.raises(ReplicaError, match=r"is nats-server v2\.9\.10; edgefn needs 2\.12 or newer"):
+        await check_version(old)
+
+
+async def test_what_is_no_server_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ReplicaError, match="does not say which version"):
+        await check_version(program(tmp_path / "other", "echo hello"))
+    with pytest.raises(ReplicaError, match=r"pip install 'edgefn\[cluster\]'"):
+        find_server(str(tmp_path / "missing"))
+
+
+async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
+    settings = ServerSettings("hub", tmp_path / "hub", authority="operator: nonsense\n")
+    with pytest.raises(ReplicaError, match=r"nats-server ended with 1: .*nonsense"):
+        await start(settings, PROGRAM)
+
+
+async def test_a_fleet_speaks_tls_and_trusts_only_its_own_authority(tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    async with hub(tmp_path / "hub", certificate=str(certificate), certificate_key=str(key)) as running:
+        port = running.url.rpartition(":")[2]
+
+        def login() -> object:
+            return running.authority.control_login(int(time.time()))
+
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        replica = opened(Address((f"tls://localhost:{port}",), login, tls=trusting))  # type: ignore[arg-type]
+        assert await replica.begin("first-log", Keeping()) == "first-log"
+        await replica.append([Record("fn.a", b"1"), head(1)], {})
+        assert [record.value for record in await replica.read()] == [b"1", b"1"]
+        await replica.close()
+        stranger = opened(Address((f"tls://localhost:{port}",), login, tls=ssl.create_default_context()))  # type: ignore[arg-type]
+        with pytest.raises(UnavailableError, match="CERTIFICATE_VERIFY_FAILED"):
+            await stranger.incarnation()
+        await stranger.close()
+
+
+async def test_what_a_server_keeps_is_encrypted_where_it_has_a_key(tmp_path: Path) -> None:
+    async with hub(tmp_path / "hub", store_key="0123456789abcdef0123456789abcdef") as running:
+        replica = running.control()
+        await replica.begin("first-log", Keeping())
+        await replica.append([Record("fn.a", SECRET), head(1)], {})
+        await replica.put_blob(digest(SECRET), pieces(SECRET))
+        await replica.order_purge(SECRET, "op")
+        await running.server.stop()
+        kept = [path for path in (tmp_path / "hub" / "jetstream").rglob("*") if path.is_file()]
+        assert len(kept) > 4
+        assert not [path for path in kept if SECRET in path.read_bytes()]
+        await running.restart()
+        assert [record.value for record in await replica.read()] == [SECRET, b"1"]
+        await replica.close()
+
+
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"INFO {\r\n", b"INFO []\r\n", b"\xff" * 5_000, b""]
+)
+async def test_what_does_not_speak_nats_is_said_to_be_unavailable_and_tried_again(said: bytes) -> None:
+    asked = 0
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.write(said)
+        with suppress(OSError):
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as stranger:
+        port = stranger.sockets[0].getsockname()[1]
+        replica = opened(Address((f"nats://127.0.0.1:{port}",)))
+        with pytest.raises(UnavailableError, match="no connection to NATS"):
+            await replica.incarnation()
+        before = asked
+        await until(lambda: asked > before, seconds=10)
+        await replica.close()
+
+
+async def test_without_a_key_it_is_not(tmp_path: Path) -> None:
+    async with hub(tmp_path / "hub") as running:
+        replica = running.control()
+        await replica.begin("first-log", Keeping())
+        await replica.append([Record("fn.a", SECRET), head(1)], {})
+        await replica.close()
+        await running.server.stop()
+        kept = (path for path in (tmp_path / "hub" / "jetstream").rglob("*") if path.is_file())
+        assert any(SECRET in path.read_bytes() for path in kept)
