@@ -40,6 +40,12 @@ class _KeyFields:
     headers = Field("headers", KeyHeaders(), "The headers whose values tell stored responses apart. Default: none.")
     cookies = Field("cookies", PARAMETERS, "The cookies in the key. Default: none.")
     query = Field("query", PARAMETERS, "The query parameters in the key. Default: all.")
+    sort_query = Field(
+        "sort_query",
+        Flag(),
+        "The order of the query parameters makes no difference to the key; the origin gets them as they came."
+        " Default: false.",
+    )
     encodings = Field(
         "encodings",
         ListOf(Text("gzip, br or zstd", "gzip|br|zstd"), 0, 3),
@@ -161,11 +167,13 @@ def _with_key(values: Values, policy: CachePolicy) -> CachePolicy:
         return policy
     headers, cookies = key.get(_KeyFields.headers), key.get(_KeyFields.cookies)
     query, encodings = key.get(_KeyFields.query), key.get(_KeyFields.encodings)
+    sort = key.get(_KeyFields.sort_query)
     return replace(
         policy,
         headers=policy.headers if headers is None else headers,
         cookies=cookies or policy.cookies,
         query=query or policy.query,
+        sort_query=policy.sort_query if sort is None else sort,
         encodings=policy.encodings if encodings is None else encodings,
     )
 

@@ -37,7 +37,8 @@ class CachePolicy:
     """A route's cache settings (AWS: cache policy). TTLs as in CloudFront's table; all zero is no floor at all.
 
     `enabled` False is CachingDisabled: nothing is stored, nothing collapsed.
-    `headers`, `cookies` and `query` are what enters the key; header names are lower-case.
+    `headers`, `cookies` and `query` are what enters the key; header names are lower-case. `sort_query`: the order of
+    the parameters makes no difference there.
     `encodings` (of gzip, br, zstd) are the codings for which Accept-Encoding is normalised and enters the key; with
     none it is an ordinary header. `compress` lets the edge compress by them what the origin didn't.
 
@@ -58,6 +59,7 @@ class CachePolicy:
     headers: tuple[str, ...] = ()
     cookies: Selection = NONE
     query: Selection = ALL
+    sort_query: bool = False
     encodings: tuple[str, ...] = ()
     compress: bool = False
     heuristic_ttl: float = 86_400.0

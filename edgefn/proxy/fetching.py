@@ -202,6 +202,7 @@ class Fetching:
         span = received_span(judged.response.headers) if judged.response.status == 206 else None
 
         def kept() -> None:
+            self._stock.on_disk(errand.key, head)
             errand.request.trail.cache_reason = STORED
             _end(duty, shared=judged.verdict.is_fresh)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from edgefn.model.message import Request
 from edgefn.model.settings import CachePolicy, Selecting
 from edgefn.rules.accept_encoding import normalised
-from edgefn.rules.selecting import selected_cookies, selected_query
+from edgefn.rules.selecting import selected_cookies, selected_query, sorted_query
 
 EXTENSION = "\r"
 """Ends the URI within a key. All keys of one URI are dropped together (RFC 9111 section 4.4)."""
@@ -19,7 +19,7 @@ EXTENSION = "\r"
 def keys_by(policy: CachePolicy) -> Callable[[Request], str]:
     """Return the function that makes the keys of a route with this policy."""
     plain = policy.query.mode is Selecting.ALL and policy.cookies.mode is Selecting.NONE
-    if plain and not policy.headers and not policy.encodings:
+    if plain and not (policy.headers or policy.encodings or policy.sort_query):
         return uri_key
     return lambda request: _policy_key(request, policy)
 
@@ -47,6 +47,8 @@ def authority_of(request: Request) -> str:
 
 def _policy_key(request: Request, policy: CachePolicy) -> str:
     query = selected_query(request.query, policy.query)
+    if policy.sort_query and query:
+        query = sorted_query(query)
     target = request.path if query is None else f"{request.path}?{query}"
     uri = f"{scheme_of(request)}\n{authority_of(request)}\n{target}"
     lines = [*_header_lines(request, policy), *_cookie_lines(request, policy)]

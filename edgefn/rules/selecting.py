@@ -30,6 +30,11 @@ def selected_query(query: str | None, selection: Selection) -> str | None:
     return "&".join(kept) if kept else None
 
 
+def sorted_query(query: str) -> str:
+    """Return the parameters in the order of their names; those of one name stay in the order they came in."""
+    return "&".join(sorted(query.split("&"), key=lambda part: part.partition("=")[0]))
+
+
 def selected_cookies(lines: tuple[str, ...], selection: Selection) -> tuple[str, ...]:
     """Return the selected `name=value` pairs of the Cookie lines, in their order."""
     if selection.mode is Selecting.NONE:

@@ -9,6 +9,7 @@ from edgefn.model.headers import Headers
 from edgefn.rules.age import current_age
 from edgefn.rules.purges import Purge
 from edgefn.rules.stale import NEVER_STALE, StaleLimits
+from edgefn.rules.vary import Selected
 
 
 class StoreError(EdgeError):
@@ -43,7 +44,7 @@ class Stored:
     received_at: float
     lifetime: float
     initial_age: float
-    vary: tuple[tuple[str, str | None], ...] = ()
+    vary: Selected = ()
     from_origin_error: bool = False
     stale: StaleLimits = NEVER_STALE
     retry_at: float = 0.0
@@ -137,6 +138,9 @@ class Store(Protocol):
 
     def put(self, key: str, stored: Stored) -> None:
         """Add a variant, in place of one with the same `vary`. One that is too large changes nothing."""
+
+    def drop(self, key: str, vary: Selected) -> None:
+        """Drop one variant. Harmless when there is none."""
 
     def remove(self, key: str) -> None:
         """Drop all variants of `key`, and of the keys that extend it behind a CR. Harmless when there are none."""

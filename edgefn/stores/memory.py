@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from edgefn.rules.cache_key import uri_of
 from edgefn.rules.purges import ByKey, hits, may_hit, place_of
+from edgefn.rules.vary import Selected
 from edgefn.stores.base import NOTHING, Order, Purged, Stored
 
 _LARGEST_SHARE = 8  # one response may take an eighth of the store
@@ -86,6 +87,16 @@ class MemoryStore:
             size = with_it
         return _Entry(tuple(kept), size)
 
+    def drop(self, key: str, vary: Selected) -> None:
+        """Drop one variant. Harmless when there is none."""
+        self._keep(key, [variant for variant in self.peek(key) if variant.vary != vary])
+
+    def _keep(self, key: str, left: Sequence[Stored]) -> None:
+        if left:
+            self._entries.set(key, self._entry(key, left))
+        else:
+            self._entries.drop(key)
+
     def remove(self, key: str) -> None:
         """Drop all variants of `key`, and of the keys that extend it behind a CR. Harmless when there are none."""
         for extended in self._entries.extending(key):
@@ -114,10 +125,7 @@ class MemoryStore:
             left = [each.softened(order.at) if index in about else each for index, each in enumerate(variants)]
         else:
             left = [each for index, each in enumerate(variants) if index not in about]
-        if left:
-            self._entries.set(key, self._entry(key, left))
-        else:
-            self._entries.drop(key)
+        self._keep(key, left)
         return Purged(len(about), size)
 
     def clear(self) -> None:

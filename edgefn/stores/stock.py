@@ -174,6 +174,10 @@ class Stock:
             raise StoreError("nothing is kept on disk")
         return self._disk.writing(key, stored, since, followed=True)
 
+    def on_disk(self, key: str, stored: Stored) -> None:
+        """Take note that a response is on disk now, and too large for memory: what is there is older."""
+        self._memory.drop(key, stored.vary)
+
     async def renew(self, found: Found, stored: Stored, since: int) -> None:
         """Put `stored` in the place of what lies on disk, with the same body."""
         if self._disk is not None:

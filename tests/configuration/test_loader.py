@@ -236,6 +236,7 @@ def test_a_route_may_go_to_a_group_of_origins():
             ),
         ),
         ("{key: {headers: none, query: none}}", CachePolicy(query=NONE)),
+        ("{key: {sort_query: true}}", CachePolicy(sort_query=True)),
     ],
 )
 def test_a_cache_policy_is_a_managed_one_or_the_defaults_with_changes(written, policy):

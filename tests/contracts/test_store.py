@@ -122,6 +122,17 @@ def test_to_peek_shows_the_same(store: Store) -> None:
     assert list(store.peek("b")) == []
 
 
+def test_a_variant_can_be_dropped_alone(store: Store) -> None:
+    store.put("a", stored(b"1", (("lang", "fr"),)))
+    store.put("a", stored(b"2", (("lang", "de"),)))
+    for _ in range(2):
+        store.drop("a", (("lang", "fr"),))
+        assert [each.body for each in store.peek("a")] == [b"2"]
+    store.drop("a", (("lang", "de"),))
+    store.drop("b", ())
+    assert list(store.peek("a")) == []
+
+
 def test_clearing_drops_all(store: Store) -> None:
     store.put("a", stored())
     store.put("b\rx", stored())

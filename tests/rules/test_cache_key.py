@@ -113,3 +113,26 @@ def test_no_two_values_run_into_one(one: str, other: str) -> None:
     policy = CachePolicy(headers=("a", "b"))
     pair, swapped = asking("/", ("a", one), ("b", other)), asking("/", ("a", other), ("b", one))
     assert (key(pair, policy) == key(swapped, policy)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("/a?x=1&y=2", "/a?y=2&x=1", True),
+        ("/a?x=1&x=2", "/a?x=2&x=1", False),
+        ("/a?x=1&y=2&x=3", "/a?y=2&x=1&x=3", True),
+        ("/a?x", "/a?x=", False),
+        ("/a?", "/a", False),
+        ("/a?x=1", "/a?x=2", False),
+    ],
+)
+def test_a_sorted_query_is_the_same_in_any_order_of_its_names(one: str, other: str, same: bool) -> None:
+    policy = CachePolicy(sort_query=True)
+    assert (key(asking(one), policy) == key(asking(other), policy)) is same
+    if "&" in one:
+        assert key(asking(one)) != key(asking(other))
+
+
+def test_only_what_is_selected_is_sorted() -> None:
+    policy = CachePolicy(sort_query=True, query=Selection(Selecting.EXCEPT, ("utm",)))
+    assert key(asking("/a?y=2&utm=9&x=1"), policy) == key(asking("/a?x=1&y=2"), policy)

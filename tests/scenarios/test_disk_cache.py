@@ -146,6 +146,22 @@ async def test_a_validated_large_response_keeps_its_body(tmp_path: Path) -> None
         assert len(origin.requests) == 2
 
 
+async def test_what_grows_beyond_memory_takes_the_place_of_what_was_there(tmp_path: Path) -> None:
+    """A no-cache of the viewer's fetches the page anew while the old, small one is still fresh in memory."""
+    contents = iter([b"small", MANY])
+
+    async def script(conversation: Conversation) -> None:
+        while await conversation.request():
+            await conversation.send(ok(next(contents), FRESH))
+
+    config = CONFIG.replace("origin: app}]", "origin: app, cache: {honour_request: true}}]")
+    async with ScriptedOrigin(script) as origin, Edge(config, tmp_path, origin=origin.address) as edge:
+        assert (await edge.get("/a")).body == b"small"
+        assert (await edge.get("/a", Cache_Control="no-cache")).body == MANY
+        hit = await edge.get("/a")
+        assert (hit.x_cache, hit.body == MANY) == ("Hit", True)
+
+
 async def test_what_changes_a_large_response_drops_it_from_disk(tmp_path: Path) -> None:
     async with ScriptedOrigin(sized) as origin:
         async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
