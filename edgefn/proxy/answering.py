@@ -72,13 +72,13 @@ def answer(request: Request, stored: Stored, age: float, now: float, cache_statu
 
 
 def _whole(stored: Stored) -> Body:
-    if stored.shelved is None:
+    if stored.shelved is None or stored.is_here:
         return BytesBody(stored.body)
     return Shelved(stored.shelved, 0, stored.length)
 
 
 def _cut(stored: Stored, first: int, length: int) -> Body:
-    if stored.shelved is None:
+    if stored.shelved is None or stored.is_here:
         return BytesBody(stored.body[first : first + length])
     return Shelved(stored.shelved, first, length)
 

@@ -98,7 +98,8 @@ class Cache:
         key = self._key(request)
         judged = self._judged(request, self._stock.get(key))
         response = self._at_once(request, key, fetch, judged)
-        if response is None and with_disk:
+        is_alone = not may_collapse(request) or self._has_wishes(request) or request.method != "GET"
+        if response is None and with_disk and is_alone:  # whoever is not alone looks there for all who wait
             judged = await self._judged_with_disk(request, key)
             response = self._at_once(request, key, fetch, judged)
         if response is not None:
@@ -108,7 +109,7 @@ class Cache:
         errand = _errand(request, key, fetch, judged)
         if not may_collapse(request) or errand.lookup is Lookup.REQUEST:
             return await self._fetching.go(errand, self._flights.alone(key))
-        return await self._collapsed(errand)
+        return await self._collapsed(errand, with_disk=with_disk)
 
     def _has_wishes(self, request: Request) -> bool:
         return self._policy.honour_request and has_wishes(request.headers)
@@ -201,18 +202,18 @@ class Cache:
         except StoreError as error:
             _log.error("%s: what it changed may still be stored: %s", request.id, one_line(str(error)))
 
-    async def _collapsed(self, errand: Errand) -> Response:
+    async def _collapsed(self, errand: Errand, *, with_disk: bool) -> Response:
         """Fetch for all who wait, or wait; what comes of the wait is judged for this request alone."""
         request, key = errand.request, errand.key
         if request.method == "GET":
             duty = self._flights.board_nowait(self._flight_name(request, key))
             if duty is not None:
-                return await self._fetching.go(errand, duty)
+                return await self._lead(errand, duty, with_disk=with_disk)
         for _ in range(_ROUNDS):  # the first may only tell what the response varies by
             name = self._flight_name(request, key)
             landing = await (self._flights.board(name) if request.method == "GET" else self._flights.join(name))
             if isinstance(landing, Duty) and request.method == "GET":
-                return await self._take_over(errand, landing)
+                return await self._lead(self._anew(errand), landing, with_disk=with_disk)
             if isinstance(landing, Spool):
                 response = self._followed(errand, landing)
                 if response is not None:
@@ -225,7 +226,7 @@ class Cache:
                 return self._landed(errand, judged.stored, judged.age, judged.now)
             if landing is not Landing.STORED or name == self._flight_name(request, key):
                 break
-        return await self._take_over(errand, self._flights.alone(key))
+        return await self._lead(self._anew(errand), self._flights.alone(key), with_disk=with_disk)
 
     def _followed(self, errand: Errand, spool: Spool) -> Response | None:
         """Return what another viewer's fetch is bringing; None when it is not for this request."""
@@ -242,11 +243,23 @@ class Cache:
             headers = appended(headers, forwarded(errand.lookup, 0, "", collapsed=True))
         return Response(head.status, head.reason, headers, spool.reader(), head.from_origin_error)
 
-    async def _take_over(self, errand: Errand, duty: Duty) -> Response:
-        """Go on the errand as it is now, after a wait."""
+    async def _lead(self, errand: Errand, duty: Duty, *, with_disk: bool) -> Response:
+        """Go on the errand, unless what is on disk will do."""
+        if not with_disk:
+            return await self._fetching.go(errand, duty)
+        request, key = errand.request, errand.key
         with duty:
-            judged = await self._judged_anywhere(errand.request, errand.key)
-        return await self._fetching.go(_errand(errand.request, errand.key, errand.fetch, judged), duty)
+            judged = await self._judged_with_disk(request, key)
+        response = self._at_once(request, key, errand.fetch, judged)
+        if response is not None:
+            duty.landed()
+            return response
+        return await self._fetching.go(_errand(request, key, errand.fetch, judged), duty)
+
+    def _anew(self, errand: Errand) -> Errand:
+        """Return the errand as it is now, after a wait."""
+        judged = self._judged(errand.request, self._stock.get(errand.key))
+        return _errand(errand.request, errand.key, errand.fetch, judged)
 
     def _landed(self, errand: Errand, stored: Stored, age: float, now: float) -> Response:
         """Return what another viewer's fetch has brought."""

@@ -183,8 +183,8 @@ class Fetching:
         errand, response = fetched.errand, fetched.judged.response
         _note(errand, Reason.INCOMPLETE)  # until its body is here
         keep, refused = partial(self._keep, fetched), partial(_refuse, errand.request.trail)
-        body = Teed(response.body, self._stock.largest_in_memory, fetched.duty, keep, refused)
-        is_small = (body.length or 0) <= self._stock.largest_in_memory
+        body = Teed(response.body, self._stock.largest_at_once, fetched.duty, keep, refused)
+        is_small = (body.length or 0) <= self._stock.largest_at_once
         data = body.buffered() if is_small else None
         if data is None:
             return self._told(response, errand, "", body if self._stock.disk is None else self._spooled(fetched))

@@ -125,11 +125,14 @@ class Keeping:
 
     async def _replace(self, key: str, held: Stored, renewed: Stored, since: int) -> None:
         """Put `renewed` in the place of `held`, or where nothing has come into its place meanwhile."""
+        await self._renew_on_disk(held, renewed, since)
+        if held.is_here and (self._is_stored(key, held) or not self._has_like(key, renewed)):
+            self._stock.update(key, held, renewed, since)
+
+    async def _renew_on_disk(self, held: Stored, renewed: Stored, since: int) -> None:
         if held.shelved is not None:
             with suppress(StoreError):  # it will be validated once more
                 await self._stock.renew(held.shelved, renewed, since)
-        elif self._is_stored(key, held) or not self._has_like(key, renewed):
-            self._stock.update(key, held, renewed, since)
 
     def _is_stored(self, key: str, held: Stored) -> bool:
         return any(variant is held for variant in self._stock.peek(key))
@@ -140,8 +143,8 @@ class Keeping:
     async def confirm_by_head(self, errand: Errand, answer: Headers, times: Times, duty: Duty) -> None:
         """Update the stored responses that the answer to a HEAD agrees with; outdate the others (section 4.3.5)."""
         about = matching(self._stock.peek(errand.key), errand.request)
-        if errand.stored is not None and errand.stored.shelved is not None:
-            about.append(errand.stored)
+        if errand.stored is not None and not any(held is errand.stored for held in about):
+            about.append(errand.stored)  # on disk alone
         for held in about:
             size = None
             if held.origin_tag is None:
@@ -154,20 +157,19 @@ class Keeping:
     async def outdate(self, key: str, held: Stored) -> None:
         """Let `held`, if it is still stored, answer nobody any more without validation."""
         outdated = replace(held, lifetime=0.0, stale=NEVER_STALE)
-        if held.shelved is not None:
-            with suppress(StoreError):
-                await self._stock.renew(held.shelved, outdated, self._stock.epoch())
-        elif self._is_stored(key, held):
-            self._stock.update(key, held, outdated, self._stock.epoch())
+        if self._is_stored(key, held):
+            self._stock.touch_up(key, outdated)
+        if held.shelved is None:
+            self._stock.outdate_on_disk(key, held, outdated)
+        await self._renew_on_disk(held, outdated, self._stock.epoch())
 
     async def rest(self, key: str, held: Stored, until: float) -> None:
         """Leave the origin of `held` alone until then: it has just failed."""
         resting = replace(held, retry_at=until)
-        if held.shelved is not None:
-            with suppress(StoreError):
-                await self._stock.renew(held.shelved, resting, self._stock.epoch())
-        elif self._is_stored(key, held):
-            self._stock.update(key, held, resting, self._stock.epoch(), lasts=False)
+        if self._is_stored(key, held):
+            self._stock.touch_up(key, resting)
+        else:
+            await self._renew_on_disk(held, resting, self._stock.epoch())
 
     def variants(self, key: str) -> Sequence[Stored]:
         """Return what is stored under `key`."""

@@ -31,7 +31,7 @@ def combined(held: Stored, new: Stored, most: int) -> Stored:
     """
     part = new.part
     here = held.part or Part(0, len(held.body))
-    if part is None or held.shelved or held.status not in {200, 206} or here.total != part.total:
+    if part is None or not held.is_here or held.status not in {200, 206} or here.total != part.total:
         return new
     tag = strong_tag(new.headers)
     if tag is None or tag != strong_tag(held.headers) or held.origin_tag is not None:

@@ -32,8 +32,8 @@ class Stored:
     `lifetime` is its freshness lifetime in seconds and `initial_age` its age on arrival (RFC 9111 section 4.2); `stale`
     is how long beyond that it may be served. After its origin failed, it is asked again from `retry_at` on.
     `origin_tag` is the ETag that the origin gave it, when the edge has changed the one in `headers`.
-    `part` is set when the body is not the whole one. `shelved` is where the body lies when it is not here: `body` is
-    empty then.
+    `part` is set when the body is not the whole one. `shelved` is where it was found on disk; where the body did not
+    come along, `body` is empty and `is_here` false.
     """
 
     status: int
@@ -52,6 +52,11 @@ class Stored:
     origin_tag: str | None = None
     part: Part | None = None
     shelved: "Found | None" = None
+
+    @property
+    def is_here(self) -> bool:
+        """Return whether `body` has the body."""
+        return self.shelved is None or len(self.body) == self.shelved.length
 
     @property
     def length(self) -> int:

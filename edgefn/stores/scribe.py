@@ -25,12 +25,16 @@ _Name: TypeAlias = tuple[str, Selected]
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """Write `stored`. `before` is the `received_at` of the one on disk that has the same body; None: there is none."""
+    """Write `stored`. `before` is the `received_at` of the one on disk that has the same body; None: there is none.
+
+    With `only_amends` nothing is written where that one is not found.
+    """
 
     key: str
     stored: Stored
     since: int
     before: float | None
+    only_amends: bool = False
 
     @property
     def name(self) -> _Name:
@@ -59,12 +63,16 @@ class Scribe:
         """Write `stored` in the place of `held`, which has the same body."""
         self._add(_Job(key, stored, since, held.received_at))
 
+    def amend(self, key: str, held: Stored, stored: Stored, since: int) -> None:
+        """Write `stored` in the place of `held`, if that is there."""
+        self._add(_Job(key, stored, since, held.received_at, only_amends=True))
+
     def _add(self, job: _Job) -> None:
         earlier = self._waiting.pop(job.name, None)
         if earlier is not None:
             self._bytes -= len(earlier.stored.body)
             if job.before is not None:
-                job = replace(job, before=earlier.before)
+                job = replace(job, before=earlier.before, only_amends=job.only_amends and earlier.only_amends)
         is_too_much = self._bytes + len(job.stored.body) > _MOST_BYTES or len(self._waiting) >= _MOST_JOBS
         if is_too_much and job.before is None:
             return
@@ -97,17 +105,20 @@ class Scribe:
                 self._busy.discard(job.name)
 
     async def _do(self, job: _Job) -> None:
-        if job.before is not None and await self._renewed(job):
+        if job.before is not None and (await self._renewed(job) or job.only_amends):
             return
         async with self._disk.writing(job.key, job.stored, job.since) as writer:
             await writer.write(job.stored.body)
             await writer.commit()
 
     async def _renewed(self, job: _Job) -> bool:
-        """Put the head before the body that is there; return whether it was."""
+        """Put the head before the body that is there; return whether that is done, or something newer is there."""
         for found in await self._disk.get(job.key):
-            if found.stored.vary == job.stored.vary and found.stored.received_at == job.before:
-                return await self._disk.renew(found, job.stored, job.since)
+            if found.stored.vary != job.stored.vary:
+                continue
+            if found.stored.received_at == job.before:
+                return await self._disk.renew(found, replace(job.stored, shelved=None), job.since)
+            return found.stored.received_at >= job.stored.received_at
         return False
 
     async def close(self) -> None:

@@ -17,6 +17,7 @@ from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.scribe import Scribe
 
 _REMEMBERED = 4_096
+_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Stock:
         self._hits: OrderedDict[int, Purged] = OrderedDict()
         self._followers: list[Callable[[Order | None], None]] = []
         self.largest_in_memory = memory.largest
+        self.largest_at_once = memory.largest if disk is None else max(memory.largest, _AT_ONCE)
         self.largest = memory.largest if disk is None else max(disk.largest, memory.largest)
 
     @property
@@ -80,18 +82,30 @@ class Stock:
         return self._memory.peek(key)
 
     def put(self, key: str, stored: Stored, since: int) -> None:
-        """Keep a response whose fetch began at the epoch `since`."""
+        """Keep a response whose fetch began at the epoch `since`, on disk alone where it is too large for memory."""
         if not self.is_purged(key, stored.tags, since):
-            self._memory.put(key, stored)
+            if len(stored.body) <= self.largest_in_memory:
+                self._memory.put(key, stored)
+            else:
+                self._memory.drop(key, stored.vary)
             if self._scribe is not None:
                 self._scribe.write(key, stored, since)
 
-    def update(self, key: str, held: Stored, stored: Stored, since: int, *, lasts: bool = True) -> None:
-        """Keep `stored`, which has the same body, in the place of `held`. With `lasts` the disk is told, too."""
+    def update(self, key: str, held: Stored, stored: Stored, since: int) -> None:
+        """Keep `stored`, which has the same body, in the place of `held`; on disk, too, if that is not done already."""
         if not self.is_purged(key, (*held.tags, *stored.tags), since):
             self._memory.put(key, stored)
-            if self._scribe is not None and lasts:
+            if self._scribe is not None and held.shelved is None:
                 self._scribe.update(key, held, stored, since)
+
+    def touch_up(self, key: str, stored: Stored) -> None:
+        """Keep `stored` in the place of its like in memory, and nowhere else."""
+        self._memory.put(key, stored)
+
+    def outdate_on_disk(self, key: str, held: Stored, outdated: Stored) -> None:
+        """Let `outdated` be in the place of `held` on disk, if that is there; soon."""
+        if self._scribe is not None:
+            self._scribe.amend(key, held, outdated, self._ledger.epoch)
 
     def is_purged(self, key: str, tags: tuple[str, ...], since: int) -> bool:
         """Return whether what lies under `key`, and has these tags, was purged after `since`."""
@@ -137,18 +151,20 @@ class Stock:
     # On disk: who asks waits
 
     async def bring(self, key: str, is_wanted: Callable[[Stored], bool]) -> Sequence[Stored]:
-        """Return those of the variants on disk that are wanted. The small ones are in memory from now on."""
+        """Return the variants on disk. Those that are wanted, and small, are in memory from now on."""
         if self._disk is None:
             return ()
         since = self._ledger.epoch
         try:
-            found = [each for each in await self._disk.get(key) if is_wanted(each.stored)]
-            brought = [await self._brought(each) for each in found]
+            brought = [
+                await self._brought(found) if is_wanted(found.stored) else replace(found.stored, shelved=found)
+                for found in await self._disk.get(key)
+            ]
         except StoreError:
             return ()
         kept = [stored for stored in brought if not self.is_purged(key, stored.tags, since)]
         for stored in reversed(kept):
-            if stored.shelved is None and not self._has_newer(key, stored):
+            if stored.is_here and not self._has_newer(key, stored):
                 self._memory.put(key, stored)
         return kept
 
@@ -162,7 +178,7 @@ class Stock:
                 pieces.append(piece)
         finally:
             body.close()
-        return replace(found.stored, body=b"".join(pieces))
+        return replace(found.stored, body=b"".join(pieces), shelved=replace(found, data=None))
 
     def _has_newer(self, key: str, stored: Stored) -> bool:
         like = (variant for variant in self._memory.peek(key) if variant.vary == stored.vary)

@@ -162,6 +162,62 @@ async def test_what_grows_beyond_memory_takes_the_place_of_what_was_there(tmp_pa
         assert (hit.x_cache, hit.body == MANY) == ("Hit", True)
 
 
+async def test_a_head_updates_a_large_response_on_disk(tmp_path: Path) -> None:
+    async def script(conversation: Conversation) -> None:
+        while (seen := await conversation.request()) is not None:
+            whole = ok(MANY, "Cache-Control: max-age=0" if seen.method == "GET" else FRESH, 'ETag: "v1"')
+            await conversation.send(whole if seen.method == "GET" else whole.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+
+    async with ScriptedOrigin(script) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        assert (await edge.get("/big")).x_cache == "Miss"
+        assert (await edge.ask("HEAD", "/big")).x_cache == "Miss"
+        hit = await edge.get("/big")
+        assert (hit.x_cache, hit.body == MANY) == ("Hit", True)
+
+
+async def test_behind_a_large_response_it_is_validated_once(tmp_path: Path) -> None:
+    """What comes may not be stored, so nobody gets the old one any more."""
+    answers = iter([ok(MANY, "Cache-Control: max-age=0, stale-while-revalidate=600", 'ETag: "v1"')])
+
+    async def script(conversation: Conversation) -> None:
+        while await conversation.request() is not None:
+            await conversation.send(next(answers, ok(b"new", "Cache-Control: no-store")))
+
+    async with ScriptedOrigin(script) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        assert (await edge.get("/big")).x_cache == "Miss"
+        assert (await edge.get("/big")).body == MANY
+        async with asyncio.timeout(PATIENCE):
+            while (await edge.get("/big")).body != b"new":
+                pass  # until what came behind it has been looked at
+        assert (await edge.get("/big")).body == b"new"
+
+
+async def test_a_vary_miss_is_told_from_disk_too(tmp_path: Path) -> None:
+    async def script(conversation: Conversation) -> None:
+        while (seen := await conversation.request()) is not None:
+            await conversation.send(ok(f"{seen.header('X-A')}".encode() * 100_000, FRESH, "Vary: X-A"))
+
+    async with ScriptedOrigin(script) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        assert "uri-miss" in (await edge.get("/v", X_A="1"))["Cache-Status"]
+        assert "vary-miss" in (await edge.get("/v", X_A="2"))["Cache-Status"]
+        for value in ("1", "2"):
+            answer = await edge.get("/v", X_A=value)
+            assert (answer.x_cache, answer.body) == ("Hit", value.encode() * 100_000)
+
+
+async def test_many_who_come_at_once_after_a_restart_ask_the_disk(tmp_path: Path) -> None:
+    async with ScriptedOrigin(sized) as origin:
+        async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+            for target in ("/9000", "/900000"):
+                await edge.get(target, Host=SHOP)
+        async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+            targets = ["/9000", "/900000"] * 20
+            answers = await asyncio.gather(*(edge.get(target, Host=SHOP) for target in targets))
+            assert [answer.body for answer in answers] == [body_of(target) for target in targets]
+            assert {answer.x_cache for answer in answers} == {"Hit"}
+        assert len(origin.requests) == 2
+
+
 async def test_what_changes_a_large_response_drops_it_from_disk(tmp_path: Path) -> None:
     async with ScriptedOrigin(sized) as origin:
         async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:

@@ -152,8 +152,8 @@ def confirming(*lines: str) -> bytes:
     return "\r\n".join(("HTTP/1.1 304 Not Modified", *lines, "", "")).encode("latin-1")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["0", "64MB"], ids=["memory", "disk"])
+async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
     directory: Path = tmp_path_factory.mktemp("audit")
     (directory / "echo.js").write_text(ECHO)
     (directory / "mark.js").write_text(MARK)
@@ -172,7 +172,8 @@ async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage
     clock = Clock(world.steady)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(world, "steady", clock)
-        async with ScriptedOrigin(serve) as origin, Edge(CONFIGURATION, directory, app=origin.address) as edge:
+        text = f"{CONFIGURATION}cache: {{memory: 16MB, disk: {request.param}}}\n"
+        async with ScriptedOrigin(serve) as origin, Edge(text, directory, app=origin.address) as edge:
             yield Stage(edge, origin, clock, says)
 
 
