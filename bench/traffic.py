@@ -50,6 +50,9 @@ class Origin:
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                length = re.search(r"^Content-Length: (\d+)\r$", head, re.MULTILINE | re.IGNORECASE)
+                if length is not None:
+                    await reader.readexactly(int(length[1]))
                 await self._answer(head, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -58,6 +61,9 @@ class Origin:
 
     async def _answer(self, head: str, writer: asyncio.StreamWriter) -> None:
         self.requests += 1
+        if not head.startswith("GET "):
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            return
         _, key, size = head.split(" ")[1].split("/")
         generation = self.generations[key]
         tag = f'"{key}-{generation}"'
@@ -100,10 +106,10 @@ class Viewers:
         self.tally = tally
         self.dice = dice
         connector = TCPConnector(limit=0, force_close=True)  # each connection may go to another worker
-        self._session = ClientSession(connector=connector, timeout=ClientTimeout(total=60), auto_decompress=False)
+        self.session = ClientSession(connector=connector, timeout=ClientTimeout(total=60), auto_decompress=False)
 
     async def close(self) -> None:
-        await self._session.close()
+        await self.session.close()
 
     async def get(self, key: str, size: int, *, ranged: bool = False) -> bool | None:
         """Ask for one target; return whether it was a hit, None when nobody answered."""
@@ -111,7 +117,7 @@ class Viewers:
         span = sorted(self.dice.randrange(size) for _ in range(2)) if ranged else None
         headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1]}"}
         try:
-            async with self._session.get(f"{self.base}/{key}/{size}", headers=headers) as answer:
+            async with self.session.get(f"{self.base}/{key}/{size}", headers=headers) as answer:
                 body = await answer.read()
                 status, is_hit = answer.status, answer.headers.get("X-Cache", "").startswith(("Hit", "RefreshHit"))
                 tag = answer.headers.get("ETag", "")
