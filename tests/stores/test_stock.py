@@ -11,7 +11,7 @@ import pytest
 from edgefn.model.headers import Headers
 from edgefn.rules.purges import ByHost, ByPath, ByTag, Everything, Purge
 from edgefn.stores.base import NOTHING, Order, Purged, Stored, StoreError
-from edgefn.stores.disk.store import opened
+from edgefn.stores.disk.store import DiskStore, opened
 from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.memory import MemoryStore
 from edgefn.stores.stock import Stock
@@ -173,6 +173,35 @@ async def test_what_was_read_from_disk_before_a_purge_does_not_get_into_memory_a
         await one.purge(Everything(), soft=False)
         assert list(await bringing) == [] or list(other.get(KEY)) == []
         assert list(other.get(KEY)) == []
+
+
+@pytest.mark.parametrize("soft", [False, True])
+async def test_what_a_purge_has_not_come_to_yet_is_hit_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, soft: bool
+) -> None:
+    """It is ordered, and all know of it, but the entry still lies there."""
+    going, go = asyncio.Event(), asyncio.Event()
+    swept = DiskStore._swept
+
+    async def held_up(self: DiskStore, order: Order) -> Purged:
+        going.set()
+        await go.wait()
+        return await swept(self, order)
+
+    async with stock_with_disk(tmp_path) as one, stock_with_disk(tmp_path) as other:
+        one.put(KEY, stored(), one.epoch())
+        await one.close()
+        assert one.disk is not None
+        (found,) = await one.disk.get(KEY)
+        monkeypatch.setattr(DiskStore, "_swept", held_up)
+        purging = asyncio.create_task(one.purge(ByPath("/a"), soft=soft))
+        await going.wait()
+        assert [each.lifetime for each in await other.bring(KEY, anything)] == ([11.0] if soft else [])
+        assert [each.lifetime for each in other.get(KEY)] == ([11.0] if soft else [])
+        assert not await one.disk.renew(found, stored(lifetime=99.0), one.epoch())
+        go.set()
+        assert (await purging).disk.entries == 1
+        assert [each.lifetime for each in await other.bring(KEY, anything)] == ([11.0] if soft else [])
 
 
 async def test_a_newer_one_in_memory_is_not_replaced_from_disk(tmp_path: Path) -> None:

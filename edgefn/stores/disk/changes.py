@@ -9,6 +9,7 @@ from typing import NamedTuple
 from edgefn.rules.purges import ByTag, Everything, Purge, hits, place_of, read, written
 from edgefn.stores.base import Found, Order, Purged, Stored
 from edgefn.stores.disk.base import Outcome
+from edgefn.stores.disk.finding import unfinished
 from edgefn.stores.disk.heads import packed
 from edgefn.stores.disk.seals import block_seal, head_seal, sealed_size
 
@@ -118,7 +119,8 @@ class Changes:
         rows = self._rows("number = ? AND place = ?", found.number, place)
         if not rows or self._is_dead(rows[0]):
             return False
-        if self._is_purged(place, (*stored.tags, *_tags(rows[0])), since):
+        tags = (*stored.tags, *_tags(rows[0]))
+        if self._is_purged(place, tags, since) or self._is_being_purged(place, tags, rows[0].epoch):
             return False
         self.drop(self._rows("place = ? AND variant = ? AND number != ?", place, variant, found.number))
         self._forget(rows)
@@ -174,12 +176,7 @@ class Changes:
 
     def unfinished(self) -> list[Order]:
         """Return the purges that somebody began and did not end."""
-        return [
-            Order(epoch, read(text), bool(soft), at)
-            for epoch, text, soft, at in self._db.execute(
-                "SELECT epoch, purge, soft, at FROM orders WHERE NOT done ORDER BY epoch"
-            )
-        ]
+        return unfinished(self._db)
 
     def in_range(self, begin: tuple[bytes, bytes], end: bytes) -> list[Row]:
         """Return the next entries behind a place and variant, and before a place."""
@@ -266,6 +263,10 @@ class Changes:
             return True
         orders = self._db.execute("SELECT purge FROM orders WHERE epoch > ?", (since,))
         return any(hits(read(text), place, tags) for (text,) in orders)
+
+    def _is_being_purged(self, place: str, tags: tuple[str, ...], epoch: int) -> bool:
+        """Return whether a purge is about an entry from `epoch`, and has not come to it yet."""
+        return any(order.epoch > epoch and hits(order.purge, place, tags) for order in unfinished(self._db))
 
 
 def _is_hit(purge: Purge, row: Row) -> bool:

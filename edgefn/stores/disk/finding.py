@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edgefn.rules.purges import TOP, place_of, read
-from edgefn.stores.base import Found, Order
+from edgefn.rules.purges import TOP, hits, place_of, read
+from edgefn.stores.base import Found, Order, Stored
 from edgefn.stores.disk.base import GoneError, LostError
 from edgefn.stores.disk.heads import unpacked
 from edgefn.stores.disk.schema import SMALL
@@ -13,12 +13,13 @@ from edgefn.stores.disk.seals import block_seal, head_seal
 
 _MOST_ALONG = 65_536  # bytes of bodies that come along with the heads
 _FIND = """
-SELECT number, CAST(head AS BLOB), CAST(seal AS BLOB),
+SELECT number, epoch, CAST(head AS BLOB), CAST(seal AS BLOB),
     CASE WHEN softened IS NULL AND epoch < (SELECT value FROM counts WHERE name = 'soft floor')
     THEN (SELECT value FROM counts WHERE name = 'softened at') ELSE softened END
 FROM entries WHERE place = ? AND epoch >= (SELECT value FROM counts WHERE name = 'hard floor') ORDER BY number DESC
 """
 _BODY = "SELECT CAST(seal AS BLOB), CAST(data AS BLOB) FROM bodies WHERE number = ?"
+_UNFINISHED = "SELECT epoch, purge, soft, at FROM orders WHERE NOT done ORDER BY epoch"
 _ORDERS = "SELECT epoch, purge, soft, at FROM orders WHERE epoch > ? ORDER BY epoch"
 _FORGOTTEN = "SELECT value FROM counts WHERE name = 'forgotten'"
 _FILES = "SELECT number FROM entries WHERE in_file AND number IN (SELECT value FROM json_each(?))"
@@ -37,13 +38,17 @@ def find(db: sqlite3.Connection, key: str) -> Finds:
     """Return the variants of `key`. Small bodies come along as far as they are not too many."""
     found: list[Found] = []
     broken: list[int] = []
-    room = _MOST_ALONG
-    for number, head, seal, softened in db.execute(_FIND, (place_of(key),)).fetchall():
+    room, place = _MOST_ALONG, place_of(key)
+    orders = unfinished(db)  # before the entries: what one of them has hit by then is not found any more
+    for number, epoch, head, seal, softened in db.execute(_FIND, (place,)).fetchall():
         if head_seal(number, key, head) != seal:
             broken.append(number)
             continue
         stored, length = unpacked(head)
-        entry = Found(key, stored if softened is None else stored.softened(softened), number, length)
+        left = _left_by(orders, place, epoch, stored if softened is None else stored.softened(softened))
+        if left is None:
+            continue
+        entry = Found(key, left, number, length)
         if length <= min(SMALL, room):
             try:
                 entry = replace(entry, data=small_body(db, entry))
@@ -53,6 +58,21 @@ def find(db: sqlite3.Connection, key: str) -> Finds:
             room -= length
         found.append(entry)
     return Finds(found, broken)
+
+
+def unfinished(db: sqlite3.Connection) -> list[Order]:
+    """Return the purges that have not hit yet all that they have to."""
+    return [Order(number, read(text), bool(soft), at) for number, text, soft, at in db.execute(_UNFINISHED)]
+
+
+def _left_by(orders: Sequence[Order], place: str, epoch: int, stored: Stored) -> Stored | None:
+    """Return what unfinished purges leave of an entry from `epoch`, though they have not come to it yet."""
+    for order in orders:
+        if epoch < order.epoch and hits(order.purge, place, stored.tags):
+            if not order.is_soft:
+                return None
+            stored = stored.softened(order.at)
+    return stored
 
 
 def small_body(db: sqlite3.Connection, found: Found) -> bytes:

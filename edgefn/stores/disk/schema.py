@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS tags (tag TEXT, number INTEGER, PRIMARY KEY (tag, num
 CREATE TABLE IF NOT EXISTS orders (
     epoch INTEGER PRIMARY KEY, purge TEXT NOT NULL, soft INTEGER NOT NULL, at REAL NOT NULL,
     done INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS unfinished ON orders (epoch) WHERE NOT done;
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, value NUMERIC NOT NULL) WITHOUT ROWID;
 INSERT INTO counts VALUES ('next', 1), ('entries', 0), ('size', 0), ('dead entries', 0), ('dead size', 0),
     ('hand', 0), ('round end', 0), ('hard floor', 0), ('soft floor', 0), ('softened at', 0), ('forgotten', 0);
