@@ -9,7 +9,7 @@ from edgefn.control.endpoints import STRING, STRINGS, WHOLE, Endpoint, Scope, js
 from edgefn.control.faults import FaultError
 from edgefn.model.errors import SettingsError
 
-HEALTH = table({"location": STRING, "addresses": STRINGS, "functions": STRINGS}, {"workers": WHOLE})
+HEALTH = table({"location": STRING, "addresses": STRINGS, "functions": STRINGS}, {"workers": WHOLE, "sandbox": STRING})
 
 
 @dataclass(frozen=True, slots=True)

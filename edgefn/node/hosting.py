@@ -65,6 +65,7 @@ class FunctionHosts:
         self._tell = tell
         self._stack = stack
         self._processes: ProcessHost | None = None
+        self._tier = ""
         self._guests: WasmHost | None = None
         self._shelf = Shelf(tell, stack)
 
@@ -75,6 +76,11 @@ class FunctionHosts:
             return await host.open(
                 code, concurrency=concurrency, provisioned=provisioned, idle_timeout=idle_timeout, log=log
             )
+
+    @property
+    def tier(self) -> str:
+        """Return how strong the walls around processes are; "" while no function needs one."""
+        return self._tier
 
     def _process_host(self) -> ProcessHost:
         if self._processes is None:
@@ -88,7 +94,8 @@ class FunctionHosts:
             self._stack.push_async_callback(launcher.close)
             if launcher.loopback_only:
                 _refuse_strangers(self._settings)
-            self._tell(f"functions run in sandboxes of tier {launcher.tier.value}")
+            self._tier = launcher.tier.value
+            self._tell(f"functions run in sandboxes of tier {self._tier}")
             senses = ProcessSenses(world.monotonic, _today, world.pseudonym)
             self._processes = ProcessHost(launcher, parked=sandbox.parked, senses=senses)
             self._stack.push_async_callback(self._processes.close)

@@ -114,6 +114,8 @@ class Location:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._listening.drain(self._running.settings.drain_timeout)
         finally:
+            # Also when the wait for the tasks was cancelled: else viewers would hear of origins that are gone.
+            await self._listening.drain(0)
             await self._stack.aclose()
 
     async def _start(self) -> None:
@@ -153,6 +155,7 @@ class Location:
 
     async def _open_functions(self, settings: Settings) -> Functions:
         hosts = await self._stack.enter_async_context(function_hosts(settings, self._report))
+        self._hosts = hosts
         self._replica = await open_replica(self._stack, settings.data_dir)
         bundles = Path(self._stack.enter_context(scratch_directory(_make_directory(settings.data_dir, "bundles"))))
         log = self._stack.enter_context(function_log(settings.location, settings.data_dir, settings.function_log))
@@ -182,7 +185,12 @@ class Location:
 
     def _health(self) -> dict[str, object]:
         settings = self._running.settings
-        return {"location": settings.location, "addresses": self.addresses, "functions": sorted(settings.functions)}
+        return {
+            "location": settings.location,
+            "addresses": self.addresses,
+            "functions": sorted(settings.functions),
+            "sandbox": self._hosts.tier,
+        }
 
     async def purge(self, purge: Purge, *, soft: bool) -> Hit:
         """Let what the purge hits be gone, or stale; return what that was. Raises `StoreError`.

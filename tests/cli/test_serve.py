@@ -327,6 +327,19 @@ def test_a_data_dir_that_can_not_be_written_is_named(tmp_path: Path, made: str) 
     assert "Traceback" not in done.stderr
 
 
+async def test_health_tells_how_strong_the_walls_are(tmp_path: Path, viewer: ClientSession) -> None:
+    (tmp_path / "f.py").write_text("def lambda_handler(event, context): return 1")
+    admin = free_port()
+    lines = "functions: {f: {path: f.py, runtime: python3.11, handler: f.lambda_handler}}"
+    async with Running("serve", configuration(tmp_path, "127.0.0.1:1", lines, admin=admin)) as location:
+        tier = (await location.says("functions run in sandboxes of tier ")).split()[-1]
+        await location.url()
+        headers = {"Authorization": f"Bearer {(tmp_path / 'var' / 'admin.token').read_text().strip()}"}
+        async with viewer.get(f"http://127.0.0.1:{admin}/health", headers=headers) as answer:
+            assert (await answer.json())["sandbox"] == tier
+    assert tier in {"full", "no-cgroup"}
+
+
 async def test_only_who_has_the_token_can_reload(tmp_path: Path, viewer: ClientSession) -> None:
     admin = free_port()
     token = tmp_path / "var" / "admin.token"
@@ -341,7 +354,8 @@ async def test_only_who_has_the_token_can_reload(tmp_path: Path, viewer: ClientS
                 assert "admin.token" in (await answer.json())["error"]["message"]
         headers = {"Authorization": f"Bearer {token.read_text().strip()}"}
         async with viewer.get(f"http://127.0.0.1:{admin}/health", headers=headers) as answer:
-            assert (await answer.json())["location"] == "fra1"
+            told = await answer.json()
+            assert (told["location"], told["sandbox"]) == ("fra1", "")
     assert token.stat().st_mode & 0o777 == 0o600
     assert len(token.read_text().strip()) == 64
 
