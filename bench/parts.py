@@ -25,13 +25,15 @@ from typing import cast
 import uvloop
 
 from edgefn.configuration.loader import load
+from edgefn.functions.callee import Callee
 from edgefn.model.hook import Event
 from edgefn.model.message import BytesBody, Request, Response, Viewer, no_body
 from edgefn.model.origin import Origin
-from edgefn.model.settings import Settings, ViewerLimits
+from edgefn.model.settings import HookSettings, Settings, ViewerLimits
 from edgefn.model.trail import Result, Trail
 from edgefn.node import world
 from edgefn.node.collecting import settle
+from edgefn.node.files import Files
 from edgefn.node.parts import Lasting, site_of
 from edgefn.proxy.background import Background
 from edgefn.proxy.flights import Flights
@@ -41,6 +43,7 @@ from edgefn.rules.event import EventConfig, request_event
 from edgefn.rules.forwarding import EdgeFacts, Forwarder
 from edgefn.rules.quotas import quotas
 from edgefn.rules.response_headers import Dressing, from_origin
+from edgefn.rules.viewer_headers import GeoFacts
 from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.memory import MemoryStore
 from edgefn.stores.stock import Stock
@@ -69,6 +72,7 @@ _ANSWER_HEAD = (
 ) % formatdate(usegmt=True).encode()  # a day-old answer would not be fresh
 _ANSWER = _ANSWER_HEAD + b"\r\n" + b"x" * 1024
 _CACHEABLE = _ANSWER_HEAD + b"Cache-Control: max-age=3600\r\n\r\n" + b"x" * 1024
+_LARGE = _CACHEABLE[:-1024].replace(b"Length: 1024", b"Length: 102400") + b"x" * 102_400
 
 _CONFIG = """\
 location: ben1
@@ -197,7 +201,16 @@ def _site(settings: Settings, pool: Pool) -> Site:
         pseudonym=f"{world.pseudonym()}.cloudfront.net",
         access_log=_unlogged,
     )
-    return site_of(settings, {}, lasting, lambda _: None)
+    return site_of(settings, _without_hooks, lasting, Files(_nowhere))
+
+
+def _without_hooks(hook: HookSettings) -> Callee:
+    raise AssertionError(f"no route here has a hook, and yet: {hook}")
+
+
+def _nowhere(address: str) -> GeoFacts | None:
+    del address
+    return None
 
 
 def _unlogged(line: str) -> None:
@@ -209,6 +222,7 @@ PATHS = {
     "path: proxied, browser's request": WholePath(_BROWSER % b"/plain", _ANSWER),
     "path: fresh hit, short request": WholePath(_SHORT % b"/hit", _CACHEABLE),
     "path: fresh hit, browser's request": WholePath(_BROWSER % b"/hit", _CACHEABLE),
+    "path: fresh hit of 100 KB, short request": WholePath(_SHORT % b"/hit", _LARGE),
 }
 
 

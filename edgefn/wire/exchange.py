@@ -15,7 +15,7 @@ from edgefn.wire.answer_head import (
 from edgefn.wire.application import Application
 from edgefn.wire.outgoing import Outgoing
 
-AT_ONCE = 65_536
+AT_ONCE = 262_144
 _SLICE = 262_144
 _JOINED = 16_384
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
