@@ -128,6 +128,37 @@ async def test_a_location_reads_everything_and_writes_its_own_status(tmp_path: P
         await location.close()
 
 
+async def test_names_that_begin_alike_or_have_dots_are_told_apart(tmp_path: Path) -> None:
+    async with begun(tmp_path) as (running, control):
+        names = ("fra1", "fra1.cage-2", "fra1_cage-2", "f")
+        locations = {name: running.location(name) for name in names}
+        for name, location in locations.items():
+            await location.set_status(name, name.encode())
+            for other in set(names) - {name}:
+                with pytest.raises(ReplicaError, match="refuses us"):
+                    await location.set_status(other, b"forged")
+                async with location.link.listening(f"{location_inbox(other)}.>") as ear:
+                    await until(lambda refused=ear: refused.is_refused, seconds=5)
+        assert await control.statuses() == {name: name.encode() for name in names}
+        for location in locations.values():
+            await location.close()
+
+
+@pytest.mark.parametrize("name", ["", "*", ">", "a.>", "fra 1", "fra1~x", ".a", "é", "a" * 64])
+def test_what_is_no_name_of_a_location_gets_no_token(name: str) -> None:
+    with pytest.raises(ReplicaError, match="no name of a location"):
+        Authority.begin(os.urandom).location_token(name, user_key().public, 0, 1)
+
+
+async def test_nobody_can_guess_where_a_location_is_answered(tmp_path: Path) -> None:
+    async with begun(tmp_path) as (running, _):
+        one, other = running.location("fra1"), running.location("fra1")
+        assert one.link._inbox(1) != other.link._inbox(1)
+        assert len(one.link._inbox(1)) >= len("_INBOX_fra1.") + 32
+        await one.close()
+        await other.close()
+
+
 async def test_a_location_can_send_to_no_forbidden_subject(tmp_path: Path) -> None:
     async with begun(tmp_path) as (running, control):
         location = running.location("fra1")

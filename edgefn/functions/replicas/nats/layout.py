@@ -1,8 +1,10 @@
 """What lies where in JetStream: streams, subjects, and who may touch them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.replicas.nats.claims import Shared
 
 RECORDS, BLOBS, PURGES, STATUSES = "EDGEFN_RECORDS", "EDGEFN_BLOBS", "EDGEFN_PURGES", "EDGEFN_STATUSES"
@@ -16,6 +18,7 @@ CHUNK = 512 * 1024
 """Bytes of one piece of a blob: NATS takes messages of up to 1 MB."""
 STATUS_KEPT_SECONDS = 86_400
 SAME_OP_SECONDS = 120
+_LOCATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _NANOSECONDS = 1_000_000_000
 
 
@@ -80,10 +83,22 @@ def lent_to_locations() -> tuple[Shared, ...]:
     return (*reading, Shared(f"{STATUS}.*"), *hearing)
 
 
+def location_part(location: str) -> str:
+    """Return a location's name as one part of a subject, where a dot would end it. Raises `ReplicaError`."""
+    if not _LOCATION.fullmatch(location):
+        raise ReplicaError(f"{location!r} is no name of a location: write letters, digits, dots, _ and - (fra1)")
+    return location.replace(".", "~")
+
+
+def location_in(part: str) -> str:
+    """Return the location whose name `location_part` has written."""
+    return part.replace("~", ".")
+
+
 def location_may_publish(location: str) -> tuple[str, ...]:
     """Return the subjects that one location may send to."""
     shared = [lent.subject for lent in lent_to_locations() if lent.is_service and lent.subject != f"{STATUS}.*"]
-    return (*shared, f"{STATUS}.{location}")
+    return (*shared, f"{STATUS}.{location_part(location)}")
 
 
 def location_may_subscribe(location: str) -> tuple[str, ...]:
@@ -93,4 +108,4 @@ def location_may_subscribe(location: str) -> tuple[str, ...]:
 
 def location_inbox(location: str) -> str:
     """Return where the answers to one location arrive."""
-    return f"_INBOX_{location}"
+    return f"_INBOX_{location_part(location)}"

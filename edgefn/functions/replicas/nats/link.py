@@ -109,11 +109,15 @@ class Ear:
 
 
 class Link:
-    """A supervised connection. Enter it; it connects in the background, again and again."""
+    """A supervised connection. Once opened it connects in the background, again and again.
 
-    def __init__(self, address: Address, jitter: Callable[[], float]) -> None:
+    `secret` makes the subject on which it is answered one that no other location can guess.
+    """
+
+    def __init__(self, address: Address, jitter: Callable[[], float], secret: str = "") -> None:
         self._address = address
         self._jitter = jitter
+        self._secret = secret or f"{id(self):x}"
         self._client: Client | None = None
         self._up = asyncio.Event()
         self._ended = asyncio.Event()
@@ -303,7 +307,7 @@ class Link:
         await client.flush()
 
     def _inbox(self, connection: int) -> str:
-        return f"{self._address.inbox}.{id(self):x}.{connection}"
+        return f"{self._address.inbox}.{self._secret}.{connection}"
 
     async def _on_answer(self, raw: Msg) -> None:
         question = self._questions.get(raw.subject.rpartition(".")[2])

@@ -41,7 +41,7 @@ class NatsReplica:
     """One fleet's streams. `fresh_id` makes names for batches; `jitter` returns 0 to 1."""
 
     def __init__(self, address: Address, jitter: Callable[[], float], fresh_id: Callable[[], str]) -> None:
-        self.link = Link(address, jitter)
+        self.link = Link(address, jitter, fresh_id())
         self.link.open()
         self._fresh_id = fresh_id
         self._seen = ("", 0)
@@ -197,12 +197,12 @@ class NatsReplica:
 
     async def set_status(self, location: str, status: bytes) -> None:
         """Put a location's status on the board."""
-        await streams.write(self.link, f"{layout.STATUS}.{location}", status)
+        await streams.write(self.link, f"{layout.STATUS}.{layout.location_part(location)}", status)
 
     async def statuses(self) -> Mapping[str, bytes]:
         """Return the newest status of each location."""
         entries = streams.read_all_after(self.link, layout.STATUSES, f"{layout.STATUS}.>", 0)
-        return {_last_part(entry.subject): entry.data async for entry in entries}
+        return {layout.location_in(_last_part(entry.subject)): entry.data async for entry in entries}
 
     async def follow_statuses(self) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield (location, status) as they change, all current ones first, for ever."""
@@ -219,7 +219,7 @@ class NatsReplica:
                         known[location] = status
                         yield location, status
                 while (message := await ear.next(LOOK_SECONDS)) is not None:
-                    location = _last_part(message.subject)
+                    location = layout.location_in(_last_part(message.subject))
                     if known.get(location) != message.data:
                         known[location] = message.data
                         yield location, message.data
