@@ -81,9 +81,9 @@ async def mirror(upstream: NatsReplica, told: dict[str, str], signing: SigningKe
     keys = Keys(trusted={key_id(signing.public): signing.public}, policy=SignaturePolicy.ENFORCE)
 
     def total(_workers: Sequence[LocationStatus]) -> LocationStatus:
-        return LocationStatus("fra1", 0, time.time())
+        return LocationStatus(told["name"], 0, time.time())
 
-    station = Station("fra1", total, time.time, fresh_id, random.random, lambda line: print(line, flush=True))
+    station = Station(told["name"], total, time.time, fresh_id, random.random, lambda line: print(line, flush=True))
     async with opened(Path(told["directory"]), time.time, fresh_id) as local:
         await Mirror(upstream, Mortal(local, told["die_at"]), keys, station).run()
 

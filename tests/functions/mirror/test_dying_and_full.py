@@ -21,7 +21,7 @@ from edgefn.functions.replicas.nats.link import Ear, Message
 from edgefn.functions.replicas.nats.replica import NatsReplica
 from edgefn.functions.replicas.sqlite.replica import opened
 from edgefn.model.publishing import Catalog
-from edgefn.rules.purges import ByTag, written
+from edgefn.rules.purges import ByTag, Everything, written
 from tests.functions.mirror.stage import (
     LOCATION_KEYS,
     SIGNING,
@@ -36,6 +36,7 @@ from tests.functions.nats.stage import Hub, begun, eventually, hub, user_key
 
 MORTAL = Path(__file__).with_name("mortal.py")
 PURGE = written(ByTag("news")).encode()
+FLUSH = written(Everything()).encode()
 WHEN_MIRRORING = ["amidst blob", "after blob", "before commit", "after commit", "before purge", "after purge"]
 
 
@@ -65,15 +66,15 @@ async def run_mortal(running: Hub, **told: object) -> tuple[int, str]:
     return process.returncode, said.decode()
 
 
-def location_login(running: Hub) -> dict[str, str]:
+def location_login(running: Hub, name: str = "fra1") -> dict[str, str]:
     key, now = user_key(), int(time.time())
-    token = running.authority.location_token("fra1", key.public, now, now + 60)
-    return {"server": running.url, "token": token, "seed": key.seed, "inbox": location_inbox("fra1")}
+    token = running.authority.location_token(name, key.public, now, now + 600)
+    return {"name": name, "server": running.url, "token": token, "seed": key.seed, "inbox": location_inbox(name)}
 
 
 def control_login(running: Hub) -> dict[str, str]:
     login = running.authority.control_login(int(time.time()))
-    return {"server": running.url, "token": login.token, "seed": login.key.seed, "inbox": "_INBOX"}
+    return {"name": "", "server": running.url, "token": login.token, "seed": login.key.seed, "inbox": "_INBOX"}
 
 
 @pytest.mark.parametrize("die_at", WHEN_MIRRORING)
