@@ -223,13 +223,14 @@ async def test_a_revoked_location_is_cut_within_two_seconds_and_others_are_not(t
 async def test_a_revocation_holds_after_a_restart_of_the_server(tmp_path: Path) -> None:
     async with begun(tmp_path) as (running, _):
         key, system = user_key(), running.system()
+        location = running.location("fra1", key)
+        assert await location.incarnation() == "first-log"
         now = int(time.time())
         running.authority = running.authority.revoke(key.public, now)
         await accounts.tell(system, running.authority, now + 1)
         await system.close()
         await running.server.stop()
         await running.restart()
-        location = running.location("fra1", key)
         with pytest.raises(ReplicaError, match="Authorization Violation"):
             await location.incarnation()
         await location.close()
