@@ -38,8 +38,17 @@ _BY_RUNTIME: Final = (
         Starter("cloudfront-js-2.0", "JavaScript", "cloudfront-viewer-request", store="moved.json"),
     ),
 )
+_RUSTC: Final = "rustc --edition 2021 --crate-type cdylib --target wasm32-unknown-unknown -O -C panic=abort"
+_ASC: Final = "npx --package assemblyscript asc"
 _WASM: Final = {
     "c": Starter("wasm-c", "C", build=(f"{_CC} {{path}}/function.c -o {{path}}/function.wasm",)),
+    "rust": Starter("wasm-rust", "Rust", build=(f"{_RUSTC} {{path}}/function.rs -o {{path}}/function.wasm",)),
+    "assemblyscript": Starter(
+        "wasm-assemblyscript",
+        "AssemblyScript",
+        build=(f"{_ASC} {{path}}/function.ts -o {{path}}/function.wasm -O3 --runtime stub --use abort=",),
+    ),
+    "go": Starter("wasm-go", "Go", build=("(cd {path} && GOOS=wasip1 GOARCH=wasm go build -o function.wasm .)",)),
     "wat": Starter(
         "wasm-wat", "WAT", build=("wat2wasm {path}/function.wat -o {path}/function.wasm    # after changes",)
     ),
