@@ -1,7 +1,9 @@
 """A publisher on a replica of its own, and what is around them."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -66,3 +68,16 @@ async def staged(directory: Path, keys: Keys | None = None) -> AsyncIterator[Sta
     clock = Clock()
     async with opened(directory, clock, lambda: "a log") as replica:
         yield Stage(directory, replica, clock, Trials(), keys or Keys())
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Let no file grow beyond `size` bytes: what a full disk looks like to a writer."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)

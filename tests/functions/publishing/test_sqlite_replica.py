@@ -3,12 +3,10 @@
 import asyncio
 import contextlib
 import hashlib
-import resource
-import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -25,6 +23,7 @@ from edgefn.functions.replicas.base import (
 )
 from edgefn.functions.replicas.sqlite import database
 from edgefn.functions.replicas.sqlite.replica import SqliteReplica, opened
+from tests.functions.publishing.stage import files_up_to
 
 
 class Clock:
@@ -182,19 +181,6 @@ async def test_a_locked_database_is_unavailable_and_nothing_is_written(
             assert await replica.get(HEAD) is None
             other.execute("ROLLBACK")
         await replica.append([Record(HEAD, b"1")], {})
-
-
-@contextlib.contextmanager
-def files_up_to(size: int) -> Iterator[None]:
-    """Let no file grow beyond `size` bytes: what a full disk looks like to a writer."""
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
 
 
 async def test_a_blob_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path: Path) -> None:
