@@ -9,6 +9,7 @@ import binascii
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import orjson
 from cryptography.exceptions import InvalidSignature
@@ -44,11 +45,16 @@ class SigningKey:
     @property
     def public(self) -> bytes:
         """Return the public key, 32 bytes."""
-        return Ed25519PrivateKey.from_private_bytes(self.secret).public_key().public_bytes_raw()
+        return _public_of(self.secret)
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature of `message`."""
         return Ed25519PrivateKey.from_private_bytes(self.secret).sign(message)
+
+
+@lru_cache(maxsize=8)
+def _public_of(secret: bytes) -> bytes:
+    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
 
 
 @dataclass(frozen=True, slots=True)
