@@ -197,6 +197,8 @@ result = {
     "prlimit": call("prlimit", pid, 7, limit, None),
     "setpriority": call("setpriority", 0, pid, 19),
     "sched_setaffinity": call("sched_setaffinity", pid, 8, limit),
+    "shmctl": call("shmctl", 0, 0, None),
+    "semctl": call("semctl", 0, 0, 0),
     "ptrace": call("ptrace", 16, pid, 0, 0),
     "process_vm_readv": call("process_vm_readv", pid, None, 0, None, 0, 0),
     "unshare": call("unshare", 0x10000000),

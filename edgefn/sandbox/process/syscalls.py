@@ -96,11 +96,13 @@ memfd_create:319:279 msgget:68:186 semget:64:190 shmat:30:196 shmget:29:194
 """
 
 # What reaches past file rules where the host's processes, files and addresses are in sight: what changes a file by its
-# name only, tells of a directory, leaves the process group by which all is killed, or is done to another process.
+# name only, tells of a directory, leaves the process group by which all is killed, or is done to another process or to
+# what several processes share.
 _REACHING = """
 chmod:90:- chown:92:- fchmodat:268:53 fchmodat2:452:452 fchownat:260:54 futimesat:261:- inotify_add_watch:254:27
-lchown:94:- lremovexattr:198:15 lsetxattr:189:6 removexattr:197:14 sched_setaffinity:203:122 setpgid:109:154
-setpriority:141:140 setsid:112:157 setxattr:188:5 utime:132:- utimensat:280:88 utimes:235:-
+lchown:94:- lremovexattr:198:15 lsetxattr:189:6 msgctl:71:187 msgrcv:70:188 msgsnd:69:189 removexattr:197:14
+sched_setaffinity:203:122 semctl:66:191 semop:65:193 semtimedop:220:192 setpgid:109:154 setpriority:141:140
+setsid:112:157 setxattr:188:5 shmctl:31:195 utime:132:- utimensat:280:88 utimes:235:-
 """
 
 # What is done to the caller itself when its first argument is 0, and else to any process of the same user.
