@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from edgefn.functions.catalog import CatalogBuilder
 from edgefn.functions.mirror.blobs import Blobs, without_files
 from edgefn.functions.mirror.purges import Purges
 from edgefn.functions.mirror.records import Records
@@ -52,8 +51,7 @@ class Mirror:
     def __post_init__(self) -> None:
         blobs = Blobs(self.upstream, self.local)
         report = self.station.report
-        builder = CatalogBuilder(self.keys)
-        self.records = Records(self.upstream, self.local, builder, blobs, report, self._news.set)
+        self.records = Records(self.upstream, self.local, self.keys, blobs, report, self._news.set)
         self.purges = Purges(self.upstream, self.local, self.records, self.station.fresh_id, report)
 
     async def run(self) -> None:

@@ -10,6 +10,8 @@ from edgefn.functions.mirror import place
 from edgefn.functions.mirror.blobs import Blobs
 from edgefn.functions.mirror.place import Place
 from edgefn.functions.replicas.base import HEAD, Followed, Record, Replica, ReplicaError, Restarted, Stored
+from edgefn.functions.signing import Keys
+from edgefn.model.publishing import Catalog
 
 RETRY_SECONDS = 1.0
 _MISSING_SECONDS = 10.0
@@ -21,19 +23,26 @@ class Records:
 
     upstream: Replica
     local: Replica
-    builder: CatalogBuilder
+    keys: Keys
     blobs: Blobs
     report: Callable[[str], None]
     changed: Callable[[], None]
     place: Place = field(default_factory=Place)
     held: str = ""
     """Why the fleet's newest commit does not count, "" when it does."""
+    builder: CatalogBuilder = field(init=False)
     _known: dict[str, bytes] = field(default_factory=dict)
     _pending: dict[str, bytes] = field(default_factory=dict)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def __post_init__(self) -> None:
+        self.builder = CatalogBuilder(self.keys)
+
     async def load(self) -> None:
-        """Read what this location holds: the last known good. Raises `ReplicaError`."""
+        """Read what this location holds, and nothing else: the last known good. Raises `ReplicaError`."""
+        self.builder = CatalogBuilder(self.keys)
+        self._known.clear()
+        self._pending.clear()
         for stored in await self.local.read():
             if stored.subject == place.SUBJECT:
                 self.place = place.read(stored.value)
@@ -99,18 +108,18 @@ class Records:
                 self.changed()
             case Applied(catalog=catalog):
                 self.held = ""
-                await self.blobs.fetch(catalog)
-                for why in self.blobs.missing.values():
-                    self.report(why)
-                await self._insist(stored)
+                await self._insist(catalog, stored)
                 await self._forget()
                 self.changed()
 
-    async def _insist(self, head: Stored) -> None:
+    async def _insist(self, catalog: Catalog, head: Stored) -> None:
         """Write a commit that counts, however long that can't be done; what is live stays as it is meanwhile."""
         told = ""
         while True:
             try:
+                await self.blobs.fetch(catalog)
+                for why in self.blobs.missing.values():
+                    self.report(why)
                 return await self._write(head)
             except ReplicaError as error:
                 if str(error) != told:

@@ -15,11 +15,11 @@ import pytest
 from edgefn.functions.blobs import fetched
 from edgefn.functions.catalog import CatalogBuilder
 from edgefn.functions.committing import PublishError
-from edgefn.functions.replicas.base import Record, ReplicaError, UnknownOutcomeError
+from edgefn.functions.replicas.base import Record, ReplicaError, UnavailableError, UnknownOutcomeError
 from edgefn.functions.replicas.nats.layout import Keeping, location_inbox
 from edgefn.functions.replicas.nats.link import Ear, Message
 from edgefn.functions.replicas.nats.replica import NatsReplica
-from edgefn.functions.replicas.sqlite.replica import opened
+from edgefn.functions.replicas.sqlite.replica import SqliteReplica, opened
 from edgefn.model.publishing import Catalog
 from edgefn.rules.purges import ByTag, Everything, written
 from tests.functions.mirror.stage import (
@@ -131,6 +131,33 @@ async def test_a_location_whose_disk_is_full_stays_on_what_it_has_and_says_so(tm
         async with location(run.hub.location("fra1"), tmp_path / "fra1") as fra1:
             await fra1.reaches(second.generation)
             assert len(await eventually(fra1.live)) == 1_500_000
+
+
+async def test_a_location_whose_own_replica_fails_for_a_while_takes_over_what_it_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fleet(tmp_path / "hub") as run:
+        deployed = await deploy(run.control, b"one")
+        failures = {"append": 3, "blobs": 4}
+
+        def failing(name: str) -> None:
+            real = getattr(SqliteReplica, name)
+
+            async def fail(self: SqliteReplica, *arguments: object) -> object:
+                if failures[name]:
+                    failures[name] -= 1
+                    raise UnavailableError("the disk does not answer")
+                return await real(self, *arguments)
+
+            monkeypatch.setattr(SqliteReplica, name, fail)
+
+        for name in failures:
+            failing(name)
+        async with location(run.hub.location("fra1"), tmp_path / "fra1") as fra1:
+            await fra1.reaches(deployed.generation)
+            assert await fra1.live() == b"one"
+            assert failures == {"append": 0, "blobs": 0}
+            assert any("the disk does not answer" in line for line in fra1.lines)
 
 
 async def test_a_hub_whose_disk_is_full_refuses_to_publish_and_locations_go_on(tmp_path: Path) -> None:
