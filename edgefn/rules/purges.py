@@ -4,7 +4,7 @@ A key is a URI in three lines (scheme, authority, target), perhaps with an exten
 key with the authority first, so that what lies on one host, and below one path, lies together in order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -84,22 +84,22 @@ def hits(purge: Purge, place: str, tags: tuple[str, ...]) -> bool:
             return True
 
 
-def may_hit(purge: Purge) -> Callable[[str], bool]:
-    """Return what says, for little, of which keys `hits` need not even be asked."""
+def sieved(purge: Purge, keys: Iterable[str]) -> list[str]:
+    """Return those of the keys of which `hits` must still be asked; that is cheap, and all others are not hit."""
     match purge:
         case ByHost(host):
             begins = tuple(f"{scheme}\n{host}\n" for scheme in _SCHEMES)
-            return lambda key: key.startswith(begins)
+            return [key for key in keys if key.startswith(begins)]
         case ByPath(pattern, None):
             piece = f"\n{pattern.removesuffix(_ANY)}"
-            return lambda key: piece in key
+            return [key for key in keys if piece in key]
         case ByPath(pattern, host):
             begins = tuple(f"{scheme}\n{host}\n{pattern.removesuffix(_ANY)}" for scheme in _SCHEMES)
-            return lambda key: key.startswith(begins)
-        case ByKey(key):
-            return lambda other: other.startswith(key)
+            return [key for key in keys if key.startswith(begins)]
+        case ByKey(own):
+            return [key for key in keys if key.startswith(own)]
         case ByTag() | Everything():
-            return lambda _: True
+            return list(keys)
 
 
 def _is_like(pattern: str, target: str) -> bool:

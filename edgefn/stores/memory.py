@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from edgefn.rules.cache_key import uri_of
-from edgefn.rules.purges import ByKey, hits, may_hit, place_of
+from edgefn.rules.purges import ByKey, ByTag, Everything, hits, place_of, sieved
 from edgefn.rules.vary import Selected
 from edgefn.stores.base import NOTHING, Order, Purged, Stored
 
@@ -21,7 +21,7 @@ _PER_KEY = 600
 _PER_VARIANT = 1_200
 _PER_LINE = 330
 _PER_VARY = 150
-_PER_TAG = 100
+_PER_TAG = 380
 
 
 def cost(stored: Stored) -> int:
@@ -104,16 +104,23 @@ class MemoryStore:
 
     def purge(self, order: Order) -> Purged:
         """Drop what the purge hits, or let it be stale; return what that was."""
+        if isinstance(order.purge, Everything) and not order.is_soft:
+            hit = Purged(self._entries.variants, self.size)
+            self.clear()
+            return hit
         hit = NOTHING
         for key in self._candidates(order):
             hit += self._purge_key(key, order)
         return hit
 
     def _candidates(self, order: Order) -> list[str]:
-        if isinstance(order.purge, ByKey):
-            return self._entries.extending(order.purge.key)
-        is_candidate = may_hit(order.purge)
-        return [key for key in self._entries.keys() if is_candidate(key)]  # noqa: SIM118  # it is no mapping
+        match order.purge:
+            case ByKey(key):
+                return self._entries.extending(key)
+            case ByTag(tag):
+                return self._entries.tagged(tag)
+            case purge:
+                return sieved(purge, self._entries.keys())
 
     def _purge_key(self, key: str, order: Order) -> Purged:
         place, variants = place_of(key), self.peek(key)
@@ -136,15 +143,16 @@ class MemoryStore:
 class _Entry:
     """The variants of one key and what they cost together."""
 
-    __slots__ = ("size", "variants")
+    __slots__ = ("size", "tags", "variants")
 
     def __init__(self, variants: tuple[Stored, ...], size: int) -> None:
         self.variants = variants
         self.size = size
+        self.tags = variants[0].tags if len(variants) == 1 else {tag for each in variants for tag in each.tags}
 
 
 class _Entries:
-    """The entries by key, in two queues, least recently used first; and the extended keys of each URI."""
+    """The entries by key, in two queues, least recently used first; and the keys of each tag, and of each URI."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -157,7 +165,9 @@ class _Entries:
         self._size_of_regulars = 0
         self._regulars: OrderedDict[str, _Entry] = OrderedDict()
         self._newcomers: OrderedDict[str, _Entry] = OrderedDict()
+        self.variants = 0
         self._extended: dict[str, set[str]] = {}
+        self._tagged: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._regulars) + len(self._newcomers)
@@ -169,6 +179,10 @@ class _Entries:
     def extending(self, key: str) -> list[str]:
         """Return `key` and, if it is a URI's, all that extend it, as far as they are here."""
         return [*self._extended.get(key, ()), *([key] if self.look(key) is not None else [])]
+
+    def tagged(self, tag: str) -> list[str]:
+        """Return the keys of which a variant bears the tag."""
+        return list(self._tagged.get(tag, ()))
 
     def look(self, key: str) -> _Entry | None:
         """Return the entry."""
@@ -199,7 +213,11 @@ class _Entries:
             uri = uri_of(key)
             if uri != key:
                 self._extended.setdefault(uri, set()).add(key)
+        self._untag(key, before)
+        for tag in entry.tags:
+            self._tagged.setdefault(tag, set()).add(key)
         self.size += entry.size - (0 if before is None else before.size)
+        self.variants += len(entry.variants) - (0 if before is None else len(before.variants))
         self._make_room()
 
     def drop(self, key: str) -> None:
@@ -228,9 +246,18 @@ class _Entries:
 
     def _forget(self, key: str, entry: _Entry) -> None:
         self.size -= entry.size
+        self.variants -= len(entry.variants)
+        self._untag(key, entry)
         uri = uri_of(key)
         if uri != key:
             keys = self._extended[uri]
             keys.discard(key)
             if not keys:
                 del self._extended[uri]
+
+    def _untag(self, key: str, entry: _Entry | None) -> None:
+        for tag in () if entry is None else entry.tags:
+            keys = self._tagged[tag]
+            keys.discard(key)
+            if not keys:
+                del self._tagged[tag]

@@ -95,7 +95,8 @@ def test_evicted_and_removed_entries_leave_nothing_behind() -> None:
         store.put(f"a\r{number}", stored(number, 1_000, 1))
     assert store.size <= 20_000
     store.remove("a")
-    assert (len(store), store.size, store._entries._extended) == (0, 0, {})
+    entries = store._entries
+    assert (len(store), store.size, entries.variants, entries._extended, entries._tagged) == (0, 0, 0, {}, {})
 
 
 def test_variants_of_one_key_can_not_fill_the_store() -> None:
