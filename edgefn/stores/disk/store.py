@@ -73,6 +73,7 @@ class DiskStore:
         self._orders = connected(directory)
         self._room = Room(capacity // _UNDER_WAY_SHARE)
         self._has_dead = asyncio.Event()
+        self._unfinished: list[Order] = []
 
     @property
     def epoch(self) -> int:
@@ -83,11 +84,12 @@ class DiskStore:
         """Make the shared counters say what the index says. Raises `StoreError`."""
         latest = await self._reads.query(finding.latest_epoch)
 
-        def reach(changes: Changes) -> None:
+        def reach(changes: Changes) -> list[Order]:
             self._epochs.reach(latest)
             changes.epoch = latest
+            return changes.unfinished()
 
-        await self._writes.do(reach)
+        self._unfinished = await self._writes.do(reach)
 
     async def get(self, key: str) -> Sequence[Found]:
         """Return the variants stored under `key`, newest first. Raises `StoreError`."""
@@ -177,7 +179,7 @@ class DiskStore:
     async def keep_up(self) -> None:
         """End what killed processes began, sweep up what they left, and clear away what was purged; until cancelled."""
         with suppress(StoreError):
-            for order in await self._writes.do(lambda changes: changes.unfinished()):
+            for order in self._unfinished:
                 await self._swept(order)
             await self._without_orphans()
         self._has_dead.set()
