@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 import tempfile
@@ -35,10 +36,13 @@ examples:
 With --runtime it is a path; without, a published function (a version, an alias or $LATEST), run by its control plane.
 For each event one line on standard output, {"result": ...} or {"error": {"type": ..., "message": ...}}; what the
 function logs goes to standard error. Beside the result of a CloudFront Function, "edge" has the origin that it chose
-and what it gave to logCustomData. Exit status 0: every event has a result; 1: some failed; 2: it could not start.
+and what it gave to logCustomData. Compiled code is kept in ~/.cache/edgefn (XDG_CACHE_HOME) for the next time.
+Exit status 0: every event has a result; 1: some failed; 2: it could not start.
 """
 
 _STOPPED = 128 + signal.SIGTERM
+_KEPT = 32
+"""Compiled modules that are kept in the user's cache."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -99,12 +103,26 @@ async def _registry(function: FunctionSettings) -> AsyncIterator[Registry]:
         world.invocation_id, world.timestamp, lambda line: print(line.text, file=sys.stderr, flush=True)
     )
     with tempfile.TemporaryDirectory(prefix="edgefn-invoke-") as directory:
-        async with function_hosts(_settings(function, directory), lambda _line: None) as host:
+        async with function_hosts(_settings(function, _home(directory)), lambda _line: None) as host:
             registry = Registry(host, Path(directory), surroundings)
             try:
                 yield registry
             finally:
                 await registry.close()
+
+
+def _home(otherwise: str) -> str:
+    """Return where compiled code is kept for the next time: the engine for JavaScript takes seconds to compile."""
+    home = world.cache_home() / "invoke"
+    compiled = home / "compiled"
+    try:
+        compiled.mkdir(mode=0o700, parents=True, exist_ok=True)
+        modules = sorted(compiled.glob("*.cwasm"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in modules[_KEPT:]:
+            old.unlink(missing_ok=True)
+    except (OSError, RuntimeError):
+        return otherwise
+    return str(home) if os.access(compiled, os.W_OK) else otherwise
 
 
 def _settings(function: FunctionSettings, directory: str) -> Settings:

@@ -26,7 +26,7 @@ def closing_lines(code: Code, invocation_id: str, outcome: Outcome, timestamp: s
                 _report(code, invocation_id, usage, status),
             )
         case TimedOut(usage=usage):
-            told = f"{timestamp} {invocation_id} Task timed out after {code.timeout:.2f} seconds"
+            told = f"{timestamp} {invocation_id} {outcome.told(code.timeout)}"
             return (told, _end(invocation_id), _report(code, invocation_id, usage, "\tStatus: timeout"))
         case OverLimit(reason=reason):
             return (f"{timestamp}\t{invocation_id}\t[ERROR] LimitExceeded: {reason}", _end(invocation_id))

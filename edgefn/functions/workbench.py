@@ -130,7 +130,7 @@ def told(outcome: Outcome, timeout: float) -> dict[str, object]:
         case Failed(type=kind, message=message):
             return _error(kind, message)
         case TimedOut():
-            return _error("Sandbox.Timedout", f"Task timed out after {timeout:.2f} seconds")
+            return _error("Sandbox.Timedout", outcome.told(timeout))
         case OverLimit(reason=reason):
             return _error("LimitExceeded", reason)
 

@@ -6,6 +6,7 @@ from binascii import b2a_base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 
 monotonic = time.monotonic
 wall = time.time
@@ -37,6 +38,12 @@ def _draws() -> Iterator[bytes]:
 
 _drawn = _draws()
 _VARIANTS = "89ab"
+
+
+def cache_home() -> Path:
+    """Return the directory for what this user's commands can make again (XDG base directories); it need not exist."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(given) if given.startswith("/") else Path.home() / ".cache") / "edgefn"
 
 
 def request_id() -> str:

@@ -159,8 +159,8 @@ def _result(outcome: Outcome, runner: Runner, dialect: Dialect) -> bytes:
         case Failed(type=kind, message=message):
             raise FunctionError(dialect.execution, runner.label, dialect.invalid, rule=f"{kind}: {message}")
         case TimedOut():
-            timed_out = f"Task timed out after {runner.code.timeout:.2f} seconds"
-            raise FunctionError(dialect.execution, runner.label, dialect.invalid, rule=timed_out)
+            told = outcome.told(runner.code.timeout)
+            raise FunctionError(dialect.execution, runner.label, dialect.invalid, rule=told)
         case OverLimit(reason=reason):
             raise FunctionError(dialect.limit, runner.label, dialect.throttled, rule=reason)
 

@@ -74,9 +74,16 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """The function was stopped at its time limit."""
+    """The function was stopped at its time limit; `cpu_limit` is the one on CPU time, in seconds, where it was that."""
 
     usage: Usage
+    cpu_limit: float | None = None
+
+    def told(self, timeout: float) -> str:
+        """Return the sentence that AWS Lambda has for it; `timeout` is the limit on wall time, in seconds."""
+        if self.cpu_limit is not None:
+            return f"Task stopped after {self.cpu_limit:.2f} seconds of CPU time"
+        return f"Task timed out after {timeout:.2f} seconds"
 
 
 @dataclass(frozen=True, slots=True)

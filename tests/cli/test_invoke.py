@@ -339,3 +339,25 @@ def test_what_a_cloudfront_function_says_beside_its_result_is_told_apart(tmp_pat
 def test_the_sample_of_a_cloudfront_function_is_as_documented(here: Here) -> None:
     event = json.loads(here("event", "cloudfront-viewer-request").stdout)
     assert list(event) == ["version", "context", "viewer", "request"]
+
+
+def test_what_was_compiled_is_kept_for_the_user_and_not_for_ever(tmp_path: Path) -> None:
+    function = written(tmp_path / "same.js", "function handler(event) { return event.request; }")
+    kept = tmp_path / "cache" / "edgefn" / "invoke" / "compiled"
+    kept.mkdir(parents=True)
+    for number in range(40):
+        os.utime(written(kept / f"{number:02}.cwasm", "old"), (number, number))
+    arguments = ("invoke", function, "--runtime", "cloudfront-js-2.0", *SAMPLE)
+    done = edgefn(*arguments, environment={"XDG_CACHE_HOME": str(tmp_path / "cache")})
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in kept.glob("*.cwasm")}
+    assert "07.cwasm" not in names
+    assert "39.cwasm" in names
+    assert len(names) > 32  # the engine came to them
+
+
+def test_a_home_that_can_not_be_written_to_is_no_obstacle(tmp_path: Path) -> None:
+    function = written(tmp_path / "same.js", "function handler(event) { return event.request; }")
+    arguments = ("invoke", function, "--runtime", "cloudfront-js-2.0", *SAMPLE)
+    done = edgefn(*arguments, environment={"XDG_CACHE_HOME": "/dev/null"})
+    assert (done.returncode, "result" in json.loads(done.stdout)) == (0, True)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from edgefn.sandbox.base import Invocation, Returned
-from tests.sandbox_js.stage import NEW, OLD, Stage
+from edgefn.sandbox.base import Invocation, Returned, TimedOut
+from tests.sandbox_js.stage import NEW, OLD, Shelf, Stage
 
 EVENT = {
     "version": "1.0",
@@ -118,7 +118,8 @@ async def test_a_syntax_error_in_a_module_has_its_place(stage: Stage) -> None:
 
 
 async def test_an_error_at_the_top_is_told_before_any_event(stage: Stage) -> None:
-    assert await stage.refusal("throw new Error('not today');\nfunction handler() {}") == "Error: not today"
+    why = await stage.refusal("var a;\nthrow new Error('not today');\nfunction handler() {}")
+    assert why == "Error: not today in index.js:2:11"
 
 
 async def test_a_function_without_handler_is_refused(stage: Stage) -> None:
@@ -210,3 +211,20 @@ async def test_the_old_runtime_has_no_module_cloudfront(stage: Stage) -> None:
 
 async def test_a_digest_without_encoding_is_a_string_of_bytes_in_the_old_runtime(stage: Stage) -> None:
     assert await stage.value("require('crypto').createHash('md5').update('a').digest().length", OLD) == 16
+
+
+async def test_a_store_can_not_be_read_at_the_top_of_the_file(stage: Stage) -> None:
+    stage.shelf = Shelf()
+    source = "import cf from 'cloudfront';\nconst v = await cf.kvs().get('colour');\nfunction handler() {}"
+    assert "can be read in the handler only" in await stage.refusal(source)
+
+
+async def test_strings_of_bytes_are_there_in_both_runtimes(stage: Stage) -> None:
+    for runtime in (OLD, NEW):
+        assert await stage.value("String.bytesFrom('YmVlZg', 'base64url').toBytes(1, 3)", runtime) == "ee"
+
+
+async def test_too_much_cpu_time_is_named_as_such(stage: Stage) -> None:
+    outcome = await stage.run("function handler() { for (;;); }")
+    assert isinstance(outcome, TimedOut)
+    assert outcome.told(20) == "Task stopped after 0.10 seconds of CPU time"

@@ -357,3 +357,12 @@ async def test_path(stage: Stage, expression: str, expected: object) -> None:
 )
 async def test_url(stage: Stage, expression: str, expected: object) -> None:
     assert await stage.value(expression, PLAIN) == expected
+
+
+async def test_the_environment_has_what_lambda_puts_there(stage: Stage) -> None:
+    names = (
+        "['AWS_REGION', 'AWS_LAMBDA_FUNCTION_NAME', '_HANDLER', 'LAMBDA_TASK_ROOT', 'AWS_LAMBDA_FUNCTION_MEMORY_SIZE']"
+    )
+    assert await stage.value(f"{names}.map((name) => process.env[name])", PLAIN) == [
+        "us-east-1", "us-east-1.greeter", "index.handler", "/var/task", "128",
+    ]  # fmt: skip

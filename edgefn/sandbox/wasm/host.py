@@ -1,5 +1,6 @@
 """Everything that runs guests for one process of the proxy: opens versions as sandboxes, and runs their events."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -38,6 +39,16 @@ class HostStatistics:
     preempted: int
     expired: int
     refused: int
+
+
+_FRAME = re.compile(r"[ (]([^ ()]+:\d+:\d+)\)?$")
+
+
+def _place(failure: Failed) -> str:
+    """Return where in the function's files a failure came from, unless its message says so itself."""
+    frames = (_FRAME.search(line) for line in failure.trace)
+    place = next((frame[1] for frame in frames if frame is not None), None)
+    return "" if place is None or place in failure.message else f" in {place}"
 
 
 @dataclass(slots=True)
@@ -128,7 +139,7 @@ class WasmSandbox:
             case Returned():
                 self._init = self._now() - began
             case Failed() as failure:
-                raise OpenError(f"{failure.type}: {failure.message}", failure)
+                raise OpenError(f"{failure.type}: {failure.message}{_place(failure)}", failure)
             case TimedOut(usage=usage):
                 told = f"Init timed out after {self.code.init_timeout:.2f} seconds"
                 raise OpenError(told, Failed(_TIMED_OUT, told, (), usage))
@@ -164,7 +175,8 @@ class WasmSandbox:
         except GuestError as error:
             return Failed(error.type, error.message, error.trace, self._usage(fiber, guest, began))
         except ExpiredError:
-            return TimedOut(self._usage(fiber, guest, began))
+            is_for_cpu = fiber.cpu >= self.limits.cpu
+            return TimedOut(self._usage(fiber, guest, began), self.limits.cpu if is_for_cpu else None)
         except CrowdedError as error:
             return OverLimit(str(error))
         except StoppedError:

@@ -42,6 +42,7 @@ const CAPTURE = `globalThis['${NAME}'](typeof handler === 'undefined' ? undefine
 
 function load({ name, source, isModule }) {
   begin();
+  isLoading = true;
   hidden(globalThis, NAME, (found) => { handler = found; });
   if (isModule) {
     natives.evaluate(`${source}\n;${CAPTURE}`, name, 'module', 1)[1].then(finishLoad, fail);
@@ -60,6 +61,7 @@ function finishLoad() {
 
 function handle(event) {
   begin();
+  isLoading = false;
   edge = event.edge || {};
   delete event.edge;
   dress(event);

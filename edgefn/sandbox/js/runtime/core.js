@@ -19,6 +19,7 @@ hidden(Math, 'random', natives.random);
 // -------------------------------------------------------------------------------------------------------------- a call
 
 let call = { text: '', failed: false, thrown: undefined }; // text is undefined until there is a result
+let isLoading = false; // nobody can be asked yet
 let questions = []; // [what is asked, who takes the answer, who hears that nobody can give one]
 
 // A result as JSON: text, or true where the engine has it already.
@@ -67,6 +68,7 @@ function outcome() {
 
 // A promise of what the host knows: bytes, or undefined where there is nothing.
 function ask(...question) {
+  if (isLoading) return Promise.reject(new Error('A key-value store can be read in the handler only, not at the top of the file'));
   return new Promise((resolve, reject) => { questions.push([question, resolve, reject]); });
 }
 

@@ -198,10 +198,27 @@ function splitHandler(name) {
   return [path.join(path.dirname(name), base.slice(0, dot)), base.slice(dot + 1).split('.')];
 }
 
+// AWS: reserved environment variables.
+function reserved(told) {
+  return {
+    AWS_DEFAULT_REGION: 'us-east-1',
+    AWS_EXECUTION_ENV: `AWS_Lambda_${RUNTIME}`,
+    AWS_LAMBDA_FUNCTION_MEMORY_SIZE: told.memory,
+    AWS_LAMBDA_FUNCTION_NAME: told.function,
+    AWS_LAMBDA_FUNCTION_VERSION: told.version,
+    AWS_LAMBDA_INITIALIZATION_TYPE: 'on-demand',
+    AWS_REGION: 'us-east-1',
+    LAMBDA_TASK_ROOT: '/var/task',
+    LANG: 'en_US.UTF-8',
+    TZ: ':UTC',
+    _HANDLER: told.handler,
+  };
+}
+
 function load(told) {
   begin();
   bundle = told;
-  Object.assign(process.env, told.environment);
+  Object.assign(process.env, reserved(told), told.environment);
   const [file, names] = splitHandler(told.handler);
   const entry = fileAt(file) || folderAt(file);
   if (entry === undefined) throw new InitError('Runtime.ImportModuleError', `Error: Cannot find module '${file}'`);
