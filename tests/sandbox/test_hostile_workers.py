@@ -109,10 +109,12 @@ async def test_speaking_between_events_kills_the_worker(stage: Stage) -> None:
     function = await stage.python(
         hostile("threading.Timer(0.005, write, (reply('anything'),)).start()\nreturn 1"),
     )
-    assert await function.result() == 1
+    first = await function.run()  # on a busy machine it may speak before its reply has come
+    assert isinstance(first, Failed) or (isinstance(first, Returned) and first.result == b"1")
     await until(lambda: function.statistics.idle == 0 or function.statistics.frozen == 1)
     outcome = await function.run("good")
     assert isinstance(outcome, Returned | Failed)
+    assert any("edgefn: worker killed: " in text for text in function.printed())
     assert await function.result("good") == "good"
 
 

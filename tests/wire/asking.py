@@ -118,11 +118,11 @@ async def asker(scripted: ScriptedOrigin, limits: PoolLimits | None = None, **se
 
 async def content(response: Response) -> bytes:
     """Return the whole content of a response."""
-    whole = b""
+    pieces = []
     async with asyncio.timeout(10):
         while piece := await response.body.read():
-            whole += piece
-    return whole
+            pieces.append(piece)
+    return b"".join(pieces)
 
 
 async def until(fact: Callable[[], bool], seconds: float = 5.0) -> None:
