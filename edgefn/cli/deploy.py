@@ -3,15 +3,15 @@
 import argparse
 import re
 import sys
-from pathlib import Path
 
 from edgefn.cli.connecting import DONE, add_connection, run_with
 from edgefn.cli.tables import as_json
 from edgefn.cli.waiting import STATUSES, add_waiting, percent, wait_for
+from edgefn.configuration.functions import flaw_of_layers
 from edgefn.control.client import ControlClient, Part
 from edgefn.control.uploads import PACKED
-from edgefn.functions.archive import read_bundle
 from edgefn.functions.bundle import BundleError
+from edgefn.functions.layers import read_with_layers
 from edgefn.functions.packing import packed
 from edgefn.model.errors import SettingsError
 
@@ -19,6 +19,7 @@ EXAMPLES = f"""\
 examples:
   edgefn deploy hooks/ab-test --name ab-test --runtime nodejs20.x
   edgefn deploy hooks/ab-test --name ab-test --weight 10% --wait 95%
+  edgefn deploy report --name report --runtime python3.12 --layer libraries.zip
   edgefn deploy geo.wasm --name geo --runtime wasm --memory 128MB --timeout 50ms --alias beta
   edgefn deploy dist.zip --name auth --env STAGE=live --control https://control.example:8443 --token-file ci.token
 
@@ -32,6 +33,8 @@ _WHOLE = 10_000
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("path", metavar="PATH", help="a directory, a zip, or one source file")
+    layer = "a directory or zip that is laid under it, seen in /opt; repeatable, up to five"
+    parser.add_argument("--layer", metavar="PATH", action="append", default=[], help=layer)
     parser.add_argument("--name", required=True, help="the function's name")
     parser.add_argument("--runtime", help="nodejs20.x, python3.12, cloudfront-js-2.0, js, wasm ...")
     parser.add_argument("--handler", help="as in AWS: FILE.EXPORT")
@@ -78,8 +81,11 @@ def weighted(text: str) -> int:
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
+    flaw = flaw_of_layers(given.runtime) if given.layer and given.runtime else None
+    if flaw is not None:
+        raise SettingsError((f"--layer: {flaw}",))
     try:
-        content = packed(read_bundle(Path(given.path)))
+        content = packed(read_with_layers(given.path, given.layer))
     except BundleError as error:
         told = str(error)
         raise SettingsError((told if told.startswith(given.path) else f"{given.path}: {told}",)) from error

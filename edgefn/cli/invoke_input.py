@@ -16,12 +16,13 @@ from edgefn.configuration.functions import (
     READERS,
     RESERVED,
     default_handler,
+    flaw_of_layers,
     is_source_file,
     runtime_flaw,
 )
-from edgefn.functions.archive import read_bundle
 from edgefn.functions.bundle import BundleError
 from edgefn.functions.kvs_file import StoreError, read_content
+from edgefn.functions.layers import read_with_layers
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings
 
@@ -51,10 +52,13 @@ def megabytes(text: str) -> int:
 def read_function(given: argparse.Namespace) -> FunctionSettings:
     """Return the function that the arguments describe. Raises `SettingsError` with all that is wrong with them."""
     path = os.path.abspath(given.path)
-    problems = [*_path_problems(given.path), *_environment_problems(given.env)]
+    problems = [*_path_problems(given.path, given.layer), *_environment_problems(given.env)]
     flaw = runtime_flaw(given.runtime)
     if flaw is not None:
         problems.append(f"--runtime: {flaw}")
+    layers_flaw = flaw_of_layers(given.runtime) if given.layer and flaw is None else None
+    if layers_flaw is not None:
+        problems.append(f"--layer: {layers_flaw}")
     problems += _store_problems(given.kvs, given.runtime)
     if problems:
         raise SettingsError(tuple(problems))
@@ -67,15 +71,16 @@ def read_function(given: argparse.Namespace) -> FunctionSettings:
         memory=given.memory,
         environment=dict(pair.split("=", 1) for pair in given.env),
         kvs=os.path.abspath(given.kvs) if given.kvs else "",
+        layers=tuple(os.path.abspath(layer) for layer in given.layer),
     )
 
 
-def _path_problems(path: str) -> Iterator[str]:
+def _path_problems(path: str, layers: list[str]) -> Iterator[str]:
     if Path(path).is_file() and not is_source_file(path):
         yield f"{path}: is no function; write a directory, a .zip, or a .js, .mjs, .cjs or .py file"
         return
     try:
-        read_bundle(Path(path))
+        read_with_layers(path, layers)
     except BundleError as error:
         told = str(error)
         yield told if told.startswith(path) else f"{path}: {told}"

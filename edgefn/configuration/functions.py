@@ -71,6 +71,11 @@ def runtime_flaw(text: str) -> str | None:
     return f'the runtime "{text}" is not known; {did_you_mean(text, RUNTIMES)}'
 
 
+def flaw_of_layers(runtime: str) -> str | None:
+    """Return what is wrong with layers for a runtime, or None."""
+    return None if runtime in PROCESS_RUNTIMES else f"runtime {runtime} has no /opt for layers; take them out"
+
+
 class _Fields:
     path = Field("path", FilePath("a path of a directory, a zip or one source file"), "The code.", required=True)
     runtime = Field(
@@ -122,8 +127,9 @@ def _build(values: Values) -> FunctionSettings:
         if host.endswith(":25"):
             values.wrong(_Fields.network, f'"{host}" is a mail port, which stays closed to functions; take it out')
     layers = values.get(_Fields.layers) or ()
-    if layers and values[_Fields.runtime] not in PROCESS_RUNTIMES:
-        values.wrong(_Fields.layers, f"runtime {values[_Fields.runtime]} has no /opt for layers; take them out")
+    layers_flaw = None if not layers else flaw_of_layers(values[_Fields.runtime])
+    if layers_flaw is not None:
+        values.wrong(_Fields.layers, layers_flaw)
     store = values.get(_Fields.kvs) or ""
     if store:
         _check_store(values, store)

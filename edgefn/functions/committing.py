@@ -10,6 +10,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from edgefn.functions.catalog import CatalogBuilder, Held, Problem
 from edgefn.functions.changes import changes
+from edgefn.functions.heads import Head
 from edgefn.functions.replicas.base import HEAD, MIRROR, ConflictError, Replica, ReplicaError, UnknownOutcomeError
 from edgefn.functions.signing import Keys
 from edgefn.model.publishing import Catalog
@@ -57,10 +58,11 @@ class Committed(Generic[T]):
 class Committer:
     """Keeps what is published in memory, as far as it was read last, and changes it. One change at a time."""
 
-    def __init__(self, replica: Replica, keys: Keys, senses: Senses) -> None:
+    def __init__(self, replica: Replica, keys: Keys, senses: Senses, lifetime: float) -> None:
         self._replica = replica
         self._keys = keys
         self._senses = senses
+        self._lifetime = lifetime
         self._lock = asyncio.Lock()
         self._incarnation = ""
         self._forget()
@@ -127,6 +129,13 @@ class Committer:
             self._forget()
             return (await self._changed(lambda catalog: Planned(replace(catalog), None), least)).generation
 
+    async def refresh(self) -> None:
+        """Commit nothing new when half of the lifetime of what is published is over. Raises as `change`."""
+        async with self._lock:
+            await self._refreshed()
+            if self._lifetime and self._builder.head.expires < self._senses.wall() + self._lifetime / 2:
+                await self._changed(lambda catalog: Planned(replace(catalog), None), 0)
+
     async def write_anew(self) -> int:
         """Write all records anew, signed and sealed with the keys of today; return the generation. Raises as `change`.
 
@@ -136,8 +145,7 @@ class Committer:
             catalog = await self._refreshed()
             documents = list(changes(Catalog(), catalog, self._keys))
             for begin in range(0, len(documents), _AT_ONCE):
-                op = self._senses.new_op()
-                head = self._builder.head.following(op, self._incarnation)
+                head = self._following(self._senses.new_op())
                 records = self._builder.written(documents[begin : begin + _AT_ONCE], head)
                 await self._replica.append(records, {HEAD: self._head})
                 await self._refreshed()
@@ -161,9 +169,13 @@ class Committer:
             await self._append(planned.catalog, op, least_generation)
         raise PublishError("others publish all the time, and were faster each time; try again")
 
+    def _following(self, op: str, least_generation: int = 0) -> Head:
+        expires = self._senses.wall() + self._lifetime if self._lifetime else 0.0
+        return replace(self._builder.head.following(op, self._incarnation, least_generation), expires=expires)
+
     async def _append(self, after: Catalog, op: str, least_generation: int) -> None:
         """Try to append; whether it was done shows when the head is read again."""
-        head = self._builder.head.following(op, self._incarnation, least_generation)
+        head = self._following(op, least_generation)
         try:
             await self._replica.append(self._builder.records(after, head), {HEAD: self._head})
         except ConflictError:

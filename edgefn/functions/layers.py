@@ -41,7 +41,12 @@ def layered(bundle: Bundle, layers: Sequence[Bundle]) -> Bundle:
 
 def read_function(settings: FunctionSettings) -> Bundle:
     """Return the files of a function and of its layers, from where its settings say. Raises `BundleError`."""
-    return layered(read_bundle(Path(settings.path)), [_read_layer(Path(path)) for path in settings.layers])
+    return read_with_layers(settings.path, settings.layers)
+
+
+def read_with_layers(path: str, layers: Sequence[str]) -> Bundle:
+    """Return the files at `path`, and those of the layers at the paths `layers`. Raises `BundleError`."""
+    return layered(read_bundle(Path(path)), [_read_layer(Path(layer)) for layer in layers])
 
 
 def _read_layer(path: Path) -> Bundle:

@@ -15,7 +15,7 @@ from edgefn.functions.catalog import Problem
 from edgefn.functions.collecting import DAY, Collected, Collector
 from edgefn.functions.committing import Committer, Planned, PublishError, Senses
 from edgefn.functions.documents import DocumentError, settings_from_document, settings_to_document
-from edgefn.functions.replicas.base import Replica
+from edgefn.functions.replicas.base import Replica, ReplicaError
 from edgefn.functions.signing import Keys
 from edgefn.model.location_status import status_from_json
 from edgefn.model.publishing import WHOLE, Alias, Catalog, LocationStatus, Manifest, PublishedFunction, Use
@@ -30,6 +30,7 @@ Trial: TypeAlias = Callable[[Manifest, Bundle], Awaitable[str | None]]
 """Starts a version and stops it again; returns why it does not start, or None."""
 
 _TICK = 1.0
+_LOOKS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +58,19 @@ class _Prepared:
 
 
 class Publisher:
-    """Publishes on any replica. All that changes something raises `PublishError` or `ReplicaError`."""
+    """Publishes on any replica. All that changes something raises `PublishError` or `ReplicaError`.
 
-    def __init__(self, replica: Replica, keys: Keys, trial: Trial, senses: Senses) -> None:
+    `lifetime` is for how many seconds what is published counts as fresh, 0 for ever: `keep_fresh` renews it, and a
+    location that hears of nothing newer for longer says so (it goes on serving): somebody may be withholding it.
+    """
+
+    def __init__(self, replica: Replica, keys: Keys, trial: Trial, senses: Senses, *, lifetime: float = 0.0) -> None:
         self._replica = replica
         self._keys = keys
         self._trial = trial
         self._senses = senses
-        self._committer = Committer(replica, keys, senses)
+        self._lifetime = lifetime
+        self._committer = Committer(replica, keys, senses, lifetime)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -170,6 +176,13 @@ class Publisher:
         """
         seen = [status.generation for status in (await self.statuses()).values()]
         return await self._committer.renew(max([least_generation, *(each + 1 for each in seen)]))
+
+    async def keep_fresh(self) -> None:
+        """Commit nothing new whenever half of the lifetime is over, for ever. What can't be done is tried again."""
+        while self._lifetime:
+            with suppress(PublishError, ReplicaError):
+                await self._committer.refresh()
+            await asyncio.sleep(self._lifetime / _LOOKS)
 
     async def sign_anew(self) -> int:
         """Sign and seal all records with the keys of today; return the generation. The blobs stay as they are."""

@@ -47,6 +47,22 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
         assert "Traceback" not in location.told
 
 
+async def test_layers_are_published_with_the_function(place: Place) -> None:
+    layer = place.folder / "layer" / "python"
+    layer.mkdir(parents=True)
+    (layer / "shared.py").write_text("word = 'from the layer'")
+    code = place.folder / "app" / "lambda_function.py"
+    code.parent.mkdir()
+    code.write_text("import shared\ndef lambda_handler(event, context): return shared.word\n")
+    more = ("--name", "layered", "--runtime", "python3.11", "--wait", "none", "--layer", place.folder / "layer")
+    status, told = await place.run("deploy", code.parent, *more)
+    assert (status, told) == (0, "layered:1 published; layered:live -> 1 (generation 1)\n")
+    status, told = await place.run("invoke", "layered:live", "--sample", "viewer-request")
+    assert (status, "from the layer" in told) == (0, True), told
+    status, told = await place.run("deploy", code.parent, *more, "--runtime", "js")
+    assert (status, "--layer: runtime js has no /opt" in told) == (2, True)
+
+
 async def test_the_life_of_a_function(place: Place) -> None:
     assert await place.deploy(ONE) == (0, "f:1 published; f:live -> 1 (generation 1)\n")
     assert await place.deploy(ONE) == (

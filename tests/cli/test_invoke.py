@@ -62,6 +62,18 @@ def written(path: Path, text: str) -> Path:
     return path
 
 
+def test_layers_lie_under_the_function(here: Here, tmp_path: Path) -> None:
+    written(tmp_path / "layer" / "python" / "shared.py", "word = 'from the layer'")
+    code = written(tmp_path / "app.py", "import shared\ndef lambda_handler(event, context): return shared.word\n")
+    layer = ("--layer", str(tmp_path / "layer"))
+    done = here("invoke", str(code), *PYTHON3, *layer, *SAMPLE)
+    assert lines(done) == [{"result": "from the layer"}]
+    refused = here("invoke", str(code), "--runtime", "js", *layer, *SAMPLE)
+    assert (refused.returncode, "--layer: runtime js has no /opt" in refused.stderr) == (2, True)
+    missing = here("invoke", str(code), *PYTHON3, "--layer", str(tmp_path / "none"), *SAMPLE)
+    assert (missing.returncode, "there is no such file" in missing.stderr) == (2, True)
+
+
 def events(tmp_path: Path, *things: str) -> Path:
     return written(tmp_path / "events.ndjson", "".join(json.dumps({"do": thing}) + "\n\n" for thing in things))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgefn.functions.committing import PublishError
+from edgefn.functions.heads import Head, read, read_head
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.base import (
     HEAD,
@@ -36,7 +37,7 @@ from edgefn.model.publishing import (
 from edgefn.model.settings import SignaturePolicy
 from edgefn.rules.rollout import FailedLocation, Progress
 from tests.fakes.published import bundle, settings
-from tests.functions.publishing.stage import Stage, staged
+from tests.functions.publishing.stage import Stage, senses, staged
 
 ONE, TWO = bundle("one"), bundle("two")
 OURS = SigningKey(bytes(range(32)))
@@ -329,6 +330,36 @@ async def test_an_old_backup_does_not_count_before_it_is_renewed(stage: Stage) -
     await restore(stage, backup)
     assert await following.renew(least_generation=20) == 20
     assert (await following.deploy(settings(), TWO, alias="live")).generation == 21
+
+
+async def head_of(stage: Stage) -> Head:
+    stored = await stage.replica.get(HEAD)
+    assert stored is not None
+    return read_head(read(HEAD, stored.value, Keys()))
+
+
+async def test_what_is_published_is_kept_fresh_by_whoever_publishes(stage: Stage) -> None:
+    publisher = Publisher(stage.replica, Keys(), stage.trials, senses(stage.clock), lifetime=0.2)
+    await publisher.deploy(settings(), ONE, alias="live")
+    assert (await head_of(stage)).expires == stage.clock.now + 0.2
+    keeping = asyncio.ensure_future(publisher.keep_fresh())
+    try:
+        async with asyncio.timeout(20):
+            for generation in (2, 3):
+                stage.clock.now += 0.11  # more than half of it is over
+                while (await head_of(stage)).generation < generation:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                assert (await head_of(stage)).expires == stage.clock.now + 0.2
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+    assert set((await publisher.catalog()).functions["hello"].versions) == {1}
+
+
+async def test_what_need_not_be_fresh_never_expires(stage: Stage, publisher: Publisher) -> None:
+    await publisher.deploy(settings(), ONE, alias="live")
+    await publisher.keep_fresh()
+    assert ((await head_of(stage)).generation, (await head_of(stage)).expires) == (1, 0.0)
 
 
 async def test_progress_is_told_until_every_active_location_is_current(stage: Stage, publisher: Publisher) -> None:
