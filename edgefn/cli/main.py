@@ -22,6 +22,8 @@ COMMANDS = {
     "alias": "list, set and delete the aliases of a function",
     "rollback": "go back to the version before",
     "status": "show each location and what it runs",
+    "control": "run and set up the control plane of a fleet",
+    "location": "add, drain, retire and revoke the locations of a fleet",
     "logs": "show what functions log",
     "invoke": "run a function once per event, in its sandbox",
     "event": "print a sample event",

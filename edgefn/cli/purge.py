@@ -3,9 +3,10 @@
 import argparse
 from typing import Final
 
-from edgefn.cli.connecting import DONE, STATUSES, add_connection, run_with
+from edgefn.cli.connecting import DONE, add_connection, run_with
 from edgefn.cli.reading import counted
 from edgefn.cli.tables import as_json
+from edgefn.cli.waiting import STATUSES, add_waiting, wait_for_purges
 from edgefn.control.client import ControlClient
 from edgefn.control.purging import PURGES
 from edgefn.model.errors import SettingsError
@@ -22,7 +23,8 @@ examples:
   edgefn purge --all --soft                     stale from now on: validated before it is served again
 
 A path stands for all its variants, and for exactly the query that it has: '/news*' is /news with any query, too.
-When the command ends, no worker serves what was purged, nor what was being fetched. {STATUSES}
+When the command ends, no worker serves what was purged, nor what was being fetched. A control plane has all locations
+purge; --wait says how many must have confirmed it. {STATUSES}
 """
 
 _PATIENCE: Final = 600.0
@@ -35,6 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tag", action="append", default=[], help="everything that bears this tag")
     parser.add_argument("--all", action="store_true", help="everything")
     parser.add_argument("--soft", action="store_true", help="let it be stale instead of gone")
+    add_waiting(parser)
     add_connection(parser)
 
 
@@ -45,6 +48,8 @@ def run(given: argparse.Namespace) -> int:
     async def purge(client: ControlClient) -> int:
         sent = {"purges": [document(each) for each in purges], "soft": given.soft}
         told = await client.change("POST", PURGES, sent, patience=_PATIENCE)
+        if "ordered" in told:
+            return await wait_for_purges(client, given, told)
         print(as_json(told) if given.json else _told(told))
         return DONE
 

@@ -47,6 +47,16 @@ def read_bytes(file: str) -> bytes:
         raise SettingsError((f"{file}: can't be read: {error.strerror}",)) from error
 
 
+def read_text(path: str) -> str:
+    """Return the text of the file `path`. Raises `SettingsError`."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError((f"{path}: can't be read: {error.strerror}",)) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError((f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}",)) from error
+
+
 def counted(count: int, noun: str) -> str:
     """Return "1 route", "2 routes"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

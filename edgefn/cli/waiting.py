@@ -9,6 +9,7 @@ from typing import Final
 
 from edgefn.cli.connecting import DONE, FAILED, PARTIAL
 from edgefn.cli.reading import counted
+from edgefn.cli.tables import as_json, rows_in
 from edgefn.control.client import ControlClient, ControlError
 
 _STATES: Final = ("current", "applying", "failed", "unreachable")
@@ -106,6 +107,29 @@ async def wait_for(client: ControlClient, given: argparse.Namespace, generation:
         print(f"edgefn: it is published, but how far the locations are is not known: {error}", file=sys.stderr)
         return Waited(PARTIAL, last, time.monotonic() - began)
     return Waited(_status(last), last, time.monotonic() - began)
+
+
+async def wait_for_purges(client: ControlClient, given: argparse.Namespace, told: dict[str, object]) -> int:
+    """Wait as the arguments say until the locations have confirmed what was ordered; return the exit status."""
+    ordered = rows_in(told, "ordered")
+    last: dict[str, object] = {"done": given.wait is None}
+    if given.wait is not None:
+        query = {
+            "sequence": str(max((int(str(each.get("sequence"))) for each in ordered), default=0)),
+            "fraction": f"{given.wait:g}",
+            "timeout": str(given.wait_timeout),
+        }
+        async for progress in client.lines("/v1/purges/progress", query):
+            last = progress
+    if given.json:
+        print(as_json({**told, "progress": last if given.wait is not None else None}))
+    elif given.wait is None:
+        print(f"ordered: {counted(len(ordered), 'purge')}")
+    else:
+        confirmed, waiting = _names(last, "confirmed"), _names(last, "waiting")
+        missing = f"; not yet: {', '.join(waiting)}" if waiting else ""
+        print(f"purged in {counted(len(confirmed), 'location')}{missing}")
+    return DONE if last.get("done") is True else PARTIAL
 
 
 def _status(progress: dict[str, object]) -> int:

@@ -1,5 +1,6 @@
 """Reading requests of the control API: everything is refused that is not understood."""
 
+import math
 import re
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
@@ -69,6 +70,17 @@ def truth_in(request: web.Request, name: str) -> bool:
             return False
         case _:
             raise invalid(name, "must be true or false")
+
+
+def part_in(request: web.Request, name: str) -> float:
+    """Return a number from 0 to 1 of the query string, 1 when it says nothing. Raises `FaultError`."""
+    try:
+        part = float(request.query.get(name, "1"))
+    except ValueError:
+        part = math.nan
+    if not 0 <= part <= 1:
+        raise invalid(name, "must be a number from 0 to 1")
+    return part
 
 
 async def streamed(request: web.Request, pieces: AsyncGenerator[bytes]) -> web.StreamResponse:

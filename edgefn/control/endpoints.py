@@ -21,6 +21,7 @@ class Scope(StrEnum):
     READ = "read"
     DEPLOY = "deploy"
     PURGE = "purge"
+    JOIN = "join"
     ADMIN = "admin"
 
     def includes(self, wanted: "Scope") -> bool:

@@ -16,11 +16,11 @@ from edgefn.stores.stock import Hit
 MOST_PURGES: Final = 1_000
 PURGES: Final = "/v1/purges"
 
-_PURGE: Final = table({}, {"url": STRING, "path": STRING, "host": STRING, "tag": STRING, "everything": TRUTH})
+PURGE: Final = table({}, {"url": STRING, "path": STRING, "host": STRING, "tag": STRING, "everything": TRUTH})
 _COUNT: Final = table({"entries": WHOLE, "bytes": WHOLE})
-WANTED: Final = table({"purges": list_of(_PURGE)}, {"soft": TRUTH})
+WANTED: Final = table({"purges": list_of(PURGE)}, {"soft": TRUTH})
 DONE: Final = table(
-    {"purged": list_of(table({"purge": _PURGE, "memory": _COUNT, "disk": _COUNT})), "soft": TRUTH},
+    {"purged": list_of(table({"purge": PURGE, "memory": _COUNT, "disk": _COUNT})), "soft": TRUTH},
 )
 
 
@@ -36,7 +36,7 @@ def purge_endpoints(purger: Purger) -> list[Endpoint]:
 
     async def purge(request: web.Request) -> web.Response:
         body = await json_body(request, known=("purges", "soft"))
-        purges, soft = _purges(body.get("purges")), body.get("soft", False)
+        purges, soft = purges_in(body.get("purges")), body.get("soft", False)
         if not isinstance(soft, bool):
             raise invalid("soft", "must be true or false")
         request[TOUCHED].update({"purges": [words(each)[:200] for each in purges[:20]], "soft": soft})
@@ -55,7 +55,8 @@ def purge_endpoints(purger: Purger) -> list[Endpoint]:
     return [endpoint]
 
 
-def _purges(told: object) -> Sequence[Purge]:
+def purges_in(told: object) -> Sequence[Purge]:
+    """Return the purges that a request lists. Raises `FaultError`."""
     if not isinstance(told, list) or not 0 < len(told) <= MOST_PURGES:
         raise invalid("purges", f"must be a list of 1 to {MOST_PURGES} purges")
     purges: list[Purge] = []

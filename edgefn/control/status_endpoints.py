@@ -1,13 +1,12 @@
 """The endpoints about locations: how each is, and how far a generation has got."""
 
-import math
 from collections.abc import AsyncGenerator
 from typing import Final
 
 import orjson
 from aiohttp import web
 
-from edgefn.control.asking import streamed, whole_in
+from edgefn.control.asking import part_in, streamed, whole_in
 from edgefn.control.desk import Desk, published, refusals
 from edgefn.control.endpoints import (
     LINES,
@@ -22,7 +21,6 @@ from edgefn.control.endpoints import (
     list_of,
     table,
 )
-from edgefn.control.faults import invalid
 from edgefn.control.views import PROGRESS, STATUS, progress_view, status_view
 
 _LONGEST: Final = 3_600
@@ -50,7 +48,7 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
     async def wait(request: web.Request) -> web.StreamResponse:
         generation = whole_in(request, "generation", 0, 10**15)
         patience = whole_in(request, "timeout", _USUAL, _LONGEST)
-        fraction, function = _fraction(request), request.query.get("function", "")
+        fraction, function = part_in(request, "fraction"), request.query.get("function", "")
 
         async def lines() -> AsyncGenerator[bytes]:
             following = desk.publisher.wait(generation, fraction=fraction, patience=patience, function=function)
@@ -74,13 +72,3 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
         Endpoint("status", "GET", "/v1/status", Scope.READ, "Each location.", published(status), json_of(told)),
         Endpoint("wait", "GET", "/v1/progress", Scope.READ, waits, wait, lined, query=asked),
     ]
-
-
-def _fraction(request: web.Request) -> float:
-    try:
-        fraction = float(request.query.get("fraction", "1"))
-    except ValueError:
-        fraction = math.nan
-    if not 0 <= fraction <= 1:
-        raise invalid("fraction", "must be a number from 0 to 1")
-    return fraction

@@ -10,7 +10,10 @@ from edgefn.control.endpoints import NUMBER, STRING, Endpoint, Scope, json_of, l
 from edgefn.control.faults import FaultError, invalid, unknown
 from edgefn.control.tokens import MOST_TOKENS, Tokens
 
-SCOPE: Final = {"type": "string", "enum": [scope.value for scope in Scope]}
+_GIVEN: Final = (Scope.READ, Scope.DEPLOY, Scope.PURGE, Scope.ADMIN)
+"""The scopes that may be asked for. The others are those of locations, which get theirs in another way."""
+
+SCOPE: Final = {"type": "string", "enum": [scope.value for scope in _GIVEN]}
 _MEMBERS: Final = {"name": STRING, "scopes": list_of(SCOPE), "created": NUMBER, "expires": {"type": ["number", "null"]}}
 TOKEN: Final = table(_MEMBERS)
 ISSUED: Final = table({**_MEMBERS, "token": STRING})
@@ -68,7 +71,7 @@ def _name(given: object) -> str:
 
 
 def _scopes(given: object) -> list[Scope]:
-    known = [scope.value for scope in Scope]
+    known = [scope.value for scope in _GIVEN]
     if isinstance(given, list) and given and all(scope in known for scope in given):
         return [Scope(scope) for scope in given]
     raise invalid("scopes", f"must be a list of {', '.join(known)}")

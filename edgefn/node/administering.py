@@ -21,12 +21,16 @@ AUDIT_LOG = "audit.log"
 
 
 async def open_admin(
-    stack: AsyncExitStack, admin: tuple[str, int], data_dir: str, endpoints: Sequence[Endpoint]
+    stack: AsyncExitStack,
+    admin: tuple[str, int],
+    data_dir: str,
+    endpoints: Sequence[Endpoint],
+    tokens: Tokens | None = None,
 ) -> Admin:
     """Return the running control API, which `stack` closes. Raises `SettingsError`."""
     try:
         operator = ensure_token(data_dir, world.token())
-        tokens = Tokens(data_dir, operator, wall=world.wall, fresh=world.token)
+        tokens = tokens or Tokens(data_dir, operator, wall=world.wall, fresh=world.token)
         audit = stack.enter_context(LineWriter(stack.enter_context(_private(Path(data_dir) / AUDIT_LOG))))
     except OSError as error:
         why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"

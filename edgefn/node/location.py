@@ -30,6 +30,7 @@ from edgefn.node.files import Files, read_files
 from edgefn.node.function_logs import function_log
 from edgefn.node.functions import Callees, Functions
 from edgefn.node.hosting import function_hosts
+from edgefn.node.membership import is_member
 from edgefn.node.parts import Lasting, site_of
 from edgefn.node.publishing import Place, open_publishing, uses_of
 from edgefn.node.replication import open_keys, open_replica
@@ -139,10 +140,16 @@ class Location:
         self._running = Running(settings, site)
         self._listening = Listening(site, settings.viewer)
         await self._listening.start(settings.listen, reuse_port=settings.workers != 1)
+        if settings.workers == 1 and is_member(settings.data_dir):
+            from edgefn.node.mirroring import open_mirror  # the extra `cluster` is needed by fleets only
+
+            place = self._place
+            await open_mirror(self._stack, settings, place.replica, place.keys, self.purge, self._report)
         operations = Operations(self._health, self.reload)
         if settings.admin is not None:
             endpoints = [*running_endpoints(operations), *purge_endpoints(self.purge)]
-            endpoints += open_publishing(self._stack, self._place)
+            mirrors = is_member(settings.data_dir)
+            endpoints += open_publishing(self._stack, self._place, mirrors=mirrors)[1]
             await open_admin(self._stack, settings.admin, settings.data_dir, endpoints)
 
     def _open_log(self, name: str) -> TextIO:

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgefn.control.alias_endpoints import alias_endpoints
 from edgefn.control.deploy_endpoints import deploy_endpoints
 from edgefn.control.desk import Desk
-from edgefn.control.endpoints import Endpoint
+from edgefn.control.endpoints import Endpoint, Scope
 from edgefn.control.function_endpoints import function_endpoints
 from edgefn.control.invoke_endpoints import invoke_endpoints
 from edgefn.control.log_endpoints import log_endpoints
@@ -64,8 +64,11 @@ async def open_place(
     return Place(replica, open_keys(settings), host, scratch, around, uses, settings.data_dir)
 
 
-def open_publishing(stack: AsyncExitStack, place: Place) -> list[Endpoint]:
-    """Return the endpoints of a publisher; what it runs is stopped by `stack`."""
+def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = False) -> tuple[Publisher, list[Endpoint]]:
+    """Return a publisher and its endpoints; what they run is stopped by `stack`.
+
+    Where the replica `mirrors` a fleet's, nothing is published: there are the endpoints that read, and `invoke`.
+    """
 
     async def fetch(manifest: Manifest) -> Bundle:
         return await publisher.read_bundle(manifest)
@@ -73,12 +76,8 @@ def open_publishing(stack: AsyncExitStack, place: Place) -> list[Endpoint]:
     bench = Workbench(place.host, place.scratch, fetch, place.surroundings)
     stack.push_async_callback(bench.close)
     publisher = Publisher(place.replica, place.keys, bench.trial, Senses(world.wall, world.pseudonym))
-    rollbacks = asyncio.get_running_loop().create_task(Rollbacks(place.replica, publisher, _log.warning).run())
-    stack.push_async_callback(_ended, rollbacks)
-    collecting = keep_collecting(lambda: publisher.collect(place.uses()), _COLLECT_EVERY, _log.warning)
-    stack.push_async_callback(_ended, asyncio.get_running_loop().create_task(collecting))
     desk = Desk(publisher, place.uses, world.wall)
-    return [
+    endpoints = [
         *deploy_endpoints(desk),
         *function_endpoints(desk),
         *alias_endpoints(desk),
@@ -86,6 +85,13 @@ def open_publishing(stack: AsyncExitStack, place: Place) -> list[Endpoint]:
         *status_endpoints(desk),
         *log_endpoints(log_directory(place.data_dir)),
     ]
+    if mirrors:
+        return publisher, [each for each in endpoints if each.scope is Scope.READ or each.id == "invoke"]
+    rollbacks = asyncio.get_running_loop().create_task(Rollbacks(place.replica, publisher, _log.warning).run())
+    stack.push_async_callback(_ended, rollbacks)
+    collecting = keep_collecting(lambda: publisher.collect(place.uses()), _COLLECT_EVERY, _log.warning)
+    stack.push_async_callback(_ended, asyncio.get_running_loop().create_task(collecting))
+    return publisher, endpoints
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -19,8 +19,9 @@ from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
 from edgefn.node.administering import open_admin
 from edgefn.node.location import refuse_changes_that_need_a_restart, reload_and_tell
+from edgefn.node.membership import is_member
 from edgefn.node.publishing import open_place, open_publishing, uses_of
-from edgefn.node.replication import open_replica
+from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.worker import DISCARD
 from edgefn.node.workers import WorkerGoneError, WorkerProcess, start_worker
 from edgefn.rules.purges import Purge
@@ -64,6 +65,8 @@ class Supervisor:
             for number in range(self._settings.workers or os.cpu_count() or 1):
                 await self._start(number)
             await self._sum_up()
+            if is_member(self._settings.data_dir):
+                await self._follow_fleet()
             await self._open_admin()
         except BaseException:
             await self._stack.aclose()
@@ -81,13 +84,20 @@ class Supervisor:
         finally:
             await self._stop()
 
+    async def _follow_fleet(self) -> None:
+        from edgefn.node.mirroring import open_mirror  # the extra `cluster` is needed by fleets only
+
+        settings = self._settings
+        replica = await open_replica(self._stack, settings.data_dir)
+        await open_mirror(self._stack, settings, replica, open_keys(settings), self.purge, self._report)
+
     async def _open_admin(self) -> None:
         settings, stack = self._settings, self._stack
         if settings.admin is None:
             return
         place = await open_place(stack, settings, lambda: uses_of(self._settings), self._report)
         endpoints = [*running_endpoints(Operations(self._health, self.reload)), *purge_endpoints(self.purge)]
-        endpoints += open_publishing(stack, place)
+        endpoints += open_publishing(stack, place, mirrors=is_member(settings.data_dir))[1]
         await open_admin(stack, settings.admin, settings.data_dir, endpoints)
 
     async def _start(self, number: int) -> None:

@@ -63,6 +63,11 @@ def token() -> str:
     return os.urandom(32).hex()
 
 
+def jitter() -> float:
+    """Return a number from 0 to below 1, at random."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32
+
+
 def pseudonym() -> str:
     """Return what Via calls this process: 32 hex digits."""
     return os.urandom(16).hex()

@@ -27,11 +27,18 @@ def arguments(beginning: str) -> list[list[str]]:
     return [given for given in found if given[0] == beginning]
 
 
+def asks_a_location(given: list[str]) -> bool:
+    return "--config" in given
+
+
 def test_each_command_is_one_that_a_test_below_runs() -> None:
     known = {"make demo", "make test", "curl -i http://127.0.0.1:8080/home"}
     rest = [command for command in COMMANDS if command not in known]
     assert {shlex.split(command)[0] for command in rest} == {".venv/bin/edgefn"}
-    assert {shlex.split(command)[1] for command in rest} == {"invoke", "event", "check", "serve", "reload", "doctor"}
+    assert {shlex.split(command)[1] for command in rest} == {
+        *("invoke", "event", "check", "serve", "reload", "doctor"),
+        *("deploy", "status", "logs"),
+    }
 
 
 @pytest.mark.parametrize(("target", "runs"), [("demo", ".venv/bin/edgefn demo"), ("test", ".venv/bin/pytest")])
@@ -56,7 +63,10 @@ async def test_the_curl_line_shows_what_the_readme_says() -> None:
         await demo.ended()
 
 
-@pytest.mark.parametrize("given", [*arguments("invoke"), *arguments("event"), *arguments("doctor")], ids=" ".join)
+SHORT = [given for name in ("invoke", "event", "doctor") for given in arguments(name) if not asks_a_location(given)]
+
+
+@pytest.mark.parametrize("given", SHORT, ids=" ".join)
 def test_the_short_commands_end_well(given: list[str]) -> None:
     done = edgefn(*given)
     assert done.returncode == 0, done.stderr
@@ -77,6 +87,11 @@ async def test_the_configuration_is_checked_served_and_reloaded(tmp_path: Path) 
             for also in arguments("reload"):
                 async with Running(*_in(tmp_path, also)) as reload:
                     assert await reload.ended() == 0, reload.told
+            for asking in [given for name in ("deploy", "status", "invoke", "logs") for given in arguments(name)]:
+                if asks_a_location(asking):
+                    async with Running(*_in(tmp_path, asking)) as asked:
+                        assert await asked.ended() == 0, asked.told
+                        assert asked.told
             location.send(signal.SIGTERM)
             assert await location.ended() == 0
 

@@ -1,0 +1,66 @@
+"""The configuration of a control plane: text -> `ControlSettings`. Pure."""
+
+from typing import Final
+
+from edgefn.configuration.document import parse
+from edgefn.configuration.kinds import Address, FilePath, Text, Whole
+from edgefn.configuration.location import SANDBOX, SIGNATURES
+from edgefn.configuration.reading import Field, Reading, Section, Values, WrongError
+from edgefn.configuration.shapes import OneOrMany
+from edgefn.model.control_settings import ControlSettings, NatsSettings
+from edgefn.model.errors import SettingsError
+from edgefn.model.settings import SandboxSettings, SignatureSettings
+
+_SERVER: Final = Text("an address such as nats://10.0.0.1:4222", r"(?:nats|tls)://[A-Za-z0-9_.:\[\]-]+")
+
+
+class _NatsFields:
+    servers = Field("servers", OneOrMany(_SERVER), "The servers that are there. Default: one of its own.")
+    listen = Field("listen", Address(), "Where its own server listens; locations must reach it.", "127.0.0.1:4222")
+    locations = Field("locations", OneOrMany(_SERVER), "The addresses that locations use. Default: the same.")
+    copies = Field("copies", Whole(1, 5), "Copies of everything: 1 on one server, 3 on a cluster.", "1")
+
+
+def _build_nats(values: Values) -> NatsSettings:
+    return NatsSettings(
+        tuple(values.get(_NatsFields.servers) or ()),
+        values[_NatsFields.listen],
+        tuple(values.get(_NatsFields.locations) or ()),
+        values[_NatsFields.copies],
+    )
+
+
+NATS: Final = Section("nats", _NatsFields, _build_nats)
+
+
+class _Fields:
+    admin = Field("admin", Address(), "Where the control API is; keep it private.", "127.0.0.1:8090")
+    data_dir = Field("data_dir", FilePath("a path of a directory"), "Keys, tokens, logs.", "./control")
+    nats = Field("nats", NATS, "What the fleet speaks through.")
+    signatures = Field("signatures", SIGNATURES, "Who may publish.")
+    sandbox = Field("sandbox", SANDBOX, "How functions are shut in when they are tried.")
+
+
+def _build(values: Values) -> ControlSettings:
+    return ControlSettings(
+        values[_Fields.admin],
+        values[_Fields.data_dir],
+        values.get(_Fields.nats) or NatsSettings(),
+        values.get(_Fields.signatures) or SignatureSettings(),
+        values.get(_Fields.sandbox) or SandboxSettings(),
+    )
+
+
+CONTROL: Final = Section("", _Fields, _build)
+
+
+def load_control(text: str, *, filename: str, base: str) -> ControlSettings:
+    """Return the settings in `text`; relative paths are seen from `base`. Raises `SettingsError` with all problems."""
+    reading = Reading(base)
+    try:
+        settings = CONTROL.read(parse(text, filename), "", reading)
+    except WrongError as error:
+        raise SettingsError((f"{filename}:{error.line}: the file {error.what}",)) from error
+    if reading.problems:
+        raise SettingsError(tuple(f"{filename}:{line}: {what}" for line, what in sorted(reading.problems)))
+    return settings

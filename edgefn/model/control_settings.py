@@ -1,0 +1,29 @@
+"""The configuration of a control plane, as frozen values."""
+
+from dataclasses import dataclass, field
+
+from edgefn.model.settings import SandboxSettings, SignatureSettings
+
+
+@dataclass(frozen=True, slots=True)
+class NatsSettings:
+    """The NATS that a fleet speaks through: `servers` that are there, or with none a server of its own at `listen`.
+
+    `locations` are the addresses that locations use, where they differ. `copies` of everything: 3 on a cluster.
+    """
+
+    servers: tuple[str, ...] = ()
+    listen: tuple[str, int] = ("127.0.0.1", 4222)
+    locations: tuple[str, ...] = ()
+    copies: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """One control plane."""
+
+    admin: tuple[str, int] = ("127.0.0.1", 8090)
+    data_dir: str = "./control"
+    nats: NatsSettings = field(default_factory=NatsSettings)
+    signatures: SignatureSettings = field(default_factory=SignatureSettings)
+    sandbox: SandboxSettings = field(default_factory=SandboxSettings)

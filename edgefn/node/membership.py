@@ -1,0 +1,88 @@
+"""A location in a fleet: how it came in, and what it keeps of that."""
+
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from edgefn.control.client import ControlClient, ControlError
+from edgefn.control.credentials import write_secret
+from edgefn.functions.keys import parse_public, trust
+from edgefn.functions.replicas.nats.nkeys import KeyPair, Owner
+from edgefn.model.errors import SettingsError
+from edgefn.model.settings import Settings
+
+FILE = "fleet.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What a location needs to follow its fleet. `seed` was made here and never leaves. Secret."""
+
+    location: str
+    control: str
+    servers: tuple[str, ...]
+    seed: str
+    token: str
+    expires: float
+    renewal: str
+
+
+def is_member(data_dir: str) -> bool:
+    """Return whether the location with this data directory belongs to a fleet."""
+    return (Path(data_dir) / FILE).exists()
+
+
+def read_membership(data_dir: str) -> Membership:
+    """Return what the location keeps. Raises `SettingsError`."""
+    file = Path(data_dir) / FILE
+    try:
+        told = json.loads(file.read_text())
+        return Membership(**{**told, "servers": tuple(told["servers"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise SettingsError((f"{file}: can't be read ({error}); `edgefn location join` makes it anew",)) from error
+
+
+async def join(settings: Settings, control: str, token: str) -> Membership:
+    """Make a key here, have it let in by a one-time token, and keep what it takes. Raises `ControlError`, `OSError`."""
+    key = KeyPair(Owner.USER, os.urandom(32))
+    told = await asked(control, token, settings.location, key.public)
+    membership = replace(membership_in(told, control), seed=key.seed)
+    _keep_keys(settings, told)
+    write_membership(settings.data_dir, membership)
+    return membership
+
+
+def _keep_keys(settings: Settings, told: dict[str, object]) -> None:
+    directory = Path(settings.signatures.keys or Path(settings.data_dir) / "keys")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if trusted := str(told.get("trusted") or ""):
+        trust(directory, *parse_public(trusted))
+    if sealing := str(told.get("sealing") or ""):
+        write_secret(directory / "sealing.key", sealing)
+
+
+def write_membership(data_dir: str, membership: Membership) -> None:
+    """Keep it. Raises `OSError`."""
+    write_secret(Path(data_dir) / FILE, json.dumps(asdict(membership), indent=1) + "\n")
+
+
+async def asked(control: str, token: str, location: str, public: str) -> dict[str, object]:
+    """Ask the control plane for credentials. Raises `ControlError`."""
+    path = f"/v1/locations/{location}/credentials"
+    return await ControlClient(control, token).change("POST", path, {"key": public})
+
+
+def membership_in(told: dict[str, object], control: str) -> Membership:
+    """Return what the control plane gave, but for the key. Raises `ControlError`."""
+    match told:
+        case {
+            "location": str(location),
+            "servers": [*servers],
+            "token": str(token),
+            "expires": int() | float() as expires,
+            "renewal": str(renewal),
+        }:
+            return Membership(location, control, tuple(map(str, servers)), "", token, expires, renewal)
+        case _:
+            raise ControlError(f"the control plane at {control} said something else: {sorted(told)}")

@@ -1,0 +1,63 @@
+"""Filling a fleet's streams from a replica on disk: when one machine becomes a fleet, and after its disks were lost."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from edgefn.functions.bundle import Bundle
+from edgefn.functions.committing import PublishError, Senses
+from edgefn.functions.moving import move
+from edgefn.functions.publishing import Publisher
+from edgefn.functions.replicas.base import Replica, ReplicaError
+from edgefn.functions.replicas.sqlite.replica import opened
+from edgefn.model.control_settings import ControlSettings
+from edgefn.model.errors import SettingsError
+from edgefn.model.publishing import Manifest
+from edgefn.model.settings import Settings
+from edgefn.node import world
+from edgefn.node.control_plane import as_location
+from edgefn.node.replication import open_keys
+
+_KEYS = ("signing.key", "sealing.key", "trusted")
+
+
+def take_keys(source: Settings, settings: ControlSettings) -> None:
+    """Copy the keys of a location to its control plane, which has none yet. Raises `SettingsError`."""
+    theirs = Path(source.signatures.keys or Path(source.data_dir) / "keys")
+    ours = Path(settings.signatures.keys or Path(settings.data_dir) / "keys")
+    try:
+        ours.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in _KEYS:
+            if (theirs / name).exists() and not (ours / name).exists():
+                shutil.copy2(theirs / name, ours / name)
+    except OSError as error:
+        raise SettingsError((f"keys: {error.filename}: {error.strerror}",)) from error
+
+
+async def move_into(
+    replica: Replica, directory: Path, settings: ControlSettings, tell: Callable[[str], None], *, anew: bool = False
+) -> int:
+    """Write all that `directory` holds into `replica`; with `anew` under a generation above any that a location has.
+
+    Returns the exit status; `tell` takes lines. It may be repeated after it broke off.
+    """
+    try:
+        async with opened(directory, world.wall, world.pseudonym) as source:
+            moved = await move(source, replica, tell)
+        tell(f"moved: {moved} records and their files")
+        if anew:
+            publisher = Publisher(
+                replica, open_keys(as_location(settings)), _untried, Senses(world.wall, world.pseudonym)
+            )
+            reported = [status.generation for status in (await publisher.statuses()).values()]
+            tell(f"generation: {await publisher.renew(max(reported, default=0) + 1)}")
+    except (ReplicaError, PublishError) as error:
+        tell(f"edgefn control: {error}")
+        return 1
+    return 0
+
+
+async def _untried(manifest: Manifest, bundle: Bundle) -> str | None:
+    """Try nothing: what is moved was tried when it was published."""
+    del manifest, bundle
+    return None

@@ -1,0 +1,137 @@
+"""A control plane with a real NATS server, and locations that join it: all of it from the command line."""
+
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientSession, TCPConnector
+
+from tests.cli.running import Running, free_port
+from tests.cli.test_serve import command
+from tests.fakes.scripted_origin import Conversation, SeenRequest, ok
+from tests.fakes.website import Website
+
+CODE = "exports.handler = async () => ({status: '200', body: 'WORD'});\n"
+
+
+class Fleet:
+    """A control plane and its locations, each a process; and somebody at a command line with the operator's token."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack, viewer: ClientSession, origin: str) -> None:
+        self.folder = folder
+        self.viewer = viewer
+        self._origin = origin
+        self._stack = stack
+        self.url = f"http://127.0.0.1:{free_port()}"
+        self.locations: dict[str, Running] = {}
+        self.bases: dict[str, str] = {}
+
+    @property
+    def there(self) -> tuple[str, ...]:
+        return ("--control", self.url, "--token-file", str(self.folder / "control" / "admin.token"))
+
+    async def start_control(self) -> None:
+        file = self.folder / "control.yaml"
+        if not file.exists():
+            admin = self.url.removeprefix("http://")
+            file.write_text(f'admin: {admin}\ndata_dir: ./control\nnats: {{listen: "127.0.0.1:{free_port()}"}}\n')
+        self.control = await self._stack.enter_async_context(Running("control", "serve", file))
+        await self.control.says("ready: ")
+
+    async def join(self, name: str) -> None:
+        (self.folder / f"{name}.yaml").write_text(f"""
+location: {name}
+listen: 127.0.0.1:{free_port()}
+admin: off
+data_dir: ./{name}
+access_log: off
+origins: {{app: {{url: "http://{self._origin}"}}}}
+routes:
+  - {{path: /page, origin: app, cache: {{default_ttl: 1h}}}}
+  - {{path: "*", origin: app, hooks: {{viewer-request: "greet:live"}}}}
+""")
+        status, token = await command("location", "add", name, *self.there)
+        assert status == 0, token
+        self.token = token.strip()
+        joined = await command(
+            "location", "join", self.folder / f"{name}.yaml", "--control", self.url, "--token", self.token
+        )
+        assert joined[0] == 0, joined[1]
+
+    async def serve(self, name: str) -> None:
+        location = await self._stack.enter_async_context(Running("serve", self.folder / f"{name}.yaml"))
+        self.locations[name], self.bases[name] = location, await location.url()
+
+    async def deploy(self, word: str, *more: str) -> tuple[int, str]:
+        path = self.folder / "fn" / "index.js"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(CODE.replace("WORD", word))
+        return await command("deploy", path.parent, "--name", "greet", "--runtime", "nodejs20.x", *more, *self.there)
+
+    async def get(self, name: str, path: str = "/") -> str:
+        async with self.viewer.get(self.bases[name] + path) as answer:
+            return await answer.text()
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
+    numbers = iter(range(100))
+
+    async def numbered(conversation: Conversation, _: SeenRequest) -> None:
+        await conversation.send(ok(f"{next(numbers)}".encode()))
+
+    async with (
+        AsyncExitStack() as stack,
+        ClientSession(connector=TCPConnector(force_close=True)) as viewer,
+        Website({"/page": numbered}) as site,
+    ):
+        yield Fleet(tmp_path, stack, viewer, site.address)
+        await stack.aclose()  # the locations before their origin
+
+
+@pytest.mark.fleet
+async def test_a_fleet_deploys_purges_drains_revokes_and_outlives_its_control_plane(fleet: Fleet) -> None:
+    await fleet.start_control()
+    for name in ("ams1", "fra1"):
+        await fleet.join(name)
+        await fleet.serve(name)
+    again = ("location", "join", fleet.folder / "fra1.yaml", "--control", fleet.url, "--token", fleet.token)
+    status, told = await command(*again)
+    assert (status, "send a token" in told) == (1, True), "a one-time token counts once"
+
+    status, told = await fleet.deploy("one")
+    assert (status, "done: 2 of 2 locations" in told) == (0, True), told
+    assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["one", "one"]
+
+    before = [await fleet.get(name, "/page") for name in ("ams1", "fra1", "ams1", "fra1")]
+    assert before[:2] == before[2:]
+    assert await command("purge", "/page", *fleet.there) == (0, "purged in 2 locations\n")
+    after = [await fleet.get(name, "/page") for name in ("ams1", "fra1")]
+    assert not set(before) & set(after)
+
+    assert (await command("location", "drain", "fra1", *fleet.there))[0] == 0
+    status, told = await fleet.deploy("two")
+    assert (status, "done: 1 of 1 location" in told) == (0, True), told
+    assert (await command("location", "activate", "fra1", *fleet.there))[0] == 0
+
+    assert (await command("location", "revoke", "ams1", *fleet.there))[0] == 0
+    status, told = await fleet.deploy("three")
+    assert (status, "done: 1 of 1 location" in told) == (0, True), told
+    assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "three"]
+
+    killed = fleet.control
+    killed.send(signal.SIGKILL)  # its NATS server is an orphan then, until the next one finds it
+    fleet.locations["fra1"].send(signal.SIGTERM)
+    await fleet.locations["fra1"].ended()
+    await fleet.serve("fra1")
+    assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "three"], "last known good"
+
+    await fleet.start_control()
+    assert await killed.ended() == -signal.SIGKILL
+    status, told = await fleet.deploy("four")
+    assert (status, "done: 1 of 1 location" in told) == (0, True), told
+    assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "four"]
+    fleet.control.send(signal.SIGTERM)
+    assert await fleet.control.ended() == 0
