@@ -37,7 +37,17 @@ from tests.functions.nats.stage import Hub, begun, eventually, hub, user_key
 MORTAL = Path(__file__).with_name("mortal.py")
 PURGE = written(ByTag("news")).encode()
 FLUSH = written(Everything()).encode()
-WHEN_MIRRORING = ["amidst blob", "after blob", "before commit", "after commit", "before purge", "after purge"]
+
+
+def moments(often: list[str], seldom: list[str]) -> list[object]:
+    """Return the moments to die at: some in every run of the tests, all in the long one."""
+    return [*often, *(pytest.param(moment, marks=pytest.mark.fleet) for moment in seldom)]
+
+
+WHEN_MIRRORING = moments(
+    ["amidst blob", "before commit", "after commit"], ["after blob", "before purge", "after purge"]
+)
+WHEN_PUBLISHING = moments(["amidst blob", "before commit", "after commit"], ["after blob", "before purge"])
 
 
 async def live_in(directory: Path) -> tuple[Catalog, bytes]:
@@ -97,7 +107,7 @@ async def test_a_location_killed_amidst_taking_over_has_the_old_or_the_new_whole
             await fra1.until(lambda: PURGE in fra1.purges)
 
 
-@pytest.mark.parametrize("die_at", ["amidst blob", "after blob", "before commit", "after commit", "before purge"])
+@pytest.mark.parametrize("die_at", WHEN_PUBLISHING)
 async def test_a_publisher_killed_amidst_publishing_has_published_all_or_nothing(tmp_path: Path, die_at: str) -> None:
     async with fleet(tmp_path / "hub") as run, location(run.hub.location("fra1"), tmp_path / "fra1") as fra1:
         first = await deploy(run.control, b"one")
