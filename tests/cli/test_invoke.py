@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from wasmtime import wat2wasm
 
 from tests.cli.running import CHECKOUT, Done, Here, Running, edgefn
 
@@ -373,3 +374,24 @@ def test_a_home_that_can_not_be_written_to_is_no_obstacle(tmp_path: Path) -> Non
     arguments = ("invoke", function, "--runtime", "cloudfront-js-2.0", *SAMPLE)
     done = edgefn(*arguments, environment={"XDG_CACHE_HOME": "/dev/null"})
     assert (done.returncode, "result" in json.loads(done.stdout)) == (0, True)
+
+
+KV_GUEST = """
+(module
+  (import "edgefn" "kv_get" (func $kv (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "greeting")
+  (func (export "alloc") (param i32) (result i32) (i32.const 65536))
+  (func (export "handle") (param i32 i32) (result i64) (local $size i32)
+    (local.set $size (call $kv (i32.const 16) (i32.const 8) (i32.const 101) (i32.const 100)))
+    (i32.store8 (i32.const 100) (i32.const 34))
+    (i32.store8 (i32.add (i32.const 101) (local.get $size)) (i32.const 34))
+    (i64.or (i64.shl (i64.const 100) (i64.const 32)) (i64.extend_i32_u (i32.add (local.get $size) (i32.const 2))))))
+"""
+
+
+def test_a_guest_reads_the_store_too(tmp_path: Path) -> None:
+    (tmp_path / "guest.wasm").write_bytes(wat2wasm(KV_GUEST))
+    store = written(tmp_path / "store.json", '{"greeting": "hello"}')
+    done = edgefn("invoke", tmp_path / "guest.wasm", "--runtime", "wasm", *SAMPLE, "--kvs", store)
+    assert lines(done) == [{"result": "hello"}]
