@@ -87,7 +87,6 @@ class Cell:
         "_base",
         "_cells",
         "_context",
-        "_has_memory",
         "_memory",
         "_result",
         "_scratch",
@@ -114,7 +113,6 @@ class Cell:
         self._arguments: tuple[raw.Value, ...] = tuple(scratch.arguments[number] for number in range(_ARGUMENTS))
         self._result: raw.Value = scratch.result
         self._store = self._context = 0
-        self._has_memory = False
         self._base = self._size = 0
         self.guest: Guest | None = None
 
@@ -129,12 +127,11 @@ class Cell:
 
     def close(self) -> None:
         """Free the guest and note how much memory it had. No call may be under way."""
-        if self._has_memory and self.guest is not None:
-            self.guest.memory = raw.memory_size(self._context, self._memory)
+        if self.guest is not None:
+            self.guest.memory = self._size
         self._base = self._size = 0
         raw.store_delete(self._store)
         self._store = self._context = 0
-        self._has_memory = False
         self.guest = None
         self._cells.take_back(self)
 
@@ -169,8 +166,9 @@ class Cell:
         at = self._at_exports[slot]
         raw.export_nth(self._context, self._at_instances[instance], index, self._at_name, self._at_name_size, at)
         if slot == MEMORY:
-            self._has_memory = True
-            self._look()
+            # It stays where it is: its addresses are reserved up to its largest size.
+            self._base = raw.memory_data(self._context, self._memory)
+            self._size = raw.memory_size(self._context, self._memory)
 
     def call(self, slot: int, *arguments: int, results: int = 1) -> Generator[None, None, int]:
         """Call a function that takes i32s; return its i32 or i64, sign as it comes, or 0. Raises `GuestError`.
@@ -207,11 +205,6 @@ class Cell:
             raise GuestError(LIED, f"{len(data)} bytes at {pointer} are not in the function's memory")
         ctypes.memmove(self._base + pointer, data, len(data))
 
-    def _look(self) -> None:
-        """See where the memory is and how large: only the guest itself can change that, while it runs."""
-        self._base = raw.memory_data(self._context, self._memory)
-        self._size = raw.memory_size(self._context, self._memory)
-
     def _finish(self, future: int) -> Generator[None]:
         """Poll a future until it is done. Closing the generator stops the guest where it is."""
         cells = self._cells
@@ -224,8 +217,8 @@ class Cell:
         finally:
             cells.at_work = None
             raw.future_delete(future)
-            if self._has_memory:
-                self._look()  # also when it was stopped: its log may lie in memory that it got meanwhile
+            if self._base:  # also when it was stopped: its log may lie in memory that it got meanwhile
+                self._size = raw.memory_size(self._context, self._memory)
 
     def _raise_if_failed(self, kind: str) -> None:
         if self._scratch.trap or self._scratch.error:
