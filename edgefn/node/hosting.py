@@ -4,6 +4,7 @@ import ipaddress
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from edgefn.model.settings import SandboxSettings, Settings
 from edgefn.node import world
 from edgefn.node.scratch import scratch_directory
 from edgefn.node.shelf import Shelf
-from edgefn.sandbox.base import Code, Log, Sandbox
+from edgefn.sandbox.base import Code, Log, OpenError, Sandbox
 from edgefn.sandbox.js.loader import JsLoader
 from edgefn.sandbox.js.profiles import LIMITS, PROFILES
 from edgefn.sandbox.process.ground import LauncherConfig, found_for
@@ -71,11 +72,24 @@ class FunctionHosts:
 
     async def open(self, code: Code, *, concurrency: int, provisioned: int, idle_timeout: float, log: Log) -> Sandbox:
         """Return the sandboxes of `code`. Raises `OpenError`; `SettingsError` where this machine can't run its kind."""
+        code = self._with_store(code)
         host: Host = self._wasm_host() if code.runtime in _WASM_RUNTIMES else self._process_host()
         async with self._shelf.fetched(code):
             return await host.open(
                 code, concurrency=concurrency, provisioned=provisioned, idle_timeout=idle_timeout, log=log
             )
+
+    def _with_store(self, code: Code) -> Code:
+        """Return the code with the path of its key-value store: what is published names one of this machine's."""
+        if not code.kvs or os.path.isabs(code.kvs):
+            return code
+        path = self._settings.kvs.get(code.kvs)
+        if path is None:
+            known = ", ".join(sorted(self._settings.kvs)) or "none"
+            raise OpenError(
+                f'there is no key-value store "{code.kvs}" in `kvs` of the configuration here; it has: {known}'
+            )
+        return replace(code, kvs=path)
 
     @property
     def tier(self) -> str:

@@ -31,7 +31,13 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 async def publisher(stage: Stage, tmp_path: Path) -> AsyncIterator[Publisher]:
     with scratch_directory() as scratch:
         around = Settings(
-            "trial", listen=(), routes=(), origins={}, data_dir=str(tmp_path), sandbox=SandboxSettings(parked=0)
+            "trial",
+            listen=(),
+            routes=(),
+            origins={},
+            kvs={"redirects": str(tmp_path / "redirects.json")},
+            data_dir=str(tmp_path),
+            sandbox=SandboxSettings(parked=0),
         )
         async with function_hosts(around, lambda _line: None) as hosts:
             printed = Surroundings(lambda: "id", lambda: "now", lambda _line: None)
@@ -85,3 +91,14 @@ async def test_what_starts_is_published(publisher: Publisher) -> None:
         deployed = await publisher.deploy(replace(sound, name=name), code, alias="live")
         assert await publisher.read_bundle(deployed.manifest) == code
     assert set((await publisher.catalog()).functions) == {"node", "python", "js"}
+
+
+async def test_a_published_function_names_a_key_value_store_of_the_machine_that_runs_it(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    (tmp_path / "redirects.json").write_text('{"/old": "/new"}')
+    code = "import cf from 'cloudfront';\nconst store = cf.kvs();\nfunction handler(event) { return event.request; }"
+    reading = replace(JS, kvs="redirects")
+    assert (await publisher.deploy(reading, files(index_js=code), alias="live")).manifest.settings.kvs == "redirects"
+    with pytest.raises(PublishError, match=r'there is no key-value store "other" in `kvs` .* it has: redirects'):
+        await publisher.deploy(replace(JS, kvs="other"), files(index_js=code), alias="live")
