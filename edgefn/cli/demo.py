@@ -1,6 +1,7 @@
 """`edgefn demo`: a demo origin, one location, and functions on all four hooks."""
 
 import argparse
+import asyncio
 import sys
 import tempfile
 from dataclasses import dataclass, replace
@@ -9,16 +10,20 @@ from pathlib import Path
 from edgefn.cli.demo_origin import DemoOrigin
 from edgefn.cli.reading import read_settings
 from edgefn.cli.serve import run_location, run_until_stopped
+from edgefn.control.client import ControlError
+from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Listen, Settings
 
 EXAMPLES = """\
 examples:
   edgefn demo
   edgefn demo --port 9090
+  edgefn demo --locations 3     a control plane, NATS, three locations; a deployment under load, and a death
 """
 
 _CONFIG = Path(__file__).parents[1] / "demo" / "config" / "demo.yaml"
 _LAST_PORT = 65_535
+_MOST_LOCATIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ LINES = (
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("--port", type=_port, default=8080, help="the viewers' port (default 8080; 0 takes a free one)")
+    parser.add_argument("--locations", type=_locations, metavar="N", help="a fleet of N locations instead")
 
 
 def _port(text: str) -> int:
@@ -60,10 +66,30 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _locations(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST_LOCATIONS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no fleet; write a number from 1 to {_MOST_LOCATIONS}")
+    return int(text)
+
+
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
+    if given.locations is not None:
+        return _run_fleet(given.locations)
     with tempfile.TemporaryDirectory(prefix="edgefn-demo-") as data_dir:
         return run_until_stopped(_demo(given.port, data_dir))
+
+
+def _run_fleet(locations: int) -> int:
+    try:
+        from edgefn.cli.demo_fleet import run_fleet
+    except ImportError as error:
+        raise SettingsError((f"{error}: a fleet needs the extra: pip install 'edgefn[cluster]'",)) from error
+    try:
+        return asyncio.run(run_fleet(locations))
+    except ControlError as error:
+        print(f"edgefn demo: {error}", file=sys.stderr)
+        return 1
 
 
 async def _demo(port: int, data_dir: str) -> int:

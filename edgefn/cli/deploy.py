@@ -36,6 +36,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     layer = "a directory or zip that is laid under it, seen in /opt; repeatable, up to five"
     parser.add_argument("--layer", metavar="PATH", action="append", default=[], help=layer)
     parser.add_argument("--name", required=True, help="the function's name")
+    add_settings(parser)
+    parser.add_argument("--description", default="", help="what is new")
+    target = parser.add_mutually_exclusive_group()
+    target.add_argument("--alias", default="live", help="the alias to point at the version (default live)")
+    target.add_argument("--no-alias", action="store_true", help="publish the version, and point nothing at it")
+    parser.add_argument("--weight", metavar="10%", type=weighted, default=_WHOLE, help="its share of the alias")
+    add_waiting(parser)
+    add_connection(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that are settings of the function."""
     parser.add_argument("--runtime", help="nodejs20.x, python3.12, cloudfront-js-2.0, js, wasm ...")
     parser.add_argument("--handler", help="as in AWS: FILE.EXPORT")
     parser.add_argument("--memory", metavar="MB", type=sized, help="such as 256 or 256MB")
@@ -44,13 +56,6 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--network", metavar="HOST:PORT", action="append", help="where it may connect to; repeatable")
     parser.add_argument("--concurrency", metavar="N", type=int, help="invocations at one time")
     parser.add_argument("--provisioned", metavar="N", type=int, help="sandboxes to start ahead")
-    parser.add_argument("--description", default="", help="what is new")
-    target = parser.add_mutually_exclusive_group()
-    target.add_argument("--alias", default="live", help="the alias to point at the version (default live)")
-    target.add_argument("--no-alias", action="store_true", help="publish the version, and point nothing at it")
-    parser.add_argument("--weight", metavar="10%", type=weighted, default=_WHOLE, help="its share of the alias")
-    add_waiting(parser)
-    add_connection(parser)
 
 
 def pair(text: str) -> tuple[str, str]:
@@ -108,8 +113,8 @@ async def _deploy(given: argparse.Namespace, client: ControlClient, content: byt
         "alias": None if given.no_alias else given.alias,
         "weight": given.weight,
     }
-    parts = {"deployment": Part("application/json", as_json(deployment).encode()), "bundle": Part(PACKED, content)}
-    told = await client.upload("POST", f"/v1/functions/{given.name}/deployments", parts)
+    path = f"/v1/functions/{given.name}/deployments"
+    told = await client.upload("POST", path, deployment_parts(deployment, content))
     if not given.json:
         print(_published(told))
         sys.stdout.flush()
@@ -119,6 +124,11 @@ async def _deploy(given: argparse.Namespace, client: ControlClient, content: byt
     elif given.wait is not None:
         print(f"{'done' if waited.status == DONE else 'not everywhere'}: {waited.words}")
     return waited.status
+
+
+def deployment_parts(deployment: dict[str, object], content: bytes) -> dict[str, Part]:
+    """Return what is uploaded: how to deploy, and the packed files."""
+    return {"deployment": Part("application/json", as_json(deployment).encode()), "bundle": Part(PACKED, content)}
 
 
 def _published(told: dict[str, object]) -> str:

@@ -16,6 +16,7 @@ COMMANDS = {
     "purge": "let a running location forget what it has stored",
     "demo": "run an origin and a location with functions on all four hooks",
     "new": "write a function to start from",
+    "dev": "watch a function's files: each change is live a moment later",
     "deploy": "publish a function as a new version, and point an alias at it",
     "functions": "list the functions that are published",
     "versions": "list the versions of a function",

@@ -87,8 +87,10 @@ class _Board:
         self.told = states
 
 
-async def wait_for(client: ControlClient, given: argparse.Namespace, generation: object, function: str = "") -> Waited:
-    """Wait as the arguments say until the locations have `generation`; each change is told on standard error."""
+async def wait_for(
+    client: ControlClient, given: argparse.Namespace, generation: object, function: str = "", *, quiet: bool = False
+) -> Waited:
+    """Wait as the arguments say until the locations have `generation`; unless `quiet`, each change is told."""
     if given.wait is None or not isinstance(generation, int):
         return Waited(DONE, {}, 0.0)
     began = time.monotonic()
@@ -101,7 +103,8 @@ async def wait_for(client: ControlClient, given: argparse.Namespace, generation:
     board, last = _Board(), dict[str, object]()
     try:
         async for progress in client.lines("/v1/progress", query):
-            board.show(progress)
+            if not quiet:
+                board.show(progress)
             last = progress
     except ControlError as error:
         print(f"edgefn: it is published, but how far the locations are is not known: {error}", file=sys.stderr)

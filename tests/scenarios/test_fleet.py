@@ -135,3 +135,16 @@ async def test_a_fleet_deploys_purges_drains_revokes_and_outlives_its_control_pl
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "four"]
     fleet.control.send(signal.SIGTERM)
     assert await fleet.control.ended() == 0
+
+
+@pytest.mark.fleet
+async def test_the_demo_of_a_fleet_loses_no_request_while_a_version_goes_live_and_the_control_plane_dies() -> None:
+    async with Running("demo", "--locations", "2") as demo:
+        for moment in ("under load", "while it went live", "after it", "without it"):
+            line = await demo.says(f"{moment}: ")
+            assert line.rstrip().endswith("failed: 0"), line
+        assert "version 2" in line
+        assert "version 1" not in line
+        await demo.says("still serving")
+        demo.send(signal.SIGINT)
+        assert await demo.ended() == 0
