@@ -1,6 +1,7 @@
 """A worker's end of the line to its supervisor: says that it is ready, reloads when told, stops when it closes."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from edgefn.model.errors import SettingsError
 from edgefn.node.location import Location
 from edgefn.rules.purges import read
 from edgefn.stores.base import StoreError
+
+_log = logging.getLogger("edgefn")
 
 PREPARE = b"prepare\n"
 ADOPT = b"adopt\n"
@@ -83,6 +86,9 @@ class _Commands:
                 hit = await self._location.purge_as_told(purge, soft=wanted.soft, epoch=wanted.epoch)
         except StoreError as error:
             self.say({"purged": wanted.id, "failed": str(error)})
+        except Exception as error:  # noqa: BLE001  # whoever purges must hear of it, and the worker goes on
+            _log.exception("purging")
+            self.say({"purged": wanted.id, "failed": f"it failed inside edgefn: {error!r}"})
         else:
             counts = [hit.epoch, hit.memory.entries, hit.memory.size, hit.disk.entries, hit.disk.size]
             self.say({"purged": wanted.id, "hit": counts})
