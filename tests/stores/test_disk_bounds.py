@@ -1,6 +1,7 @@
 """The disk store takes no more than it may: of disk, of the event loop, of threads' patience."""
 
 import asyncio
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -151,3 +152,21 @@ async def test_calls_that_are_cancelled_at_any_time_leave_no_file_open_and_none_
     async with opened(tmp_path, 2**26) as store, asyncio.timeout(10):
         while sum(path.is_file() for path in (tmp_path / "bodies").rglob("*")) > really(tmp_path)[0]:
             await store.get("anything")
+
+
+@pytest.mark.parametrize(("first", "length"), [(0, 100), (50_000, 60_000), (0, None), (999_999, None), (0, 400_000)])
+async def test_a_body_that_is_all_here_holds_no_file(tmp_path: Path, first: int, length: int | None) -> None:
+    def files() -> int:
+        return sum("/bodies/" in os.readlink(path) for path in Path("/proc/self/fd").iterdir() if path.is_symlink())
+
+    async with opened(tmp_path, 2**24) as store:
+        await put(store, 1, 1_000_000)
+        (found,) = await store.get("https\nshop.test\n/some/where/1")
+        body = await store.open(found, first, length)
+        data = body.buffered() or b""
+        while len(data) < (body.length or 0):
+            data += await body.read()
+        assert files() == 0
+        body = await store.open(found, first, length)
+        body.close()
+        assert files() == 0

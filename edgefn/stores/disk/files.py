@@ -156,11 +156,13 @@ class FileReader:
         """Return the bytes from `first` up to before `end`. Reads the blocks that they are in, and no others."""
         begin = first // BLOCK
         last = (end - 1) // BLOCK
-        with self._lock:
-            if self._is_closed:
-                raise LostError("the body was closed")
-            sealed = os.pread(self._file, (last - begin + 1) * _SEALED, begin * _SEALED)
-        self._close_if_asked()
+        try:
+            with self._lock:
+                if self._is_closed:
+                    raise LostError("the body was closed")
+                sealed = os.pread(self._file, (last - begin + 1) * _SEALED, begin * _SEALED)
+        finally:
+            self._close_if_asked()
         blocks = [self._opened(index, sealed, (index - begin) * _SEALED) for index in range(begin, last + 1)]
         whole = blocks[0] if len(blocks) == 1 else b"".join(blocks)
         return bytes(whole[first - begin * BLOCK : end - begin * BLOCK])

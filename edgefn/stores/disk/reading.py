@@ -29,6 +29,7 @@ class FileBody:
         self._ahead = ahead
         self._reads = reads
         self._lost = lost
+        self._close_at_end()
 
     @property
     def trailers(self) -> Headers:
@@ -48,7 +49,6 @@ class FileBody:
             data, self._ahead = self._ahead, b""
             return data
         if self._at >= self._end:
-            self._file.close()
             return b""
         first, end = self._at, piece_end(self._at, self._end)
         try:
@@ -57,7 +57,13 @@ class FileBody:
             self._lost(error)
             raise
         self._at = end
+        self._close_at_end()
         return data
+
+    def _close_at_end(self) -> None:
+        """Let go of the file as soon as all is here: nobody need ask once more."""
+        if self._at >= self._end:
+            self._file.close()
 
     def close(self) -> None:
         """Give up the rest."""
