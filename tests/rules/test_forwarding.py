@@ -291,3 +291,28 @@ def test_host_stays_what_the_function_made_of_it_and_is_never_missing():
     asked = to_origin(request(), route())
     assert finish(asked, moved).headers.get("host") == "app.internal:9000"
     assert finish(replace(asked, headers=Headers()), moved).headers.get("host") == "other.example.com"
+
+
+FORWARDERS = [Forwarder(route(), FACTS), Forwarder(route(headers=only("x-odd"), viewer_host=True), FACTS)]
+ONE_AFTER_THE_OTHER = st.tuples(
+    st.sampled_from(FORWARDERS),
+    st.sampled_from(("GET", "HEAD", "POST")),
+    st.sampled_from(("1.0", "1.1")),
+    st.sampled_from(
+        (Viewer("192.0.2.7", 4000), Viewer("192.0.2.8", 4000), Viewer("192.0.2.7", 4001, ("TLSv1.3", "x")))
+    ),
+    st.sampled_from((ORIGIN, replace(ORIGIN, port=80), replace(ORIGIN, id="", domain="other.example"))),
+    st.sampled_from(("one", "two")),
+)
+
+
+@given(st.lists(ONE_AFTER_THE_OTHER, min_size=2, max_size=6))
+def test_fields_that_come_again_are_made_what_they_would_be_anew(asked):
+    first = request(
+        ("Authorization", "Basic eA=="), ("X-Odd", "1"), ("Via", "1.0 other"), ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"), ("Sec-WebSocket-Key", "k"), ("X-Forwarded-For", "198.51.100.1"),
+    )  # fmt: skip
+    for forwarder, method, version, viewer, origin, id_ in asked:
+        again = replace(first, method=method, version=version, viewer=viewer, id=id_)
+        anew = replace(again, headers=Headers(list(first.headers)))
+        assert forwarder.to_origin(again, origin) == forwarder.to_origin(anew, origin)
