@@ -18,6 +18,7 @@ on two cores: what twice the machine is worth. All of it takes about ten minutes
 
 import argparse
 import contextlib
+import http.client
 import json
 import math
 import os
@@ -148,9 +149,8 @@ class Bench:
         """Fill the cache, and make sure that it serves what it holds."""
         if load.keys is None:
             return
-        for number in range(1, load.keys + 1):
-            fetch(subject.port, f"/{load.size}/{number}")
-        first, second = (fetch(subject.port, f"/{load.size}/1") for _ in range(2))
+        paths = [f"/{load.size}/{number}" for number in range(1, load.keys + 1)]
+        *_, first, second = fetched(subject.port, [*paths, paths[0], paths[0]])
         if first != second or first[0] != SIZES[load.size]:
             raise RuntimeError(f"{subject.name} does not cache {load.size}: {first}, then {second}")
 
@@ -166,6 +166,7 @@ class Bench:
                 port = peers.free_port()
                 arguments = self._edgefn(self._directory, port, self._origin, workers)
                 with peers.started(arguments, port, cores) as server:
+                    server.settle()
                     subject = Subject(EDGEFN, port, server)
                     for _ in range(8):  # so that each worker has it
                         self.warm(subject, TWO_WORKERS)
@@ -181,10 +182,15 @@ def _by_volume(measured: Measured, size: int) -> Measured:
     return replace(measured, rate=worth, cpu=measured.cpu * max(measured.rate, 1e-9) / worth)
 
 
-def fetch(port: int, path: str) -> tuple[int, str | None]:
-    """Return how long the body is, and which of the origin's answers it came with."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-        return len(answer.read()), answer.headers.get("X-Origin-Id")
+def fetched(port: int, paths: list[str]) -> list[tuple[int, str | None]]:
+    """Return of each answer how long the body is, and which of the origin's answers it came with."""
+    found = []
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        for path in paths:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            found.append((len(answer.read()), answer.headers.get("X-Origin-Id")))
+    return found
 
 
 def measure(rounds: int, seconds: int, only: str) -> dict[str, dict[str, list[Run]]]:

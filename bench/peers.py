@@ -82,6 +82,13 @@ class Running:
                         kilobytes += int(line.split()[1])
         return kilobytes * 1024
 
+    def settle(self, patience: float = 20.0) -> None:
+        """Wait until it has started whatever it starts behind its first listener."""
+        deadline, before = time.monotonic() + patience, -1.0
+        while time.monotonic() < deadline and self.cpu_seconds() - before > 2 / _TICKS:
+            before = self.cpu_seconds()
+            time.sleep(0.5)
+
     def _family(self) -> list[int]:
         children: dict[int, list[int]] = {}
         for entry in Path("/proc").iterdir():
@@ -127,7 +134,7 @@ def nginx(directory: Path, name: str, http: str, modules: tuple[str, ...] = ()) 
         "".join(f"load_module {module};\n" for module in modules)
         + f"daemon off; worker_processes 1; pid {home}/pid; error_log {home}/error.log;\n"
         "events { worker_connections 4096; }\n"
-        f"http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000;"
+        f"http {{ access_log off; sendfile on; keepalive_requests 1000000000;"
         f" client_body_temp_path {home}/b; proxy_temp_path {home}/p; fastcgi_temp_path {home}/f;"
         f" uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;\n"
         f"{http}\n}}\n"
