@@ -20,6 +20,7 @@ _PROCESSES_OF_A_USER = 4096
 
 _NODE_RESERVES_SINCE = 24
 _NODE_RESERVE = 540 * MB
+_NODE_ISOLATES = 5  # the main thread, and four of worker_threads
 _HEAP_SHARE = 0.9
 
 
@@ -40,10 +41,11 @@ class Limits:
 def limits_for(language: Language, version: tuple[int, int], memory_mb: int, *, bounded: bool) -> Limits:
     """Return the limits of a function with `memory_mb`; `bounded` says that a cgroup holds `memory`.
 
-    Node.js 24 and later reserve about 530 MB of writable address space that they never touch.
+    Node.js 24 and later reserve about 530 MB of writable address space for each isolate, which they never touch. Where
+    no cgroup holds `memory`, the watchdog does.
     """
     memory = memory_mb * MB
-    reserve = _NODE_RESERVE if language is Language.NODE and version[0] >= _NODE_RESERVES_SINCE else 0
+    reserve = _NODE_ISOLATES * _NODE_RESERVE if language is Language.NODE and version[0] >= _NODE_RESERVES_SINCE else 0
     return Limits(
         data=memory + SLACK + reserve,
         memory=memory + SLACK,
