@@ -1,5 +1,6 @@
 """WebAssembly guests at hooks, beside functions in processes."""
 
+import json
 import re
 from pathlib import Path
 
@@ -97,3 +98,23 @@ async def test_a_module_that_is_none_is_named_at_the_start(folder: Path) -> None
         with pytest.raises(Exception, match=r"functions\.redirect: can't be started: redirect\.wasm"):
             async with Edge(CONFIGURATION, folder, origin=site.address):
                 pass
+
+
+async def test_a_guest_reads_the_key_value_store_that_the_configuration_names(folder: Path) -> None:
+    (folder / "kv.wasm").write_bytes(
+        wat2wasm("""(module (import "edgefn" "kv_get" (func $get (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1) (data (i32.const 16) "answer")
+        (func (export "alloc") (param i32) (result i32) (i32.const 4096))
+        (func (export "handle") (param i32 i32) (result i64)
+            (i64.or (i64.const 0x40000000000) (i64.extend_i32_u
+                (call $get (i32.const 16) (i32.const 6) (i32.const 1024) (i32.const 1000))))))""")
+    )
+    (folder / "answers.json").write_text(json.dumps({"answer": '{"status":"204"}'}))
+    configuration = """
+kvs: {answers: answers.json}
+origins: {app: {url: "http://{origin}"}}
+functions: {kv: {path: kv.wasm, runtime: wasm, kvs: answers}}
+routes: [{path: "*", origin: app, hooks: {viewer-request: kv}}]
+"""
+    async with Website() as site, Edge(configuration, folder, origin=site.address) as edge:
+        assert (await edge.get("/")).status == 204
