@@ -188,18 +188,21 @@ class Publisher:
         """Sign and seal all records with the keys of today; return the generation. The blobs stay as they are."""
         return await self._committer.write_anew()
 
-    async def collect(self, in_use: Collection[Use] = (), age: float = DAY) -> Collected:
+    async def collect(
+        self, in_use: Collection[Use] = (), age: float = DAY, *, locations: Collection[str] = ()
+    ) -> Collected:
         """Delete versions and blobs that nobody has needed for `age` seconds; return what went.
 
         A version goes that no alias points at or would go back to, no hook uses, no location runs, and that is not
         among the newest ten of its function. A blob goes `age` seconds after nothing referred to it any more, when
-        all active locations know that. In a replica that follows another one nothing goes: its fleet sees to that.
+        all active locations know that. Nothing goes while one of `locations` has not said what it runs, and in a
+        replica that follows another one: its fleet sees to that.
         """
         await self.catalog()
-        if self._committer.is_mirror:
+        statuses = await self.statuses()
+        if self._committer.is_mirror or not statuses.keys() >= set(locations):
             return Collected((), (), 0)
-        collector = Collector(self._replica, self._committer, self._senses)
-        return await collector.collect(in_use, await self.statuses(), age)
+        return await Collector(self._replica, self._committer, self._senses).collect(in_use, statuses, age)
 
     async def read_bundle(self, manifest: Manifest) -> Bundle:
         """Return the files of a version: fetched, checked by their digests, unsealed. Raises `PublishError`."""

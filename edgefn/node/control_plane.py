@@ -27,6 +27,7 @@ from edgefn.functions.signing import Keys
 from edgefn.model.control_settings import ControlSettings
 from edgefn.model.errors import SettingsError
 from edgefn.model.location_status import status_from_json, status_to_json
+from edgefn.model.publishing import LocationState
 from edgefn.model.settings import Settings, SignaturePolicy
 from edgefn.node import world
 from edgefn.node.administering import open_admin
@@ -182,7 +183,7 @@ async def open_control_plane(
     scratch = Path(stack.enter_context(scratch_directory(_made(Path(settings.data_dir) / "bundles"))))
     log = stack.enter_context(function_log("control", settings.data_dir))
     around = Surroundings(world.invocation_id, world.timestamp, log)
-    place = Place(replica, keys, host, scratch, around, list, settings.data_dir)
+    place = Place(replica, keys, host, scratch, around, list, settings.data_dir, lambda: _serving(fleet))
     publisher, publishing = open_publishing(stack, place)
     tokens = _tokens(settings)
     hall = Hall(
@@ -201,6 +202,12 @@ async def open_control_plane(
     admin = await open_admin(stack, settings.admin, settings.data_dir, endpoints, tokens)
     ip, port = admin.addresses[0]
     return f"http://{f'[{ip}]' if ':' in ip else ip}:{port}", servers
+
+
+def _serving(fleet: Fleet) -> list[str]:
+    """Return the locations that have joined and not retired: they may run anything that is published."""
+    members = fleet.members.values()
+    return [each.name for each in members if each.joined and each.state is not LocationState.RETIRED]
 
 
 def _tokens(settings: ControlSettings) -> Tokens:

@@ -16,7 +16,7 @@ from edgefn.control.invoke_endpoints import invoke_endpoints
 from edgefn.control.log_endpoints import log_endpoints
 from edgefn.control.status_endpoints import status_endpoints
 from edgefn.functions.bundle import Bundle
-from edgefn.functions.collecting import keep_collecting
+from edgefn.functions.collecting import Collected, keep_collecting
 from edgefn.functions.committing import Senses
 from edgefn.functions.logbook import log_directory
 from edgefn.functions.opening import Host
@@ -40,7 +40,9 @@ _log = logging.getLogger("edgefn")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What publishing needs of a process. `uses` tells which hooks need what is published."""
+    """What publishing needs of a process. `uses` tells which hooks need what is published, `locations` who must have
+    said what it runs before anything is deleted.
+    """
 
     replica: Replica
     keys: Keys
@@ -49,6 +51,7 @@ class Place:
     surroundings: Surroundings
     uses: Callable[[], Collection[Use]]
     data_dir: str
+    locations: Callable[[], Collection[str]] = tuple
 
 
 async def open_place(
@@ -89,8 +92,12 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
         return publisher, [each for each in endpoints if each.scope is Scope.READ or each.id == "invoke"]
     rollbacks = asyncio.get_running_loop().create_task(Rollbacks(place.replica, publisher, _log.warning).run())
     stack.push_async_callback(_ended, rollbacks)
-    collecting = keep_collecting(lambda: publisher.collect(place.uses()), _COLLECT_EVERY, _log.warning)
-    stack.push_async_callback(_ended, asyncio.get_running_loop().create_task(collecting))
+
+    async def collect() -> Collected:
+        return await publisher.collect(place.uses(), locations=place.locations())
+
+    collecting = asyncio.get_running_loop().create_task(keep_collecting(collect, _COLLECT_EVERY, _log.warning))
+    stack.push_async_callback(_ended, collecting)
     return publisher, endpoints
 
 

@@ -73,6 +73,15 @@ async def test_what_a_location_runs_or_has_not_yet_seen_stays(stage: Stage, publ
     assert await publisher.collect() == Collected((), (blobs[1],), 0)
 
 
+async def test_nothing_goes_before_every_location_has_said_what_it_runs(stage: Stage, publisher: Publisher) -> None:
+    await many(publisher, 12)
+    stage.clock.now += DAY + 1
+    assert await publisher.collect(locations=["fra"]) == Collected((), (), 0)
+    status = LocationStatus("fra", 12, stage.clock.now, running={"hello:1": 1})
+    await stage.replica.set_status("fra", status_to_json(status))
+    assert await publisher.collect(locations=["fra"]) == Collected(("hello:2",), (), 1)
+
+
 async def test_what_an_upload_left_behind_goes_and_what_is_published_meanwhile_stays(
     stage: Stage, publisher: Publisher
 ) -> None:
