@@ -54,7 +54,7 @@ def alias_endpoints(desk: Desk) -> list[Endpoint]:
     async def delete(request: web.Request) -> web.Response:
         name, alias = name_in(request, "function"), name_in(request, "alias")
         await desk.alias(name, alias)
-        generation = await desk.publisher.delete_alias(name, alias, desk.uses())
+        generation = await desk.publisher.delete_alias(name, alias, await desk.in_use())
         return web.json_response({"generation": generation})
 
     async def rollback(request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ from edgefn.control.faults import FaultError, unknown
 from edgefn.functions.committing import PublishError
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.base import ReplicaError, UnavailableError, UnknownOutcomeError
-from edgefn.model.publishing import LATEST, Alias, Manifest, PublishedFunction, Use
+from edgefn.model.publishing import LATEST, Alias, LocationState, Manifest, PublishedFunction, Use
 
 _PATIENCE: Final = "try again; what is live is untouched"
 
@@ -25,6 +25,14 @@ class Desk:
     publisher: Publisher
     uses: Callable[[], Collection[Use]]
     wall: Callable[[], float]
+
+    async def in_use(self) -> list[Use]:
+        """Return which hooks need what: those of this machine, and what each location says that it runs."""
+        statuses = (await self.publisher.statuses()).values()
+        there = [status for status in statuses if status.state is not LocationState.RETIRED]
+        labels = [(label.partition(":"), status.location) for status in there for label in status.running]
+        named = [Use(function, qualifier, f"a hook at {location}") for (function, _, qualifier), location in labels]
+        return [*self.uses(), *named]
 
     async def function(self, name: str) -> PublishedFunction:
         """Return a function. Raises `FaultError` when there is none of this name."""

@@ -40,12 +40,12 @@ def function_endpoints(desk: Desk) -> list[Endpoint]:
         if not number.isdecimal():
             raise invalid("qualifier", f"{number[:80]!r} is no number of a version; only versions are deleted here")
         await desk.version(name, number)
-        return _changed(await desk.publisher.delete_version(name, int(number), desk.uses()))
+        return _changed(await desk.publisher.delete_version(name, int(number), await desk.in_use()))
 
     async def delete(request: web.Request) -> web.Response:
         name = name_in(request, "function")
         await desk.function(name)
-        return _changed(await desk.publisher.delete_function(name, desk.uses()))
+        return _changed(await desk.publisher.delete_function(name, await desk.in_use()))
 
     functions = json_of(table({"generation": WHOLE, "functions": list_of(FUNCTION)}))
     return [

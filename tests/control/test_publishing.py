@@ -26,7 +26,7 @@ from edgefn.functions.replicas.base import UnavailableError
 from edgefn.functions.replicas.sqlite.replica import SqliteReplica
 from edgefn.functions.signing import Keys
 from edgefn.model.location_status import status_to_json
-from edgefn.model.publishing import FailedVersion, LocationStatus, Manifest, Use
+from edgefn.model.publishing import FailedVersion, LocationState, LocationStatus, Manifest, Use
 from edgefn.node import world
 from tests.control.stage import Stage, control_api
 
@@ -183,6 +183,17 @@ async def test_what_is_used_is_not_deleted(shop: Shop) -> None:
     assert (await shop.ask("DELETE", "/v1/functions/geo/aliases/live"))[0] == 200
     assert (await shop.ask("DELETE", "/v1/functions/geo"))[0] == 200
     assert (await shop.ask("GET", "/v1/functions/geo"))[0] == 404
+
+
+async def test_what_a_location_runs_is_not_deleted_until_it_has_left(shop: Shop) -> None:
+    await shop.deploy("one", alias="live")
+    await shop.says("fra1", 1)
+    for path in ("aliases/live", ""):
+        status, told = await shop.ask("DELETE", f"/v1/functions/geo/{path}".rstrip("/"))
+        assert (status, "used by a hook at fra1" in told["error"]["message"]) == (409, True), told
+    retired = LocationStatus("fra1", 1, 1000.0, LocationState.RETIRED, running={"geo:live": 1})
+    await shop.replica.set_status("fra1", status_to_json(retired))
+    assert (await shop.ask("DELETE", "/v1/functions/geo"))[0] == 200
 
 
 def zipped(**files: str) -> bytes:
