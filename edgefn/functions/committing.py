@@ -133,7 +133,8 @@ class Committer:
         """Commit nothing new when half of the lifetime of what is published is over. Raises as `change`."""
         async with self._lock:
             await self._refreshed()
-            if self._lifetime and self._builder.head.expires < self._senses.wall() + self._lifetime / 2:
+            head = self._builder.head
+            if head.generation and head.expires < self._senses.wall() + self._lifetime / 2:
                 await self._changed(lambda catalog: Planned(replace(catalog), None), 0)
 
     async def write_anew(self) -> int:

@@ -40,6 +40,8 @@ from edgefn.node.scratch import scratch_directory
 _PATIENCE = 30.0
 _SETTLING = 0.2
 _STOPPING = 10.0
+_FRESH = 86_400.0
+"""Seconds after which a location that hears of nothing newer says that something is being withheld."""
 
 
 class FleetReplica(NatsReplica):
@@ -183,7 +185,7 @@ async def open_control_plane(
     scratch = Path(stack.enter_context(scratch_directory(_made(Path(settings.data_dir) / "bundles"))))
     log = stack.enter_context(function_log("control", settings.data_dir))
     around = Surroundings(world.invocation_id, world.timestamp, log)
-    place = Place(replica, keys, host, scratch, around, list, settings.data_dir, lambda: _serving(fleet))
+    place = Place(replica, keys, host, scratch, around, list, settings.data_dir, lambda: _serving(fleet), _FRESH)
     publisher, publishing = open_publishing(stack, place)
     tokens = _tokens(settings)
     hall = Hall(

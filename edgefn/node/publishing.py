@@ -41,7 +41,8 @@ _log = logging.getLogger("edgefn")
 @dataclass(frozen=True, slots=True)
 class Place:
     """What publishing needs of a process. `uses` tells which hooks need what is published, `locations` who must have
-    said what it runs before anything is deleted.
+    said what it runs before anything is deleted; `lifetime` is for how many seconds what is published is fresh, 0 for
+    ever.
     """
 
     replica: Replica
@@ -52,6 +53,7 @@ class Place:
     uses: Callable[[], Collection[Use]]
     data_dir: str
     locations: Callable[[], Collection[str]] = tuple
+    lifetime: float = 0.0
 
 
 async def open_place(
@@ -78,7 +80,8 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
 
     bench = Workbench(place.host, place.scratch, fetch, place.surroundings)
     stack.push_async_callback(bench.close)
-    publisher = Publisher(place.replica, place.keys, bench.trial, Senses(world.wall, world.pseudonym))
+    senses = Senses(world.wall, world.pseudonym)
+    publisher = Publisher(place.replica, place.keys, bench.trial, senses, lifetime=place.lifetime)
     desk = Desk(publisher, place.uses, world.wall)
     endpoints = [
         *deploy_endpoints(desk),
@@ -90,6 +93,8 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
     ]
     if mirrors:
         return publisher, [each for each in endpoints if each.scope is Scope.READ or each.id == "invoke"]
+    fresh = asyncio.get_running_loop().create_task(publisher.keep_fresh())
+    stack.push_async_callback(_ended, fresh)
     rollbacks = asyncio.get_running_loop().create_task(Rollbacks(place.replica, publisher, _log.warning).run())
     stack.push_async_callback(_ended, rollbacks)
 
