@@ -6,6 +6,9 @@ from edgefn.rules.log_line import one_line
 from edgefn.sandbox.base import Code, Failed, Outcome, OverLimit, Returned, TimedOut, Usage
 from edgefn.sandbox.js.profiles import compute_utilization
 
+_RUNTIMES_THAT_TELL = ("nodejs", "python")
+"""They have written an exception into the log themselves, with its trace: only how a process ended is still to tell."""
+
 
 def start_line(code: Code, invocation_id: str) -> str:
     """Return the line that opens an invocation."""
@@ -18,13 +21,12 @@ def closing_lines(code: Code, invocation_id: str, outcome: Outcome, timestamp: s
         case Returned(usage=usage):
             return (_end(invocation_id), _report(code, invocation_id, usage, ""))
         case Failed(type=kind, message=message, trace=trace, usage=usage):
-            told = "\\r".join(one_line(line) for line in (f"[ERROR] {kind}: {message}", *trace))
             status = f"\tStatus: error\tError Type: {one_line(kind)}"
-            return (
-                f"{timestamp}\t{invocation_id}\t{told}",
-                _end(invocation_id),
-                _report(code, invocation_id, usage, status),
-            )
+            ending = (_end(invocation_id), _report(code, invocation_id, usage, status))
+            if trace and code.runtime.startswith(_RUNTIMES_THAT_TELL):
+                return ending
+            told = "\\r".join(one_line(line) for line in (f"[ERROR] {kind}: {message}", *trace))
+            return (f"{timestamp}\t{invocation_id}\t{told}", *ending)
         case TimedOut(usage=usage):
             told = f"{timestamp} {invocation_id} {outcome.told(code.timeout)}"
             return (told, _end(invocation_id), _report(code, invocation_id, usage, "\tStatus: timeout"))

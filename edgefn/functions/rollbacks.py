@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from edgefn.functions.committing import PublishError
@@ -25,13 +25,12 @@ class Rollbacks:
     async def run(self) -> None:
         """Roll back what any location has rolled back, for ever."""
         while True:
-            try:
+            with suppress(ReplicaError):
                 async with aclosing(self.replica.follow_statuses()) as statuses:
                     async for name, text in statuses:
                         if not is_worker(name):
                             await self._heed(name, text)
-            except ReplicaError:
-                await asyncio.sleep(_RETRY)
+            await asyncio.sleep(_RETRY)
 
     async def _heed(self, location: str, text: bytes) -> None:
         try:

@@ -99,3 +99,21 @@ async def test_each_line_knows_the_invocation_and_the_viewers_request_behind_it(
     log.write("i1", "long after its end")
     assert [(line.invocation, line.request) for line in lines] == [("", ""), ("i1", "r1"), ("i2", "r2"), ("i1", "")]
     assert {(line.function, line.version) for line in lines} == {("f", "7")}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "kind", "trace", "lines"),
+    [
+        ("nodejs20.x", "TypeError", ("TypeError: no", "    at index.js:1:1"), 2),
+        ("python3.11", "ValueError", ('  File "f.py", line 1, in handler',), 2),
+        ("nodejs20.x", "Runtime.ExitError", (), 3),
+        ("js", "TypeError", ("    at index.js:1:1",), 3),
+    ],
+)
+def test_what_the_runtime_has_written_itself_is_not_told_again(
+    runtime: str, kind: str, trace: tuple[str, ...], lines: int
+) -> None:
+    failed = Failed(kind, "no", trace, Usage(0.1))
+    told = closing_lines(replace(CODE, runtime=runtime), "id", failed, "now")
+    assert len(told) == lines
+    assert told[-1].endswith(f"Status: error\tError Type: {kind}")
