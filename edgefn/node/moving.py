@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from edgefn.functions.bundle import Bundle
@@ -10,10 +11,11 @@ from edgefn.functions.moving import move
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.base import Replica, ReplicaError
 from edgefn.functions.replicas.sqlite.replica import opened
+from edgefn.functions.signing import Keys
 from edgefn.model.control_settings import ControlSettings
 from edgefn.model.errors import SettingsError
 from edgefn.model.publishing import Manifest
-from edgefn.model.settings import Settings
+from edgefn.model.settings import Settings, SignaturePolicy
 from edgefn.node import world
 from edgefn.node.control_plane import as_location
 from edgefn.node.replication import open_keys
@@ -45,16 +47,22 @@ async def move_into(
         async with opened(directory, world.wall, world.pseudonym) as source:
             moved = await move(source, replica, tell)
         tell(f"moved: {moved} records and their files")
+        keys = _lenient_keys(settings)
+        publisher = Publisher(replica, keys, _untried, Senses(world.wall, world.pseudonym))
+        if keys.signing is not None:
+            tell(f"signed with the keys of the control plane: generation {await publisher.sign_anew()}")
         if anew:
-            publisher = Publisher(
-                replica, open_keys(as_location(settings)), _untried, Senses(world.wall, world.pseudonym)
-            )
-            reported = [status.generation for status in (await publisher.statuses()).values()]
-            tell(f"generation: {await publisher.renew(max(reported, default=0) + 1)}")
+            tell(f"for locations that have seen more: generation {await publisher.renew()}")
     except (ReplicaError, PublishError) as error:
         tell(f"edgefn control: {error}")
         return 1
     return 0
+
+
+def _lenient_keys(settings: ControlSettings) -> Keys:
+    """Return the keys such that what is not signed yet can be read, to be signed."""
+    signatures = replace(settings.signatures, policy=SignaturePolicy.WARN)
+    return open_keys(as_location(replace(settings, signatures=signatures)))
 
 
 async def _untried(manifest: Manifest, bundle: Bundle) -> str | None:

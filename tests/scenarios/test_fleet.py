@@ -1,5 +1,6 @@
 """A control plane with a real NATS server, and locations that join it: all of it from the command line."""
 
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -32,19 +33,23 @@ class Fleet:
     def there(self) -> tuple[str, ...]:
         return ("--control", self.url, "--token-file", str(self.folder / "control" / "admin.token"))
 
-    async def start_control(self) -> None:
+    def write_control(self) -> Path:
         file = self.folder / "control.yaml"
         if not file.exists():
             admin = self.url.removeprefix("http://")
             file.write_text(f'admin: {admin}\ndata_dir: ./control\nnats: {{listen: "127.0.0.1:{free_port()}"}}\n')
+        return file
+
+    async def start_control(self) -> None:
+        file = self.write_control()
         self.control = await self._stack.enter_async_context(Running("control", "serve", file))
         await self.control.says("ready: ")
 
-    async def join(self, name: str) -> None:
+    def write(self, name: str, admin: str = "off") -> None:
         (self.folder / f"{name}.yaml").write_text(f"""
 location: {name}
 listen: 127.0.0.1:{free_port()}
-admin: off
+admin: {admin}
 data_dir: ./{name}
 access_log: off
 origins: {{app: {{url: "http://{self._origin}"}}}}
@@ -52,6 +57,10 @@ routes:
   - {{path: /page, origin: app, cache: {{default_ttl: 1h}}}}
   - {{path: "*", origin: app, hooks: {{viewer-request: "greet:live"}}}}
 """)
+
+    async def join(self, name: str, config: Path | None = None) -> None:
+        if config is None:
+            self.write(name)
         status, token = await command("location", "add", name, *self.there)
         assert status == 0, token
         self.token = token.strip()
@@ -64,11 +73,16 @@ routes:
         location = await self._stack.enter_async_context(Running("serve", self.folder / f"{name}.yaml"))
         self.locations[name], self.bases[name] = location, await location.url()
 
-    async def deploy(self, word: str, *more: str) -> tuple[int, str]:
+    def code(self, word: str) -> Path:
         path = self.folder / "fn" / "index.js"
         path.parent.mkdir(exist_ok=True)
         path.write_text(CODE.replace("WORD", word))
-        return await command("deploy", path.parent, "--name", "greet", "--runtime", "nodejs20.x", *more, *self.there)
+        return path.parent
+
+    async def deploy(self, word: str, *more: str) -> tuple[int, str]:
+        return await command(
+            "deploy", self.code(word), "--name", "greet", "--runtime", "nodejs20.x", *more, *self.there
+        )
 
     async def get(self, name: str, path: str = "/") -> str:
         async with self.viewer.get(self.bases[name] + path) as answer:
@@ -135,6 +149,37 @@ async def test_a_fleet_deploys_purges_drains_revokes_and_outlives_its_control_pl
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "four"]
     fleet.control.send(signal.SIGTERM)
     assert await fleet.control.ended() == 0
+
+
+@pytest.mark.fleet
+async def test_one_machine_becomes_a_fleet_and_outlives_the_loss_of_its_servers_disk(fleet: Fleet) -> None:
+    fleet.write("fra1", admin=f"127.0.0.1:{free_port()}")
+    await fleet.serve("fra1")
+    config = fleet.folder / "fra1.yaml"
+    code = fleet.code("one")
+    alone = await command("deploy", code, "--name", "greet", "--runtime", "nodejs20.x", "--config", config)
+    assert alone[0] == 0, alone[1]
+    fleet.locations["fra1"].send(signal.SIGTERM)
+    await fleet.locations["fra1"].ended()
+
+    fleet.write_control()
+    status, told = await command("control", "init", fleet.folder / "control.yaml", "--from", config)
+    assert (status, "signed with the keys of the control plane" in told) == (0, True), told
+    await fleet.start_control()
+    await fleet.join("fra1", config=config)
+    await fleet.serve("fra1")
+    assert await fleet.get("fra1") == "one"
+
+    fleet.control.send(signal.SIGTERM)
+    assert await fleet.control.ended() == 0
+    shutil.rmtree(fleet.folder / "control" / "nats")
+    restore = ("control", "restore", fleet.folder / "control.yaml", "--from", fleet.folder / "fra1" / "replica")
+    status, told = await command(*restore)
+    assert (status, "for locations that have seen more" in told) == (0, True), told
+    await fleet.start_control()
+    status, told = await fleet.deploy("two")
+    assert (status, "done: 1 of 1 location" in told) == (0, True), told
+    assert await fleet.get("fra1") == "two"
 
 
 @pytest.mark.fleet
