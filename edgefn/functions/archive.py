@@ -42,7 +42,8 @@ def read_archive(data: bytes) -> Bundle:
             _check_entries(entries)
             limit = SizeLimit()
             return Bundle.of([_read_entry(archive, entry, limit) for entry in entries if not entry.is_dir()])
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
+        # a ValueError is about names that are not the UTF-8 that they claim to be, or offsets before the beginning
         raise BundleError(f"the zip is broken: {error}") from error
 
 

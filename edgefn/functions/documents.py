@@ -24,6 +24,9 @@ NOT_PUBLISHED = frozenset({"path", "layers"})
 """Settings that say where the files come from: a version has its files already."""
 
 _DIGEST = 64
+_MOST_TARGETS = 2
+_MOST_DEPTH = 8
+"""Tables and lists inside each other: settings have no more than three."""
 
 
 class DocumentError(Exception):
@@ -77,17 +80,19 @@ def settings_from_document(name: str, document: Mapping[str, object]) -> Functio
     return replace(settings, name=name, path="")
 
 
-def _node(value: object) -> Node:
-    """Return a JSON value as the configuration's own tree."""
+def _node(value: object, depth: int = 0) -> Node:
+    """Return a JSON value as the configuration's own tree. Raises `DocumentError` for one that is too deep."""
+    if depth > _MOST_DEPTH:
+        raise DocumentError(f"settings: tables and lists are nested more than {_MOST_DEPTH} deep")
     match value:
         case None:
             return Scalar("null", 1, null=True)
         case bool():
             return Scalar("true" if value else "false", 1)
         case Mapping():
-            return Table(tuple(Entry(str(key), _node(each), 1) for key, each in value.items()), 1)
+            return Table(tuple(Entry(str(key), _node(each, depth + 1), 1) for key, each in value.items()), 1)
         case list() | tuple():
-            return Items(tuple(_node(each) for each in value), 1)
+            return Items(tuple(_node(each, depth + 1) for each in value), 1)
         case _:
             return Scalar(str(value), 1)
 
@@ -173,6 +178,8 @@ def alias_from_document(document: object) -> Alias:
             rest = _table(document)
         case _:
             raise DocumentError("this is no alias's document: function, name or targets are missing or of another kind")
+    if not 1 <= len(targets) <= _MOST_TARGETS:
+        raise DocumentError(f"targets: must be one or {_MOST_TARGETS}, not {len(targets)}")
     previous = rest.get("previous")
     description = rest.get("description", "")
     if not isinstance(previous, int | None) or not isinstance(description, str):

@@ -4,6 +4,7 @@ A line of JSON with the files' names, modes and sizes, then their bytes, all of 
 as if a stranger had sent it, and has the same digest.
 """
 
+import re
 import zlib
 from collections.abc import Iterator
 
@@ -18,6 +19,9 @@ _MAGIC = b"edgefn-bundle-1\n"
 _LEVEL = 6
 _MOST_HEAD = 64 * 1024**2
 _PIECE = 1 << 20
+_BROKEN_HEAD = "the packed bundle's list of files is broken"
+_HEAD = re.compile(rb'[\[,](\["(?:[^"\\]|\\.){0,8192}",(?:true|false),[0-9]{1,12}\])')
+"""One file in the list of files, with what stands before it: as `packed` writes it, and in no other way."""
 
 
 def packed(bundle: Bundle) -> bytes:
@@ -56,16 +60,23 @@ def unpacked(content: bytes) -> Bundle:
 
 
 def _heads(line: bytes) -> Iterator[tuple[str, bool, int]]:
-    try:
-        document: object = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise BundleError("the packed bundle's list of files is broken") from error
-    for entry in document if isinstance(document, list) else [None]:
-        match entry:
-            case [str(path), bool(executable), int(size)] if size >= 0:
-                yield path, executable, size
-            case _:
-                raise BundleError("the packed bundle's list of files is broken")
+    """Yield path, executable and size of each file.
+
+    They are read one by one: of a list that is read whole, a few KB of deflated brackets make gigabytes of objects.
+    """
+    at, end = 0, len(line) - 1
+    while at < end and line != b"[]":
+        entry = _HEAD.match(line, at)
+        if entry is None or entry[0].startswith(b"[[") != (at == 0):
+            raise BundleError(_BROKEN_HEAD)
+        at = entry.end()
+        try:
+            path, executable, size = orjson.loads(entry[1])
+        except orjson.JSONDecodeError as error:
+            raise BundleError(_BROKEN_HEAD) from error
+        yield path, executable, size
+    if line not in {b"[]", line[:at] + b"]"}:
+        raise BundleError(_BROKEN_HEAD)
 
 
 class _Inflated:
@@ -79,7 +90,7 @@ class _Inflated:
     def line(self) -> bytes:
         while (end := self._ready.find(b"\n")) < 0:
             if len(self._ready) > _MOST_HEAD or not self._more():
-                raise BundleError("the packed bundle's list of files is broken")
+                raise BundleError(_BROKEN_HEAD)
         line = bytes(self._ready[:end])
         del self._ready[: end + 1]
         return line

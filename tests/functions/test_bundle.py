@@ -32,6 +32,11 @@ def entry(name: str, mode: int = 0o100644) -> zipfile.ZipInfo:
     return info
 
 
+def with_bytes(data: bytes, old: bytes, new: bytes) -> bytes:
+    assert old in data
+    return data.replace(old, new)
+
+
 def lying(data: bytes) -> bytes:
     central = data.rfind(b"PK\x01\x02")
     lied = bytearray(data)
@@ -94,6 +99,14 @@ REFUSED = {
     "lied size": (lying(packed(lambda z: z.writestr(entry("big"), b"\0" * (1 << 20)))), "big"),
     "lzma": (packed(lambda z: z.writestr("x", b"y" * 1000, compress_type=zipfile.ZIP_LZMA)), "use deflate"),
     "truncated": (packed(lambda z: z.writestr(entry("index.js"), "x" * 100))[:-30], "the zip is broken"),
+    "name that is no UTF-8": (
+        with_bytes(packed(lambda z: z.writestr(entry("é.js"), "x")), "é.js".encode(), b"\xff\xfe.js"),
+        "the zip is broken",
+    ),
+    "folder before the beginning": (
+        packed(lambda z: z.writestr(entry("a"), "x"))[:-6] + b"\xff\xff\xff\x7f\0\0",
+        "the zip is broken",
+    ),
     "not a zip": (b"hello", "the zip is broken"),
     "empty": (packed(lambda z: None), "no files"),
 }

@@ -63,6 +63,7 @@ def test_every_setting_of_a_function_is_published_but_for_where_its_files_come_f
         ({"runtime": "wasm", "environment": {"BIG": "x" * 5000}}, "at most 4096"),
         ({"runtime": "wasm", "path": "/etc"}, "path: means nothing here"),
         ({"runtime": ["wasm"]}, "can't be a list"),
+        ({"runtime": "wasm", "environment": orjson.loads(b"[" * 1000 + b"]" * 1000)}, "nested more than"),
     ],
 )
 def test_settings_that_the_configuration_would_refuse_are_refused(document: dict[str, object], told: str) -> None:
@@ -87,7 +88,17 @@ def test_a_sealed_environment_opens_with_its_key_and_for_its_function_only() -> 
             manifest_from_document(wrong, keys)
 
 
-@pytest.mark.parametrize("document", [None, [], {}, {"function": "f", "name": "n", "targets": [{"version": "1"}]}])
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        {},
+        {"function": "f", "name": "n", "targets": [{"version": "1"}]},
+        {"function": "f", "name": "n", "targets": []},
+        {"function": "f", "name": "n", "targets": [{"version": each, "weight": 1} for each in (1, 2, 3)]},
+    ],
+)
 def test_what_is_no_alias_is_refused(document: object) -> None:
     with pytest.raises(DocumentError):
         alias_from_document(document)

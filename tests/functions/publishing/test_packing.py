@@ -1,5 +1,6 @@
 """Bundles as bytes and back: the same bytes for the same files, and nothing is believed that comes back."""
 
+import tracemalloc
 import zlib
 
 import orjson
@@ -52,6 +53,12 @@ WHOLE = packed(Bundle.of([BundleFile("index.js", b"x" * 1000)]))
         (raw({}), "broken"),
         (raw([["a", 0, 1]], b"a"), "broken"),
         (raw([["a", False, -1]]), "broken"),
+        (raw([["a", False, 1], []], b"a"), "broken"),
+        (b"edgefn-bundle-1\n" + zlib.compress(b'[["a",false,1]["b",false,1]]\nab'), "broken"),
+        (b"edgefn-bundle-1\n" + zlib.compress(b'[["a",false,1][["b",false,1]]\nab'), "broken"),
+        (b"edgefn-bundle-1\n" + zlib.compress(b'[["a",false,1],\na'), "broken"),
+        (b"edgefn-bundle-1\n" + zlib.compress(b'[["a",false,1]\na'), "broken"),
+        (b"edgefn-bundle-1\n" + zlib.compress(b'[["\\ud800",false,1]]\na'), "broken"),
         (raw([["../a", False, 1]], b"a"), "no empty, . or .. part"),
         (raw([["/etc/passwd", False, 1]], b"a"), "must be relative"),
         (raw([["a", False, 1], ["a", False, 1]], b"aa"), "twice"),
@@ -67,6 +74,25 @@ def test_a_bomb_is_refused_before_it_goes_off(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(bundles, "MAX_SIZE", 1_000_000)
     with pytest.raises(BundleError, match="'a': the bundle is larger than"):
         unpacked(raw([["a", False, 2_000_000]], b"0" * 2_000_000))
+
+
+def test_a_list_of_files_is_not_read_whole_before_it_is_looked_at() -> None:
+    brackets = b"edgefn-bundle-1\n" + zlib.compress(b"[" + b"[]," * 2_000_000 + b"[]]\n")
+    assert len(brackets) < 10_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match="list of files is broken"):
+            unpacked(brackets)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40_000_000  # read whole, it takes 128 MB and more
+
+
+@pytest.mark.parametrize("name", ['a"],["b', "],[", "\n\x01\x7f", "é\u2028", "x" * 255])
+def test_any_name_that_a_file_may_have_comes_back(name: str) -> None:
+    whole = Bundle.of([BundleFile(name, b"1"), BundleFile("z", b"2")])
+    assert unpacked(packed(whole)) == whole
 
 
 def test_a_bundle_that_packs_too_large_names_its_largest_file(monkeypatch: pytest.MonkeyPatch) -> None:
