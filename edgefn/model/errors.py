@@ -89,11 +89,13 @@ class FunctionError(EdgeError):
     """A function broke, returned what it may not, or could not be run for lack of room.
 
     `function` is "name:version"; `field` and `rule` tell for VALIDATION what was wrong where. `prefers_stale`: the
-    operator would rather have a stale response served.
+    operator would rather have a stale response served. `origin_status` is what the origin had answered by then, 0 when
+    it had not been asked.
     """
 
     fault = Fault.FUNCTION
     prefers_stale = False
+    origin_status = 0
 
     def __init__(self, kind: FunctionFault, function: str, why: str, *, field: str = "", rule: str = "") -> None:
         super().__init__(why)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from edgefn.model.errors import NotStoredError
+from edgefn.model.errors import FunctionError, NotStoredError
 from edgefn.model.headers import Headers
 from edgefn.model.message import Request, Response, no_body
 from edgefn.model.settings import CachePolicy
@@ -23,11 +23,11 @@ from edgefn.proxy.spool import Spool
 from edgefn.rules.age import age_value, current_age
 from edgefn.rules.cache_key import EXTENSION, keys_by, uri_of
 from edgefn.rules.cache_status import appended, forwarded, hit
-from edgefn.rules.changed import changed_targets
+from edgefn.rules.changed import changed_targets, has_changed
 from edgefn.rules.directives import in_force
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.log_line import one_line
-from edgefn.rules.lookup import Bypass, Lookup, bypass, is_safe, may_collapse
+from edgefn.rules.lookup import Bypass, Lookup, bypass, may_collapse
 from edgefn.rules.storing import Reason
 from edgefn.rules.validating import without_conditions
 from edgefn.rules.vary import matches, selected
@@ -183,9 +183,14 @@ class Cache:
         """Pass `request` by; what it changed at the origin is stored no more (RFC 9111 section 4.4)."""
         lookup = Lookup.METHOD if why is Bypass.METHOD else Lookup.BYPASS
         _note(request.trail, lookup, why)
-        response = await fetch(request)
+        try:
+            response = await fetch(request)
+        except FunctionError as error:  # the origin may have done what it was asked for all the same
+            if has_changed(request.method, error.origin_status):
+                await self._invalidate(request)
+            raise
         request.trail.result = Result.ERROR if response.from_origin_error else Result.MISS
-        if not is_safe(request.method) and 200 <= response.status < 400:
+        if has_changed(request.method, response.status, response.origin_status):
             await self._invalidate(request)
             for path, query in changed_targets(request, response.headers):
                 await self._invalidate(replace(request, path=path, query=query))
@@ -231,14 +236,11 @@ class Cache:
     def _followed(self, errand: Errand, spool: Spool) -> Response | None:
         """Return what another viewer's fetch is bringing; None when it is not for this request."""
         request, head, since = errand.request, spool.keeper.head, spool.keeper.since
-        if request.method != "GET" or not matches(head.vary, request.headers):
-            return None
-        now = self._now()
-        age = current_age(head.initial_age, head.received_at, now)
-        if not is_fresh(head.lifetime, age) or self._stock.is_purged(errand.key, head.tags, since):
+        judged = self._judged(request, [head])
+        if request.method != "GET" or judged.verdict != _FRESH or self._stock.is_purged(errand.key, head.tags, since):
             return None
         _note_hit(request.trail, head, _COLLAPSED)
-        headers = head.headers.adding(("Age", age_value(age)))
+        headers = head.headers.adding(("Age", age_value(judged.age)))
         if self._policy.cache_status:
             headers = appended(headers, forwarded(errand.lookup, 0, "", collapsed=True))
         return Response(head.status, head.reason, headers, spool.reader(), head.from_origin_error)

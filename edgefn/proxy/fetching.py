@@ -32,6 +32,7 @@ from edgefn.stores.stock import Stock
 
 STORED = "stored"
 _VALIDATED = "validated"
+_ABOUT_THE_VIEWERS_OWN = frozenset({206, 304})
 _STALE_IF_ERROR, _DISCONNECTED, _FUNCTION_FAILED = "stale-if-error", "stale-disconnected", "stale-function-failed"
 
 
@@ -163,7 +164,7 @@ class Fetching:
             tag = received.headers.get("etag") if isinstance(response.body, Compressed) else None
             return self._storing(_Fetched(errand, duty, Judged(response, verdict, times, tag)))
         reason = verdict.reason if isinstance(verdict, Refuse) else Reason.TOO_LARGE
-        if errand.validates and errand.stored is not None and response.status < 500 and not reason.is_about_request:
+        if errand.stored is not None and _ends_what_is_stored(errand, response.status, reason):
             await self._keeping.outdate(errand.key, errand.stored)
         duty.unshared()
         _note(errand, reason)
@@ -208,7 +209,10 @@ class Fetching:
 
         def refused(reason: Reason) -> None:
             _refuse(errand.request.trail, reason)
-            duty.hand_on() if reason is Reason.INCOMPLETE else duty.unshared()
+            if reason is Reason.INCOMPLETE:
+                duty.hand_on()
+            else:
+                _end(duty, shared=reason is Reason.SUPERSEDED)  # then there is something better to look at
 
         keeper = Keeper(
             key=errand.key,
@@ -218,6 +222,7 @@ class Fetching:
             most_in_memory=self._stock.largest_in_memory,
             keep=partial(self._keep, fetched),
             writing=partial(self._stock.writing, errand.key, head, duty.since),
+            superseded=lambda: self._keeping.is_superseded(errand.key, head, self._now()),
             kept=kept,
             refused=refused,
         )
@@ -245,6 +250,15 @@ class Fetching:
         if self._policy.cache_status and response.tunnel is None:
             headers = appended(headers, forwarded(errand.lookup, response.origin_status, why, stored=not why))
         return response.dressed(headers) if body is None else replace(response, headers=headers, body=body)
+
+
+def _ends_what_is_stored(errand: Errand, status: int, reason: Reason) -> bool:
+    """Return whether an answer that may not be stored tells that what is stored holds no more.
+
+    An error does not, nor does what is about the request alone, or about the viewer's own copy or range.
+    """
+    replaces = errand.validates or (errand.lookup is Lookup.STALE and status not in _ABOUT_THE_VIEWERS_OWN)
+    return replaces and status < 500 and not reason.is_about_request
 
 
 def _end(duty: Duty, *, shared: bool) -> None:

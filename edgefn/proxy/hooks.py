@@ -220,7 +220,11 @@ class Hooks:
         """Return what to store."""
         if self.at_origin_response is None or response.tunnel is not None:
             return response
-        return await self.at_origin_response.on_response(asked, response)
+        try:
+            return await self.at_origin_response.on_response(asked, response)
+        except FunctionError as error:
+            error.origin_status = response.origin_status
+            raise
 
     async def viewer_response(self, asked: Request, response: Response, request: Request) -> Response:
         """Return what to send. `request` is what came in."""

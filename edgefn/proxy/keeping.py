@@ -83,12 +83,16 @@ class Keeping:
             return Reason.INVALIDATED
         held = next((variant for variant in self._stock.peek(key) if variant.vary == new.vary), None)
         if held is not None:
-            is_no_less = held.part is None or new.part is not None
-            if is_no_less and is_newer(held, new) and is_fresh_at(held, now):
+            if _outweighs(held, new, now):
                 return Reason.SUPERSEDED  # a slow fetch that began before the one that brought it
             new = combined(held, new, self._stock.largest_in_memory)
         self._stock.put(key, new, since)
         return None
+
+    async def is_superseded(self, key: str, new: Stored, now: float) -> bool:
+        """Return whether a response that is on its way to the disk would cover a newer one, in memory or there."""
+        known = [*self._stock.peek(key), *await self._stock.bring(key, lambda _: False)]
+        return any(held.vary == new.vary and _outweighs(held, new, now) for held in known)
 
     async def confirm(self, errand: Errand, answer: Headers, times: Times, duty: Duty) -> Stored | None:
         """Update what a 304 is about, and return what it says of the response to `errand` (RFC 9111 section 4.3.4).
@@ -142,10 +146,7 @@ class Keeping:
 
     async def confirm_by_head(self, errand: Errand, answer: Headers, times: Times, duty: Duty) -> None:
         """Update the stored responses that the answer to a HEAD agrees with; outdate the others (section 4.3.5)."""
-        about = matching(self._stock.peek(errand.key), errand.request)
-        if errand.stored is not None and not any(held is errand.stored for held in about):
-            about.append(errand.stored)  # on disk alone
-        for held in about:
+        for held in await self._all_like(errand):
             size = None
             if held.origin_tag is None:
                 size = held.length if held.part is None else held.part.total
@@ -153,6 +154,15 @@ class Keeping:
                 await self._renew(errand, held, answer, times, duty)
             else:
                 await self.outdate(errand.key, held)
+
+    async def _all_like(self, errand: Errand) -> list[Stored]:
+        """Return all that the request of `errand` selects, the parts too, and what is on disk alone."""
+        about = matching(self._stock.peek(errand.key), errand.request)
+        on_disk = matching(await self._stock.bring(errand.key, lambda _: False), errand.request)
+        for held in (*(() if errand.stored is None else (errand.stored,)), *on_disk):
+            if not any(known.vary == held.vary for known in about):
+                about.append(held)
+        return about
 
     async def outdate(self, key: str, held: Stored) -> None:
         """Let `held`, if it is still stored, answer nobody any more without validation."""
@@ -174,6 +184,12 @@ class Keeping:
     def variants(self, key: str) -> Sequence[Stored]:
         """Return what is stored under `key`."""
         return self._stock.peek(key)
+
+
+def _outweighs(held: Stored, new: Stored, now: float) -> bool:
+    """Return whether `held` stays rather than `new`: it was made later, may be served, and is no part of less."""
+    is_no_less = held.part is None or new.part is not None
+    return is_no_less and is_newer(held, new) and is_fresh_at(held, now)
 
 
 def _with_own_tag(headers: Headers, held: Stored) -> Headers:

@@ -43,7 +43,13 @@ def combined(held: Stored, new: Stored, most: int) -> Stored:
     before = held.body[: max(0, part.first - here.first)]
     after = held.body[max(0, new_end - here.first) :]
     headers = updated(held.headers, new.headers, new.received_at)
-    joined = replace(new, headers=headers, body=before + new.body + after, part=Part(first, part.total))
+    joined = replace(
+        new,
+        headers=headers,
+        body=before + new.body + after,
+        part=Part(first, part.total),
+        tags=tuple(dict.fromkeys((*held.tags, *new.tags))),
+    )
     return _complete(joined, len(joined.body))
 
 

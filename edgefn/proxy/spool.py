@@ -7,7 +7,7 @@ origin is read no faster than the slowest of them.
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -29,7 +29,8 @@ class Keeper:
     """What a spool does with what it has. `head` is the response without its body, `key` where it is stored.
 
     Up to `most_in_memory` bytes `keep` gets the body; `writing` opens the way to the disk for more, which gets exactly
-    `length` bytes or none if that is known. `kept` is told that the disk has it, `refused` why it is not stored.
+    `length` bytes or none if that is known. `superseded` says at the end whether something newer is stored already;
+    `kept` is told that the disk has it, `refused` why it is not stored.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Keeper:
     most_in_memory: int
     keep: Callable[[bytes], None]
     writing: Callable[[], AbstractAsyncContextManager[Writer]]
+    superseded: Callable[[], Awaitable[bool]]
     kept: Callable[[], None]
     refused: Callable[[Reason], None]
 
@@ -154,6 +156,9 @@ class Spool:
             return
         if self.keeper.length not in {None, self._end}:
             self._give_up(Reason.INCOMPLETE)
+            return
+        if await self.keeper.superseded():
+            self._give_up(Reason.SUPERSEDED)
             return
         try:
             outcome = await self._writer.commit()

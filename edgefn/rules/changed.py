@@ -6,6 +6,15 @@ from urllib.parse import urljoin, urlsplit
 from edgefn.model.headers import Headers
 from edgefn.model.message import Request
 from edgefn.rules.cache_key import authority_of, scheme_of
+from edgefn.rules.lookup import is_safe
+
+
+def has_changed(method: str, *statuses: int) -> bool:
+    """Return whether a request with `method` has changed its target, by one of the `statuses` that came of it.
+
+    That of the origin counts, whatever a function makes of it, and that of a function that answers itself.
+    """
+    return not is_safe(method) and any(200 <= status < 400 for status in statuses)
 
 
 def changed_targets(request: Request, answer: Headers) -> Iterator[tuple[str, str | None]]:

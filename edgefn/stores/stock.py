@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
 from edgefn.rules.purges import Purge, hits, place_of
+from edgefn.rules.stale import NEVER_STALE
 from edgefn.stores.base import NOTHING, Found, Ledger, Order, Purged, Store, Stored, StoreError
 from edgefn.stores.disk.base import BodyStore, Writer
 from edgefn.stores.ledger import LocalLedger
@@ -94,9 +95,18 @@ class Stock:
     def update(self, key: str, held: Stored, stored: Stored, since: int) -> None:
         """Keep `stored`, which has the same body, in the place of `held`; on disk, too, if that is not done already."""
         if not self.is_purged(key, (*held.tags, *stored.tags), since):
+            if stored.vary != held.vary:
+                self._give_way(key, held)
             self._memory.put(key, stored)
             if self._scribe is not None and held.shelved is None:
                 self._scribe.update(key, held, stored, since)
+
+    def _give_way(self, key: str, held: Stored) -> None:
+        """Let `held` go, which `stored` would stand beside rather than take the place of: it varies by other fields."""
+        if any(variant is held for variant in self._memory.peek(key)):
+            self._memory.drop(key, held.vary)
+        if held.shelved is None:
+            self.outdate_on_disk(key, held, replace(held, lifetime=0.0, stale=NEVER_STALE))
 
     def touch_up(self, key: str, stored: Stored) -> None:
         """Keep `stored` in the place of its like in memory, and nowhere else."""

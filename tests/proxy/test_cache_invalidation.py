@@ -1,10 +1,12 @@
 """What a viewer changes at the origin is not served from memory any more (RFC 9111 section 4.4)."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from edgefn.model.message import Request
+from edgefn.model.errors import FunctionError, FunctionFault
+from edgefn.model.message import Request, Response
 from edgefn.model.settings import ALL, CachePolicy
 from edgefn.model.trail import Result
 from tests.proxy.cache_stage import FRESH, ArrivingBody, Stage, asking, saying, settled
@@ -160,3 +162,34 @@ async def test_who_waited_for_the_old_one_gets_a_new_one() -> None:
         body.arrives(b"d", b"")
     assert first.result().text == "old"
     assert ((await stage.get()).text, len(stage.flights)) == ("new", 0)
+
+
+@pytest.mark.parametrize(
+    ("answered", "result"), [(200, Result.MISS), (303, Result.MISS), (0, Result.HIT), (404, Result.HIT)]
+)
+async def test_a_function_that_fails_behind_the_origin_does_not_undo_what_was_changed(
+    answered: int, result: Result
+) -> None:
+    stage = answering(200)
+    await stage.get()
+
+    def fails(request: Request) -> Response:
+        error = FunctionError(FunctionFault.EXECUTION, "mark:1", "it broke")
+        error.origin_status = answered
+        raise error
+
+    says, stage.origin.says = stage.origin.says, fails
+    with pytest.raises(FunctionError):
+        await stage.get(asking(method="POST"))
+    stage.origin.says = says
+    assert (await stage.get()).result is result
+
+
+async def test_what_a_function_makes_of_the_origins_status_does_not_undo_it_either() -> None:
+    stage = answering(200)
+    await stage.get()
+    says = stage.origin.says
+    stage.origin.says = lambda request: replace(saying("oh", status=500), origin_status=201)
+    await stage.get(asking(method="POST"))
+    stage.origin.says = says
+    assert (await stage.get()).result is Result.MISS

@@ -273,3 +273,22 @@ async def test_an_answer_behind_their_backs_that_is_not_kept_is_not_read_to_its_
     body.arrives(bytes(5_000), bytes(5_000))
     await settled()
     assert (body.is_closed, len(stage.background), len(stage.flights)) == (True, 0, 0)
+
+
+@pytest.mark.parametrize("control", ["no-store", "private", "no-cache"])
+async def test_without_a_validator_too_what_may_not_be_stored_ends_what_was(control: str) -> None:
+    """The stale one would be served to its window's end, though the origin has said something else behind it."""
+    stage = await holding(BEHIND)
+    stage.says("new", controlled(control))
+    assert (await stage.later(70)).text == "old"
+    await settled()
+    assert (await stage.get()).text == "new"
+
+
+@pytest.mark.parametrize(("status", "header"), [(304, "If-None-Match"), (206, "Range"), (416, "Range"), (500, "X-Any")])
+async def test_an_answer_about_the_viewers_own_copy_or_an_error_ends_nothing(status: int, header: str) -> None:
+    stage = await holding(ON_ERROR)
+    stage.says("", controlled("no-store"), status=status)
+    assert (await stage.later(70, asking("/a", (header, "bytes=7-,9-")))).status == (200 if status == 500 else status)
+    stage.fails()
+    assert (await stage.get()).text == "old"

@@ -331,3 +331,16 @@ async def test_a_head_that_tells_of_another_response_ends_the_stored_one(lines: 
     stage.origin.says = confirming
     stage.clock.passes(-120)
     assert (await stage.get()).result is Result.REFRESH_HIT
+
+
+async def test_a_304_that_names_more_to_vary_by_leaves_nothing_that_does_not() -> None:
+    """Else the one without would still be there for those who ask otherwise, stale as it is."""
+    stage = holding(controlled("max-age=60, stale-while-revalidate=600"), TAG)
+    await stage.get(asking("/a", ("Lang", "fr")))
+    stage.says("", TAG, ("Vary", "Lang"), FRESH, status=304)
+    await stage.later(60, asking("/a", ("Lang", "fr")))
+    await settled()
+    stage.says("deutsch", ("Vary", "Lang"), FRESH)
+    german = await stage.get(asking("/a", ("Lang", "de")))
+    assert (german.text, german.cache) == ("deutsch", "vary-miss")
+    assert (await stage.get(asking("/a", ("Lang", "fr")))).text == "hello"

@@ -1,5 +1,7 @@
 """Parts are put together without a byte lost, moved or made up."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,3 +36,8 @@ def test_whatever_is_held_is_of_the_whole(asked: list[list[int]], most: int) -> 
         assert len(held.body) <= max(most, len(new))
         assert (held.status, held.part is None) == ((200, True) if held.body == WHOLE else (206, False))
         assert "content-range" not in held.headers
+
+
+def test_what_was_put_together_bears_the_tags_of_each() -> None:
+    one, other = replace(received(0, 9), tags=("a", "b")), replace(received(10, 19), tags=("b", "c"))
+    assert combined(one, other, 50).tags == ("a", "b", "c")

@@ -57,6 +57,8 @@ class Disk:
 class Stage:
     """One spool, and what it told its keeper."""
 
+    is_superseded = False
+
     def __init__(self, source: Body, disk: Disk | None = None, length: int | None = None) -> None:
         self.disk = disk or Disk()
         self.background = Background()
@@ -64,9 +66,14 @@ class Stage:
         head = Stored(200, "OK", Headers(), b"", 1.0, 1.0, 60.0, 0.0)
         keeper = Keeper(
             key="key", head=head, since=0, length=length, most_in_memory=MOST, keep=self.told.append,
-            writing=self._writing, kept=lambda: self.told.append("kept"), refused=self.told.append,
+            writing=self._writing, superseded=self._superseded, kept=lambda: self.told.append("kept"),
+            refused=self.told.append,
         )  # fmt: skip
         self.spool = Spool(source, keeper, self.background.carry)
+
+    async def _superseded(self) -> bool:
+        await asyncio.sleep(0)
+        return self.is_superseded
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Disk]:
@@ -245,3 +252,13 @@ async def test_a_stop_of_the_location_ends_it() -> None:
     with pytest.raises(OriginError, match="given up"):
         await all_of(reader)
     assert (stage.told, source.is_closed) == ([Reason.INCOMPLETE], True)
+
+
+async def test_what_would_cover_something_newer_goes_to_its_viewer_alone() -> None:
+    source, sent = ArrivingBody(), pieces(10)
+    stage = Stage(source)
+    stage.is_superseded = True
+    reader = stage.spool.reader()
+    source.arrives(*sent, b"")
+    assert await all_of(reader) == b"".join(sent)
+    assert (stage.told, stage.disk.is_left) == ([Reason.SUPERSEDED], True)

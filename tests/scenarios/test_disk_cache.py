@@ -175,6 +175,63 @@ async def test_a_head_updates_a_large_response_on_disk(tmp_path: Path) -> None:
         assert (hit.x_cache, hit.body == MANY) == ("Hit", True)
 
 
+async def test_a_head_that_tells_of_another_response_ends_a_large_part_on_disk(tmp_path: Path) -> None:
+    async def script(conversation: Conversation) -> None:
+        while (seen := await conversation.request()) is not None:
+            if seen.method == "HEAD":
+                await conversation.send(
+                    f'HTTP/1.1 200 OK\r\nETag: "v2"\r\nContent-Length: {len(MANY)}\r\n\r\n'.encode()
+                )
+            elif seen.header("If-None-Match") is not None:
+                await conversation.send(ok(b"v2" * (len(MANY) // 2), FRESH, 'ETag: "v2"'))
+            else:
+                place = f"Content-Range: bytes 0-899999/{len(MANY)}"
+                part = ok(MANY[:900_000], FRESH, 'ETag: "v1"', place)
+                await conversation.send(part.replace(b"200 OK", b"206 Partial Content", 1))
+
+    async with ScriptedOrigin(script) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        assert (await edge.get("/big", Range="bytes=0-899999")).body == MANY[:900_000]
+        held = await edge.get("/big", Range="bytes=500000-500099")
+        assert (held.x_cache, held.body) == ("Hit", MANY[500_000:500_100])
+        assert (await edge.ask("HEAD", "/big")).x_cache == "Miss"
+        anew = await edge.get("/big", Range="bytes=500000-500099")
+        assert anew["ETag"] == '"v2"'
+
+
+async def test_a_large_answer_that_was_slow_does_not_cover_a_newer_one(tmp_path: Path) -> None:
+    """What a viewer with no-cache got was made later, and is stored already when the slow one comes to its end."""
+    half, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(conversation: Conversation) -> None:
+        await conversation.request()
+        head = f"HTTP/1.1 200 OK\r\n{FRESH}\r\nContent-Length: {len(MANY)}\r\nAge: 60\r\n\r\n".encode()
+        await conversation.send(head + MANY[:600_000])
+        half.set()
+        if await conversation.hold(goes_on):
+            await conversation.send(MANY[600_000:])
+
+    new = bytes(reversed(MANY))
+
+    async def fast(conversation: Conversation) -> None:
+        while await conversation.request():
+            await conversation.send(ok(new, FRESH))
+
+    config = CONFIG.replace("origin: app}]", "origin: app, cache: {honour_request: true}}]")
+    async with ScriptedOrigin(slow, fast) as origin, Edge(config, tmp_path, origin=origin.address) as edge:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            first = group.create_task(edge.get("/big"))
+            await half.wait()
+            assert (await edge.get("/big", Cache_Control="no-cache")).body == new  # it does not follow the old one
+            while (await edge.get("/big", Cache_Control="only-if-cached", Range="bytes=0-9")).status != 206:
+                pass  # until it is on disk
+            goes_on.set()
+            await first
+            while "collapsed" in (hit := await edge.get("/big"))["Cache-Status"]:
+                pass  # until the slow one has been looked at
+        assert first.result().body == MANY
+        assert (hit.x_cache, hit.body == new, len(origin.requests)) == ("Hit", True, 2)
+
+
 async def test_behind_a_large_response_it_is_validated_once(tmp_path: Path) -> None:
     """What comes may not be stored, so nobody gets the old one any more."""
     answers = iter([ok(MANY, "Cache-Control: max-age=0, stale-while-revalidate=600", 'ETag: "v1"')])

@@ -22,10 +22,12 @@ origins:
 functions:
   echo: {path: echo.js, runtime: nodejs20.x, handler: echo.handler}
   mark: {path: mark.js, runtime: nodejs20.x, handler: mark.handler}
+  broken: {path: broken.js, runtime: nodejs20.x, handler: broken.handler}
 routes:
   - path: /marked/*
     origin: app
     hooks: {viewer-request: mark, origin-request: mark, origin-response: mark, viewer-response: mark}
+  - {path: /broken/*, origin: app, hooks: {origin-response: broken}}
   - path: /hooked/*
     origin: app
     hooks: {viewer-request: echo, origin-request: echo, origin-response: echo, viewer-response: echo}
@@ -35,6 +37,13 @@ routes:
   - {path: "*", origin: app}
 """
 ECHO = "exports.handler = async (event) => event.Records[0].cf.response || event.Records[0].cf.request;"
+BROKEN = """
+exports.handler = async (event) => {
+  const { request, response } = event.Records[0].cf;
+  if (request.method !== 'GET') throw new Error('not of a page');
+  return response;
+};
+"""
 MARK = """
 exports.handler = async (event) => {
   const { config, request, response } = event.Records[0].cf;
@@ -157,6 +166,7 @@ async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     directory: Path = tmp_path_factory.mktemp("audit")
     (directory / "echo.js").write_text(ECHO)
     (directory / "mark.js").write_text(MARK)
+    (directory / "broken.js").write_text(BROKEN)
     says: dict[str, list[Answer]] = {}
 
     async def serve(conversation: Conversation) -> None:
@@ -1098,6 +1108,16 @@ async def test_a_get_that_began_before_is_not_stored_after(stage: Stage) -> None
     go.set()
     assert (await reading).text == "old"
     assert (await stage.ask(path)).text == "new"
+
+
+@pytest.mark.parametrize(("status", "text"), [("200 OK", "new"), ("409 Conflict", "old")])
+async def test_a_function_that_fails_behind_it_does_not_undo_what_the_origin_has_done(
+    stage: Stage, status: str, text: str
+) -> None:
+    path = stage.page(saying("old", FRESH), saying("done", status=status), saying("new", FRESH), under="/broken")
+    assert (await stage.ask(path)).text == "old"
+    assert (await stage.ask(path, method="POST", body=b"x")).status == 503
+    assert (await stage.ask(path)).text == text
 
 
 # Ranges
