@@ -9,7 +9,8 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from edgefn.control.asking import HOLDER, TOUCHED
+from edgefn.control.asking import ADMISSION, HOLDER, TOUCHED, Admission
+from edgefn.control.connections import HEAD_PATIENCE, WIRE_LOG, Connections, broken_bodies
 from edgefn.control.endpoints import ANYTHING, Endpoint, Scope, json_of
 from edgefn.control.faults import FaultError, invalid
 from edgefn.control.openapi import document
@@ -35,7 +36,7 @@ class Gate:
 class Admin:
     """Serves the control API on one address."""
 
-    def __init__(self, gate: Gate, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(self, gate: Gate, endpoints: Sequence[Endpoint], head_patience: float = HEAD_PATIENCE) -> None:
         self._gate = gate
         self._endpoints = (*endpoints, self._described())
         self._application = web.Application(middlewares=[self._answered(), self._once()], client_max_size=_MOST_JSON)
@@ -43,7 +44,11 @@ class Admin:
         for endpoint in self._endpoints:
             route = self._application.router.add_route(endpoint.method, endpoint.path, endpoint.handle)
             self._by_handler[route] = endpoint
-        self._runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=1.0)
+        self._head_patience = head_patience
+        self._connections: Connections | None = None
+        self._runner = web.AppRunner(
+            self._application, access_log=None, shutdown_timeout=1.0, auto_decompress=False, logger=WIRE_LOG
+        )
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -59,15 +64,21 @@ class Admin:
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Return (ip, port) of each listening socket, with the port that the system chose for port 0."""
-        return [address[:2] for address in self._runner.addresses]
+        return [] if self._connections is None else self._connections.addresses
 
     async def start(self, host: str, port: int) -> None:
         """Listen. Raises `OSError` when the address is taken."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        server = self._runner.server
+        if server is None:
+            raise OSError(0, "the control API is not set up")
+        self._connections = Connections(server, self._head_patience)
+        await self._connections.listen(host, port)
 
     async def close(self) -> None:
         """Stop listening and end what runs."""
+        if self._connections is not None:
+            self._connections.close()
         await self._runner.cleanup()
 
     def _described(self) -> Endpoint:
@@ -84,10 +95,14 @@ class Admin:
         async def answered(request: web.Request, handler: Handler) -> web.StreamResponse:
             endpoint = self._by_handler.get(request.match_info.route)
             request[TOUCHED] = {}
+            request[ADMISSION] = Admission(lambda: self._admit(request, endpoint))
+            if self._connections is not None:
+                self._connections.heard(request)
             try:
-                self._admit(request, endpoint)
+                request[ADMISSION].check()
                 _refuse_unknown(request, endpoint)
-                answer = await handler(request)
+                with broken_bodies():
+                    answer = await handler(request)
             except FaultError as fault:
                 answer = _refused(fault)
                 self._note(request, endpoint, fault.status, fault.code)
@@ -124,7 +139,7 @@ class Admin:
                 return await handler(request)
             if not 1 <= len(key) <= LONGEST_KEY:
                 raise invalid(HEADER, f"must have 1 to {LONGEST_KEY} characters")
-            change = (request[HOLDER].name, request.method, request.raw_path, key)
+            change = (request[HOLDER].digest, request.method, request.raw_path, key)
             return await self._gate.retries.once(change, lambda: handler(request))
 
         return once
@@ -157,8 +172,11 @@ def _refuse_unknown(request: web.Request, endpoint: Endpoint | None) -> None:
 
 
 def _refused(fault: FaultError) -> web.Response:
-    headers = {"WWW-Authenticate": "Bearer"} if fault.status == 401 else None
-    return web.json_response(fault.document(), status=fault.status, headers=headers)
+    answer = web.json_response(fault.document(), status=fault.status)
+    if fault.status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+        answer.force_close()  # strangers keep no connection
+    return answer
 
 
 def _code(status: int) -> str:

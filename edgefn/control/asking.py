@@ -1,9 +1,11 @@
 """Reading requests of the control API: everything is refused that is not understood."""
 
+import asyncio
 import math
 import re
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -19,12 +21,39 @@ HOLDER: Final = web.RequestKey("holder", Holder)
 TOUCHED: Final[web.RequestKey[dict[str, object]]] = web.RequestKey("touched", dict)
 """What an endpoint adds to its line in the audit log."""
 
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whether the token of a request counts. `check` raises `FaultError` when it doesn't, or does no longer.
+
+    To be asked again once the body is there: until then it may have been revoked, or used up by somebody faster.
+    """
+
+    check: Callable[[], None]
+
+
+ADMISSION: Final = web.RequestKey("admission", Admission)
+"""Whether the request may still go on."""
+
+_PATIENCE: Final = 60.0
+
 NAME: Final = r"[A-Za-z0-9_-]{1,64}"
+
+
+async def whole_body(request: web.Request) -> bytes:
+    """Return the body of a request whose token still counts. Raises `FaultError`."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            body = await request.read()
+    except TimeoutError as error:
+        raise FaultError(408, "too-slow", f"the body took longer than {_PATIENCE:g} s") from error
+    request[ADMISSION].check()
+    return body
 
 
 async def json_body(request: web.Request, *, known: Collection[str]) -> dict[str, object]:
     """Return the JSON object in the body, {} for no body. Raises `FaultError`."""
-    return json_object(await request.read(), known=known)
+    return json_object(await whole_body(request), known=known)
 
 
 def json_object(data: bytes, *, known: Collection[str], at: str = "") -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import orjson
 from aiohttp import web
 
-from edgefn.control.asking import TOUCHED, name_in
+from edgefn.control.asking import TOUCHED, name_in, whole_body
 from edgefn.control.desk import Desk, published
 from edgefn.control.endpoints import ANYTHING, STRING, STRINGS, Endpoint, Parameter, Scope, json_of, table
 from edgefn.control.faults import FaultError, invalid
@@ -30,7 +30,7 @@ def invoke_endpoints(desk: Desk, invoke: Invoke) -> list[Endpoint]:
 
     async def run(request: web.Request) -> web.Response:
         name, qualifier = name_in(request, "function"), request.query.get("qualifier", LATEST)
-        event = await request.read()
+        event = await whole_body(request)
         try:
             orjson.loads(event)
         except orjson.JSONDecodeError as error:

@@ -79,8 +79,8 @@ class Hall:
 
     async def change(self, request: web.Request) -> web.Response:
         """Change its state."""
-        member = self.known(name_in(request, "location"))
         wanted = (await json_body(request, known={"state"})).get("state")
+        member = self.known(name_in(request, "location"))  # as it is now: bodies may take their time
         if wanted not in {state.value for state in LocationState}:
             raise invalid("state", f"must be one of {', '.join(LocationState)}")
         if member.revoked:
@@ -124,10 +124,11 @@ def location_endpoints(hall: Hall) -> list[Endpoint]:
 
 async def _joined(hall: Hall, request: web.Request) -> web.Response:
     name = name_in(request, "location")
-    member, holder = hall.known(name), request[HOLDER].name
+    holder = request[HOLDER].name
     if holder not in {_join(name), _renew(name), OPERATOR}:
         raise FaultError(403, "no-scope", f"this token is not that of {name}")
     key = (await json_body(request, known={"key"})).get("key")
+    member = hall.known(name)  # from here on without a wait: a one-time token counts once
     if not isinstance(key, str):
         raise invalid("key", "must be the public key that was made on the location")
     if holder == _renew(name) and key != member.key:

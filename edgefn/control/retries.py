@@ -15,6 +15,8 @@ HEADER: Final = "Idempotency-Key"
 LONGEST_KEY: Final = 200
 KEPT_FOR: Final = 600.0
 MOST_KEPT: Final = 1_000
+MOST_BYTES: Final = 32 * 1024**2
+"""Of all answers together: what a function returned by hand may be a megabyte."""
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Retries:
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._entries: OrderedDict[tuple[str, ...], _Entry] = OrderedDict()
+        self._size = 0
 
     async def once(self, key: tuple[str, ...], make: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         """Return the answer that `make` gives, or gave before under this key. What failed is tried again."""
@@ -44,12 +47,14 @@ class Retries:
             answer = await make()
             if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
                 entry.answer = (answer.status, answer.body, answer.content_type)
+                self._size += len(answer.body)
             return answer
 
     def _forget(self) -> None:
         oldest = self._now() - KEPT_FOR
         for key, entry in list(self._entries.items()):
-            if entry.at > oldest and len(self._entries) < MOST_KEPT:
+            if entry.at > oldest and len(self._entries) < MOST_KEPT and self._size <= MOST_BYTES:
                 return
             if not entry.lock.locked():
                 del self._entries[key]
+                self._size -= 0 if entry.answer is None else len(entry.answer[1])

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import BodyPartReader, MultipartReader, web
 
-from edgefn.control.asking import json_object
+from edgefn.control.asking import ADMISSION, json_object
 from edgefn.control.faults import FaultError, invalid
 from edgefn.functions.archive import MAX_ZIP_SIZE, read_archive
 from edgefn.functions.bundle import Bundle, BundleError
@@ -32,11 +32,13 @@ class Uploads:
             raise FaultError(415, "not-multipart", "send multipart/form-data with the parts deployment and bundle")
         try:
             async with asyncio.timeout(_PATIENCE), self._turns:
-                return await _read(request, known)
+                read = await _read(request, known)
         except TimeoutError as error:
             raise FaultError(408, "too-slow", f"the upload took longer than {_PATIENCE:g} s") from error
         except ValueError as error:
             raise invalid("", f"the upload is no sound multipart/form-data: {error}") from error
+        request[ADMISSION].check()
+        return read
 
 
 async def _read(request: web.Request, known: frozenset[str]) -> tuple[dict[str, object], Bundle]:

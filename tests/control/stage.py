@@ -1,6 +1,6 @@
 """A control API on loopback, and somebody who asks it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,12 +47,17 @@ class Stage:
 
 
 @asynccontextmanager
-async def control_api(folder: Path, endpoints: Sequence[Endpoint] = ()) -> AsyncIterator[Stage]:
+async def control_api(
+    folder: Path,
+    endpoints: Sequence[Endpoint] | Callable[[Tokens], Sequence[Endpoint]] = (),
+    head_patience: float = 10.0,
+) -> AsyncIterator[Stage]:
     now = [1000.0]
     lines: list[str] = []
     tokens = Tokens(str(folder), "secret", wall=lambda: now[0], fresh=world.token)
     gate = Gate(tokens, lines.append, lambda: "now", Retries(lambda: now[0]), "1.2.3")
-    admin = Admin(gate, [*endpoints, *token_endpoints(tokens)])
+    given = endpoints(tokens) if callable(endpoints) else endpoints
+    admin = Admin(gate, [*given, *token_endpoints(tokens)], head_patience)
     await admin.start("127.0.0.1", 0)
     try:
         async with ClientSession() as session:

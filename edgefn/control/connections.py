@@ -1,0 +1,90 @@
+"""Connections of the control API: who says nothing is sent away, and what is no HTTP is told of without its bytes."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from edgefn.control.faults import FaultError
+
+HEAD_PATIENCE: Final = 10.0
+"""Seconds until the head of the first request must be there."""
+
+MOST_CONNECTIONS: Final = 256
+_CROWDED: Final = 0.1
+"""Seconds for one connection more; none would come before there is a transport to close."""
+
+_BACKLOG: Final = 128
+
+
+class Connections:
+    """The listening socket of the control API, and the connections of which no request has come yet.
+
+    aiohttp waits for ever for the first head: without this, whoever reaches the port could use up all descriptors.
+    """
+
+    def __init__(self, server: web.Server, patience: float) -> None:
+        self._make = server
+        self._patience = patience
+        self._silent: set[web.RequestHandler] = set()
+        self._listening: asyncio.Server | None = None
+
+    async def listen(self, host: str, port: int) -> None:
+        """Listen. Raises `OSError`."""
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._made, host, port, backlog=_BACKLOG)
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Return (ip, port) of each listening socket."""
+        sockets = () if self._listening is None else self._listening.sockets
+        return [socket.getsockname()[:2] for socket in sockets]
+
+    def heard(self, request: web.Request) -> None:
+        """Take note that a whole head has come."""
+        self._silent.discard(request.protocol)
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._listening is not None:
+            self._listening.close()
+
+    def _made(self) -> web.RequestHandler:
+        protocol = self._make()
+        self._silent.add(protocol)
+        is_crowded = len(self._make.connections) >= MOST_CONNECTIONS
+        asyncio.get_running_loop().call_later(_CROWDED if is_crowded else self._patience, self._part_with, protocol)
+        return protocol
+
+    def _part_with(self, protocol: web.RequestHandler) -> None:
+        if protocol in self._silent:
+            self._silent.discard(protocol)
+            if protocol.transport is not None:
+                protocol.transport.abort()
+
+
+@contextmanager
+def broken_bodies() -> Iterator[None]:
+    """Turn what aiohttp raises for a body that is not what it says into a refusal."""
+    try:
+        yield
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        raise FaultError(400, "broken-body", "the body breaks off, or is not framed as its headers say") from error
+
+
+def _without_bytes(record: logging.LogRecord) -> bool:
+    """Leave out what came: aiohttp's words show the broken line, and that may be the one with the token."""
+    kind = "" if not record.exc_info or record.exc_info[0] is None else f" ({record.exc_info[0].__name__})"
+    record.msg, record.args = f"control API: a connection failed, or something came that is no request{kind}", ()
+    record.exc_info = record.exc_text = record.stack_info = None
+    return True
+
+
+WIRE_LOG: Final = logging.getLogger("edgefn.control.wire")
+"""Where aiohttp tells of what is no HTTP."""
+
+WIRE_LOG.addFilter(_without_bytes)
