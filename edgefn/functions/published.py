@@ -5,6 +5,7 @@ at once. What can't be opened leaves its pointers where they were. Events that r
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -25,6 +26,10 @@ Judge: TypeAlias = Callable[[FunctionSettings], Sequence[str]]
 
 _AT_ONCE = 4
 _PATIENCE = 60.0
+_OPENING = 180.0
+"""Seconds for which one version may hold up all others while it is opened."""
+
+_log = logging.getLogger("edgefn")
 
 
 class OpeningError(Exception):
@@ -132,9 +137,15 @@ class Published:
         async def open_one(key: bytes, manifest: Manifest) -> None:
             async with bound:
                 try:
-                    self._open[key] = await self.opener.open(manifest)
+                    async with asyncio.timeout(_OPENING):
+                        self._open[key] = await self.opener.open(manifest)
                 except OpeningError as error:
                     self._fail(manifest, str(error))
+                except TimeoutError:
+                    self._fail(manifest, f"it was not open after {_OPENING:g} s")
+                except Exception as error:  # noqa: BLE001  # it is about this version: others must still come and go
+                    _log.exception("%s could not be opened", manifest.label)
+                    self._fail(manifest, f"opening it failed inside edgefn ({type(error).__name__}); the log says how")
 
         async with asyncio.TaskGroup() as group:
             for key, manifest in missing.items():

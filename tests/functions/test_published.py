@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
+import pytest
+
+from edgefn.functions import published
 from edgefn.functions.published import Key, OpeningError, Published
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.headers import Headers
@@ -52,6 +55,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.broken: set[int] = set()
+        self.hanging: set[int] = set()
+        self.trouble: Exception = OpeningError("SyntaxError in index.js:1")
         self.misfits: set[str] = set()
         self.sandboxes: dict[int, FakeSandbox] = {}
         self.opened: list[int] = []
@@ -62,7 +67,9 @@ class Stage:
     async def open(self, manifest: Manifest) -> Runner:
         version = manifest.version
         if version in self.broken:
-            raise OpeningError("SyntaxError in index.js:1")
+            raise self.trouble
+        if version in self.hanging:
+            await asyncio.Event().wait()
         self.opened.append(version)
         self.sandboxes[version] = FakeSandbox()
         around = Surroundings(lambda: "id", lambda: "now", lambda line: None)
@@ -137,6 +144,33 @@ async def test_a_version_that_does_not_start_leaves_the_alias_where_it_was() -> 
     stage.broken.clear()
     applied = await stage.published.apply(catalog(live(Target(2), previous=1), generation=3))
     assert (stage.version(), applied.failed) == ("2", ())
+
+
+async def test_a_version_whose_opening_hangs_holds_up_the_others_for_a_while_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(published, "_OPENING", 0.05)
+    stage = Stage()
+    stage.hanging.add(2)
+    await stage.want(("f", "live"), ("f", "3"))
+    async with asyncio.timeout(5):
+        await stage.published.apply(catalog(live(Target(1))))
+        applied = await stage.published.apply(catalog(live(Target(2)), generation=2))
+    assert (stage.version(), stage.version("3"), applied.generation) == ("1", "3", 2)
+    assert [(failure.version, failure.why) for failure in applied.failed] == [(2, "it was not open after 0.05 s")]
+
+
+async def test_whatever_goes_wrong_with_a_version_the_worker_goes_on() -> None:
+    stage = Stage()
+    stage.broken.add(2)
+    stage.trouble = RuntimeError("can't start new thread")
+    await stage.want(("f", "live"), ("f", "3"))
+    await stage.published.apply(catalog(live(Target(1))))
+    applied = await stage.published.apply(catalog(live(Target(2)), generation=2))
+    assert (stage.version(), stage.version("3"), applied.generation) == ("1", "3", 2)
+    assert [failure.why for failure in applied.failed] == [
+        "opening it failed inside edgefn (RuntimeError); the log says how"
+    ]
 
 
 async def test_a_version_that_may_not_stand_at_its_hook_does_not_go_live() -> None:
