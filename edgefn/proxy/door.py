@@ -1,8 +1,9 @@
 """Who comes from another location of ours: edges that ask this one as their shield, and requests that go round."""
 
 import logging
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from edgefn.model.errors import BadRequestError
@@ -14,13 +15,18 @@ _FIELD: Final = SHIELD_PASS.lower()
 _LOOP: Final = CDN_LOOP.lower()
 
 
-@dataclass(frozen=True, slots=True)
+_QUIET: Final = 60.0
+"""Seconds between two warnings of false passes: any viewer can send one."""
+
+
+@dataclass(slots=True)
 class Door:
     """Checks passes with the secret that edges know. `cdn_id` is this location's name in CDN-Loop, `wall` the time."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     cdn_id: str
     wall: Callable[[], float]
+    _warned: float = -math.inf
 
     def concerns(self, request: Request) -> bool:
         """Return whether `request` may come from another location."""
@@ -36,12 +42,19 @@ class Door:
         text = request.headers.get(_FIELD)
         if text is None:
             return None
-        given = opened(text, request, self.secret, self.wall())
-        if given is None:
+        now = self.wall()
+        given = opened(text, request, self.secret, now)
+        if given is None and abs(now - self._warned) >= _QUIET:
+            self._warned = now
             _log.warning("%s: a pass that is false or too old; is shield.secret the same everywhere?", request.id)
         return given
 
 
 def as_for(given: Pass, request: Request) -> Request:
     """Return an edge's request as that of the edge's viewer."""
-    return replace(request, viewer=given.viewer, id=given.request_id, headers=request.headers.without(_FIELD))
+    return replace(without_pass(request), viewer=given.viewer, id=given.request_id)
+
+
+def without_pass(request: Request) -> Request:
+    """Return a request without its pass: neither functions nor origins see one, be it false or sound."""
+    return replace(request, headers=request.headers.without(_FIELD))

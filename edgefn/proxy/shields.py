@@ -8,7 +8,7 @@ from edgefn.model.errors import FunctionError, FunctionFault, OriginError
 from edgefn.model.message import Request, Response
 from edgefn.model.origin import Origin
 from edgefn.proxy.origins import Origins, Sender
-from edgefn.rules.hop_by_hop import HOP_BY_HOP, named_by_connection
+from edgefn.rules.hop_by_hop import HOP_BY_HOP, asks_for_websocket, named_by_connection
 from edgefn.rules.response_headers import from_origin
 from edgefn.rules.shielding import CDN_LOOP, SHIELD_PASS, Pass, ranked, sealed
 
@@ -80,7 +80,7 @@ class Shielded:
 
     async def serve(self, request: Request, ask: Callable[[Request], Awaitable[Response]]) -> Response:
         """Return a shield's answer; what it would have done is done here when it can't be reached."""
-        if request.choice is None and "upgrade" not in request.headers:
+        if request.choice is None and not asks_for_websocket(request.method, request.headers):
             for shield in self.shielding.candidates(request):
                 try:
                     return await self.shielding.ask(request, self.route, shield)

@@ -13,7 +13,7 @@ from edgefn.model.message import Request, Response, no_body
 from edgefn.model.settings import ErrorPage, RouteSettings, ViewerProtocol
 from edgefn.model.trail import Result, Trail
 from edgefn.proxy.access_log import access_line
-from edgefn.proxy.door import Door, as_for
+from edgefn.proxy.door import Door, as_for, without_pass
 from edgefn.proxy.failures import Failure, failure
 from edgefn.proxy.walk import Walk
 from edgefn.rules.error_page import error_response
@@ -129,6 +129,7 @@ class Site:
                 return self._failed(request, failure(error))
             if given is not None:
                 return await self._answer_edge(given, as_for(given, request))
+            request = without_pass(request)
         meant = with_default_root(request.path, self._default_root_object)
         if meant != request.path:
             request = replace(request, path=meant)

@@ -1,5 +1,6 @@
 """Edges that ask other locations before the origins: what runs where, and what happens when a shield is gone."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -132,6 +133,37 @@ async def test_a_request_does_not_go_round(tmp_path: Path) -> None:
         around = await on.shield.get("/a", CDN_Loop="other; v=1, edgefn-fra1")
         assert (around.status, around.x_cache) == (508, "Error")
         assert (await on.shield.get("/a", CDN_Loop="other, edgefn-fra12")).status == 200
+
+
+async def test_a_viewer_can_not_pass_the_shield_by_asking_for_some_other_protocol(tmp_path: Path) -> None:
+    async with pair(tmp_path, {"/new/a": page(200, b"hello")}) as on:
+        answer = await on.edge.get("/old/a", Connection="Upgrade, HTTP2-Settings", Upgrade="h2c")
+        assert (answer.status, answer.text) == (200, "hello")
+        assert await on.runs(answer) == (["viewer-request"], True)
+
+
+async def test_who_names_a_shield_in_cdn_loop_gets_an_error_that_nobody_else_gets(tmp_path: Path) -> None:
+    async with pair(tmp_path, {"/a": page(200, b"hello", FRESH)}) as on:
+        asked = (on.edge.get("/a", CDN_Loop="edgefn-fra1"), on.edge.get("/a"), on.edge.get("/a"))
+        assert [answer.status for answer in await asyncio.gather(*asked)] == [508, 200, 200]
+        assert (await on.edge.get("/a")).x_cache == "Hit"
+
+
+async def test_false_passes_go_no_further_and_do_not_fill_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pair(tmp_path, {"/a": page(200, b"hello")}) as on:
+        for _ in range(5):
+            assert (await on.shield.get("/a", Edgefn_Shield="WyIqIl0=.0123")).status == 200
+        assert {seen.header("Edgefn-Shield") for seen in on.site.asked("/a")} == {None}
+    assert caplog.text.count("a pass that is false") == 1
+
+
+async def test_an_origin_can_not_blame_a_function_that_did_not_run(tmp_path: Path) -> None:
+    lie = "X-Cache: LambdaExecutionError from cloudfront"
+    async with pair(tmp_path, {"/a": page(200, b"hello", lie)}) as on:
+        answer = await on.edge.get("/a")
+        assert (answer.status, answer.text, answer.x_cache) == (200, "hello", "Miss")
 
 
 def test_a_secret_that_anybody_could_guess_is_refused(tmp_path: Path) -> None:
