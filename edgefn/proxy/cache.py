@@ -166,11 +166,12 @@ class Cache:
 
     async def _validated(self, request: Request, key: str, fetch: Fetch) -> None:
         """Do in the background what a viewer's request would have done in the foreground."""
-        headers = without_conditions(request.headers)
-        asked = replace(request, method="GET", headers=headers, body=no_body(), trail=Trail(), interim=_nobody_listens)
+        asked = replace(request, method="GET", body=no_body(), trail=Trail(), interim=_nobody_listens)
         stored = (await self._judged_anywhere(asked, key)).stored
         if stored is None:
             return
+        headers = without_conditions(request.headers, of_a_part=stored.part is not None)
+        asked = replace(asked, headers=headers)
         errand = Errand(asked, key, fetch, stored, Lookup.STALE)
         response = await self._fetching.go(errand, self._flights.alone(key))
         try:

@@ -32,7 +32,6 @@ from edgefn.stores.stock import Stock
 
 STORED = "stored"
 _VALIDATED = "validated"
-_ABOUT_THE_VIEWERS_OWN = frozenset({206, 304})
 _STALE_IF_ERROR, _DISCONNECTED, _FUNCTION_FAILED = "stale-if-error", "stale-disconnected", "stale-function-failed"
 
 
@@ -164,7 +163,7 @@ class Fetching:
             tag = received.headers.get("etag") if isinstance(response.body, Compressed) else None
             return self._storing(_Fetched(errand, duty, Judged(response, verdict, times, tag)))
         reason = verdict.reason if isinstance(verdict, Refuse) else Reason.TOO_LARGE
-        if errand.stored is not None and _ends_what_is_stored(errand, response.status, reason):
+        if errand.stored is not None and _ends(errand, errand.stored, response.status, reason):
             await self._keeping.outdate(errand.key, errand.stored)
         duty.unshared()
         _note(errand, reason)
@@ -252,12 +251,13 @@ class Fetching:
         return response.dressed(headers) if body is None else replace(response, headers=headers, body=body)
 
 
-def _ends_what_is_stored(errand: Errand, status: int, reason: Reason) -> bool:
+def _ends(errand: Errand, stored: Stored, status: int, reason: Reason) -> bool:
     """Return whether an answer that may not be stored tells that what is stored holds no more.
 
-    An error does not, nor does what is about the request alone, or about the viewer's own copy or range.
+    An error does not, nor does what is about the request alone, or about the viewer's own copy, or about a part of it.
     """
-    replaces = errand.validates or (errand.lookup is Lookup.STALE and status not in _ABOUT_THE_VIEWERS_OWN)
+    is_like_it = status != 304 and (status != 206 or stored.part is not None)
+    replaces = errand.validates or (errand.lookup is Lookup.STALE and is_like_it)
     return replaces and status < 500 and not reason.is_about_request
 
 

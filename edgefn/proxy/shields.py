@@ -13,6 +13,7 @@ from edgefn.rules.response_headers import from_origin
 from edgefn.rules.shielding import CDN_LOOP, SHIELD_PASS, Pass, ranked, sealed
 
 _REST: Final = 10.0
+_PERHAPS: Final = 200
 _GONE: Final = HOP_BY_HOP | {"cdn-loop", "expect", "via", SHIELD_PASS.lower()}
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FAULTS: Final[Mapping[str, FunctionFault]] = {fault.value: fault for fault in FunctionFault}
@@ -51,7 +52,11 @@ class Shielding:
         fault = _FAULTS.get((answer.headers.get("x-cache") or "").partition(" ")[0])
         if fault is not None:
             answer.body.close()
-            raise FunctionError(fault, f"(at the shield {shield.id})", _sentence(fault), rule="it failed at the shield")
+            error = FunctionError(
+                fault, f"(at the shield {shield.id})", _sentence(fault), rule="it failed at the shield"
+            )
+            error.origin_status = _PERHAPS  # which a shield does not tell: a change must not be missed
+            raise error
         return answer.dressed(from_origin(answer.headers, answer.status))
 
     def _outgoing(self, request: Request, route: str, shield: Origin) -> Request:

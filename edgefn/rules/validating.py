@@ -7,7 +7,8 @@ from edgefn.rules.http_date import imf_fixdate
 from edgefn.rules.ranges import strong_tag
 
 _OF_THE_VIEWER = ("if-none-match", "if-modified-since", "range", "if-range")
-_CONDITIONS = (*_OF_THE_VIEWER, "if-match", "if-unmodified-since")
+_PRECONDITIONS = ("if-none-match", "if-modified-since", "if-match", "if-unmodified-since")
+_CONDITIONS = (*_PRECONDITIONS, "range", "if-range")
 _NOT_UPDATED = frozenset({"content-encoding", "content-length", "content-range", "content-type"})
 _WEAK = "W/"
 
@@ -31,9 +32,9 @@ def asking_about(asked: Headers, stored: Headers) -> Headers:
     return asked.without(*_OF_THE_VIEWER).adding(*lines)
 
 
-def without_conditions(asked: Headers) -> Headers:
-    """Return the viewer's fields for a request whose answer is the whole, whatever the viewer has."""
-    return asked.without(*_CONDITIONS)
+def without_conditions(asked: Headers, *, of_a_part: bool = False) -> Headers:
+    """Return the viewer's fields for a request whose answer is the whole, or the part, whatever the viewer has."""
+    return asked.without(*(_PRECONDITIONS if of_a_part else _CONDITIONS))
 
 
 def confirmed(answer: Headers, stored: Sequence[Headers]) -> list[int]:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from edgefn.model.errors import FunctionError, FunctionFault, OriginFailure
+from edgefn.model.headers import Line
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result
@@ -292,3 +293,32 @@ async def test_an_answer_about_the_viewers_own_copy_or_an_error_ends_nothing(sta
     assert (await stage.later(70, asking("/a", (header, "bytes=7-,9-")))).status == (200 if status == 500 else status)
     stage.fails()
     assert (await stage.get()).text == "old"
+
+
+PART = (BEHIND, ("Content-Range", "bytes 0-2/6"))
+FIRST = ("Range", "bytes=0-2")
+
+
+async def test_a_part_is_validated_in_the_background_too() -> None:
+    stage = Stage()
+    stage.says("abc", *PART, TAG, status=206)
+    await stage.get(asking("/a", FIRST))
+    stage.says("", TAG, FRESH, status=304)
+    told = await stage.later(70, asking("/a", FIRST))
+    assert (told.status, told.text, told.reason) == (206, "abc", "stale-while-revalidate")
+    await settled()
+    asked = stage.origin.asked[-1].headers
+    assert ("range" in asked, asked.get("if-none-match"), len(stage.origin.asked)) == (False, '"x"', 2)
+    assert (await stage.get(asking("/a", FIRST))).reason == "fresh"
+
+
+@pytest.mark.parametrize("control", [BEHIND, controlled("no-store")])
+async def test_a_part_without_a_validator_is_fetched_anew_in_the_background(control: Line) -> None:
+    stage = Stage()
+    stage.says("abc", *PART, status=206)
+    await stage.get(asking("/a", FIRST))
+    stage.says("new", control, PART[1], status=206)
+    assert (await stage.later(70, asking("/a", FIRST))).text == "abc"
+    await settled()
+    assert stage.origin.asked[-1].headers.get("range") == FIRST[1]
+    assert (await stage.get(asking("/a", FIRST))).text == "new"
