@@ -19,10 +19,11 @@ from edgefn.cli.samples import SAMPLES
 from edgefn.functions.registry import Registry
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.functions.workbench import apart, told
+from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings, SandboxSettings, Settings
 from edgefn.node import world
 from edgefn.node.hosting import function_hosts
-from edgefn.sandbox.base import OverLimit
+from edgefn.sandbox.base import OpenError, OverLimit
 
 EXAMPLES = """\
 examples:
@@ -83,7 +84,10 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     failed = 0
     async with _registry(function) as registry:
-        runner = await _open(registry, function)
+        try:
+            runner = await _open(registry, function)
+        except SettingsError as error:
+            return _not_started(error, function, len(events))
         for event in events:
             outcome = await runner.run(event, None)
             if isinstance(outcome, OverLimit):
@@ -97,6 +101,22 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
     if len(events) > 1:
         print(f"edgefn: {len(events)} events, {failed} failed", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _not_started(error: SettingsError, function: FunctionSettings, events: int) -> int:
+    """Say for each event why the function's own code did not start; return the exit status.
+
+    Raises `error` when it is not the code that is to blame. A process tells so at its first event; a guest, whose code
+    runs once before all events, here.
+    """
+    cause = error.__cause__
+    if not isinstance(cause, OpenError) or cause.failure is None:
+        raise error
+    print(*error.problems, sep="\n", file=sys.stderr)
+    line = told(cause.failure, function.timeout)
+    for _ in range(events):
+        print(json.dumps(line), flush=True)
+    return 1
 
 
 @asynccontextmanager

@@ -48,6 +48,7 @@ class Registry:
         """
         opened: dict[str, Opened] = {}
         problems = []
+        cause: OpenError | None = None
         try:
             for name, settings in functions.items():
                 try:
@@ -56,11 +57,12 @@ class Registry:
                     problems.append(f"functions.{name}.path: {error}")
                 except OpenError as error:
                     problems.append(f"functions.{name}: can't be started: {error}")
+                    cause = error
                 except OSError as error:
                     where = error.filename or self.bundles
                     problems.append(f"functions.{name}: {where} can't be written: {error.strerror}")
             if problems:
-                raise SettingsError(tuple(problems))
+                raise SettingsError(tuple(problems)) from cause
         except BaseException:
             await self.discard(Opening(opened))
             raise

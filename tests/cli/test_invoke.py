@@ -395,3 +395,14 @@ def test_a_guest_reads_the_store_too(tmp_path: Path) -> None:
     store = written(tmp_path / "store.json", '{"greeting": "hello"}')
     done = edgefn("invoke", tmp_path / "guest.wasm", "--runtime", "wasm", *SAMPLE, "--kvs", store)
     assert lines(done) == [{"result": "hello"}]
+
+
+@pytest.mark.parametrize("runtime", ["cloudfront-js-2.0", "js", "nodejs20.x"])
+def test_code_that_does_not_start_is_the_error_of_each_event(here: Here, tmp_path: Path, runtime: str) -> None:
+    code = tmp_path / "broken.js"
+    code.write_text("function handler(event) {\n  return event.request\n")
+    done = here("invoke", str(code), "--runtime", runtime, "--events", "-", stdin=b"{}\n{}\n")
+    assert done.returncode == 1, done.stderr
+    errors = [told["error"] for told in lines(done)]
+    assert len(errors) == 2
+    assert all("SyntaxError" in f"{error['type']}: {error['message']}" for error in errors)
