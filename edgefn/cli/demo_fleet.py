@@ -1,7 +1,6 @@
 """`edgefn demo --locations N`: a fleet on one machine; a deployment under load, and the control plane's death."""
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -119,7 +118,6 @@ async def _control(stack: AsyncExitStack, folder: Path) -> _Child:
     file = folder / "control.yaml"
     _write(file, f'admin: 127.0.0.1:{admin}\ndata_dir: ./control\nnats: {{listen: "127.0.0.1:{nats}"}}\n')
     child = await _start(stack, folder, "control", "serve", str(file))
-    stack.callback(_end_server, folder)
     print(f"control plane: http://127.0.0.1:{admin}, NATS at 127.0.0.1:{nats}", flush=True)
     return _Child(child, f"http://127.0.0.1:{admin}")
 
@@ -182,14 +180,6 @@ async def _stopped(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-def _end_server(folder: Path) -> None:
-    """End the NATS server, which outlives a control plane that was killed."""
-    for entry in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if str(folder / "control" / "nats" / "server.conf").encode() in (entry / "cmdline").read_bytes():
-                os.kill(int(entry.name), signal.SIGTERM)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

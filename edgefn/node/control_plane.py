@@ -159,7 +159,7 @@ async def _own_server(stack: AsyncExitStack, settings: ControlSettings, fleet: F
 
 
 def _end_orphan(configuration: Path) -> None:
-    """End the server that a control plane left behind which was killed: it has our port and our files."""
+    """End the server of a control plane that was killed, and wait for it: it may have our port and our files yet."""
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             words = (entry / "cmdline").read_bytes().split(b"\0")

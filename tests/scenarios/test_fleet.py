@@ -1,5 +1,6 @@
 """A control plane with a real NATS server, and locations that join it: all of it from the command line."""
 
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -134,20 +135,50 @@ async def test_a_fleet_deploys_purges_drains_revokes_and_outlives_its_control_pl
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "three"]
 
-    killed = fleet.control
-    killed.send(signal.SIGKILL)  # its NATS server is an orphan then, until the next one finds it
+    fleet.control.send(signal.SIGKILL)
+    assert await fleet.control.ended() == -signal.SIGKILL
     fleet.locations["fra1"].send(signal.SIGTERM)
     await fleet.locations["fra1"].ended()
     await fleet.serve("fra1")
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "three"], "last known good"
 
     await fleet.start_control()
-    assert await killed.ended() == -signal.SIGKILL
     status, told = await fleet.deploy("four")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "four"]
     fleet.control.send(signal.SIGTERM)
     assert await fleet.control.ended() == 0
+
+
+@pytest.mark.fleet
+async def test_one_machine_becomes_a_fleet_and_outlives_the_loss_of_its_servers_disk(fleet: Fleet) -> None:
+    fleet.write("fra1", admin=f"127.0.0.1:{free_port()}")
+    await fleet.serve("fra1")
+    config = fleet.folder / "fra1.yaml"
+    code = fleet.code("one")
+    alone = await command("deploy", code, "--name", "greet", "--runtime", "nodejs20.x", "--config", config)
+    assert alone[0] == 0, alone[1]
+    fleet.locations["fra1"].send(signal.SIGTERM)
+    await fleet.locations["fra1"].ended()
+
+    fleet.write_control()
+    status, told = await command("control", "init", fleet.folder / "control.yaml", "--from", config)
+    assert (status, "signed with the keys of the control plane" in told) == (0, True), told
+    await fleet.start_control()
+    await fleet.join("fra1", config=config)
+    await fleet.serve("fra1")
+    assert await fleet.get("fra1") == "one"
+
+    fleet.control.send(signal.SIGTERM)
+    assert await fleet.control.ended() == 0
+    shutil.rmtree(fleet.folder / "control" / "nats")
+    restore = ("control", "restore", fleet.folder / "control.yaml", "--from", fleet.folder / "fra1" / "replica")
+    status, told = await command(*restore)
+    assert (status, "for locations that have seen more" in told) == (0, True), told
+    await fleet.start_control()
+    status, told = await fleet.deploy("two")
+    assert (status, "done: 1 of 1 location" in told) == (0, True), told
+    assert await fleet.get("fra1") == "two"
 
 
 @pytest.mark.fleet

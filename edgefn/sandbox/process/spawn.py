@@ -17,6 +17,7 @@ _OUT_OF_THE_WAY = 64
 _CLOSE_RANGE = 436
 _CLOSE_ON_EXEC = 4
 _SET_CHILD_SUBREAPER = 36
+_SET_PARENT_DEATH_SIGNAL = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -36,6 +37,17 @@ def adopt_orphans() -> None:
     """Become the parent of descendants that lose theirs, so that they are waited for whatever runs as init."""
     if _LIBC.prctl(_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), ctypes.c_ulong(0), ctypes.c_ulong(0), ctypes.c_ulong(0)):
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def end_with_parent(parent: int) -> None:
+    """Get SIGTERM when the thread that started this process ends, `kill -9` included. To be run before exec.
+
+    `parent` is that thread's process: it may have ended before this is asked for, and then this process ends at once.
+    """
+    nothing = ctypes.c_ulong(0)
+    _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGTERM), nothing, nothing, nothing)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def memory_file(content: bytes) -> int:

@@ -1,6 +1,8 @@
 """The server that a control plane brings along: found, old, dead, under TLS, and with what it keeps encrypted."""
 
 import asyncio
+import os
+import signal
 import ssl
 import stat
 import time
@@ -13,6 +15,7 @@ from edgefn.functions.replicas.base import Record, ReplicaError, UnavailableErro
 from edgefn.functions.replicas.nats.layout import Keeping
 from edgefn.functions.replicas.nats.link import Address
 from edgefn.functions.replicas.nats.server import ServerSettings, check_version, find_server, start
+from tests.cli.running import Running, free_port
 from tests.fakes.certificates import write_certificate
 from tests.functions.nats.stage import PROGRAM, digest, head, hub, opened, pieces, until
 
@@ -46,6 +49,31 @@ async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     settings = ServerSettings("hub", tmp_path / "hub", authority="operator: nonsense\n")
     with pytest.raises(ReplicaError, match=r"nats-server ended with 1: .*nonsense"):
         await start(settings, PROGRAM)
+
+
+async def test_a_server_ends_with_a_killed_control_plane_and_holds_nothing_of_its_output(tmp_path: Path) -> None:
+    file = tmp_path / "control.yaml"
+    file.write_text(f"admin: 127.0.0.1:{free_port()}\ndata_dir: ./control\nnats: {{listen: 127.0.0.1:{free_port()}}}\n")
+    async with Running("control", "serve", file) as control:
+        await control.says("ready: ")
+        configuration = tmp_path / "control" / "nats" / "server.conf"
+        (server,) = servers_of(configuration)
+        output = {os.readlink(f"/proc/{control.pid}/fd/{number}") for number in (1, 2)}
+        assert not output & {os.readlink(f"/proc/{server}/fd/{number}") for number in os.listdir(f"/proc/{server}/fd")}
+        control.send(signal.SIGKILL)
+        assert await control.ended() == -signal.SIGKILL
+    await until(lambda: not servers_of(configuration), seconds=10)
+
+
+def servers_of(configuration: Path) -> list[int]:
+    """Return the process ids of the servers that run with this configuration."""
+    words = [b"-c", str(configuration).encode()]
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (entry / "cmdline").read_bytes().split(b"\0")[1:3] == words:
+                found.append(int(entry.name))
+    return found
 
 
 async def test_a_fleet_speaks_tls_and_trusts_only_its_own_authority(tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import which
 
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.replicas.nats.link import OLDEST
+from edgefn.sandbox.process.spawn import end_with_parent, keep_from_children
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
@@ -141,16 +143,26 @@ class Server:
 
 
 async def start(settings: ServerSettings, program: str) -> Server:
-    """Start a server and wait until it listens. Raises `ReplicaError` with its last words."""
+    """Start a server and wait until it listens; it ends with the thread that this runs in, however that ends.
+
+    Raises `ReplicaError` with its last words.
+    """
     settings.directory.mkdir(parents=True, exist_ok=True)
     path, log = settings.directory / "server.conf", settings.directory / "server.log"
     path.write_text(configuration(settings))
     path.chmod(0o600)
     for old in settings.directory.glob("*.ports"):
         old.unlink()
+    keep_from_children()  # a parent on uvloop leaves us second descriptors of our output: its reader waits for all
     with log.open("ab") as lines:
         process = await asyncio.create_subprocess_exec(
-            program, "-c", str(path), stdin=asyncio.subprocess.DEVNULL, stdout=lines, stderr=lines
+            program,
+            "-c",
+            str(path),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=lines,
+            stderr=lines,
+            preexec_fn=partial(end_with_parent, os.getpid()),
         )
     server = Server(process, settings, "")
     try:
