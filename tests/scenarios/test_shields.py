@@ -17,8 +17,10 @@ origins: {app: {url: "http://{app}"}}
 functions:
   rewriting: {path: rewriting.js, runtime: js, handler: rewriting.handler}
   telling: {path: telling.js, runtime: js, handler: telling.handler}
+  refusing: {path: refusing.js, runtime: js, handler: refusing.handler}
 routes:
   - {path: /old/*, origin: app, hooks: {viewer-request: rewriting, origin-request: telling}}
+  - {path: /refused/*, origin: app, hooks: {origin-response: refusing}}
   - {path: "*", origin: app}
 """
 REWRITING = """
@@ -34,6 +36,12 @@ exports.handler = async (event) => {
   if (request.querystring === 'break') throw new Error('broken');
   request.headers['x-seen-by'] = [{ value: `${request.clientIp} ${request.origin.custom.domainName}` }];
   return request;
+};
+"""
+REFUSING = """
+exports.handler = async (event) => {
+  if (event.Records[0].cf.request.method !== 'GET') throw new Error('broken');
+  return event.Records[0].cf.response;
 };
 """
 
@@ -57,6 +65,7 @@ async def pair(tmp_path: Path, pages: dict[str, object]) -> AsyncIterator[Pair]:
         place.mkdir()
         (place / "rewriting.js").write_text(REWRITING)
         (place / "telling.js").write_text(TELLING)
+        (place / "refusing.js").write_text(REFUSING)
         (place / "key").write_text("0123456789abcdef" * 2)
     async with (
         Website(pages) as site,
@@ -108,6 +117,14 @@ async def test_a_function_that_fails_at_the_shield_is_called_by_its_name(tmp_pat
         answer = await on.edge.get("/old/a?break")
         assert (answer.status, answer.x_cache) == (503, "LambdaExecutionError")
         assert await on.runs(answer) == (["viewer-request"], True)
+
+
+async def test_what_a_function_that_fails_at_the_shield_keeps_from_us_may_have_been_a_change(tmp_path: Path) -> None:
+    async with pair(tmp_path, {"/refused/a": page(200, b"hello", FRESH)}) as on:
+        assert [(await on.edge.get("/refused/a", Host="shop.test")).x_cache for _ in range(2)] == ["Miss", "Hit"]
+        assert (await on.edge.ask("POST", "/refused/a", headers={"Host": "shop.test"}, body=b"x")).status == 503
+        assert (await on.edge.get("/refused/a", Host="shop.test")).x_cache == "Miss"
+        assert [seen.method for seen in on.site.asked("/refused/a")] == ["GET", "POST", "GET"]
 
 
 async def test_a_shield_that_is_gone_is_passed_by(tmp_path: Path) -> None:
