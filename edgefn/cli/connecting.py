@@ -19,6 +19,7 @@ from edgefn.control.client import ControlClient, ControlError
 from edgefn.control.credentials import read_token, token_path
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
+from edgefn.rules.log_line import for_terminal
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -102,5 +103,5 @@ def run_with(given: argparse.Namespace, command: str, work: Callable[[ControlCli
 
         return asyncio.run(worked())
     except ControlError as error:
-        print(f"edgefn {command}: {error}", file=sys.stderr)
+        print(f"edgefn {command}: {for_terminal(str(error))}", file=sys.stderr)
         return FAILED

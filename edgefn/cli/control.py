@@ -15,6 +15,7 @@ from edgefn.cli.reading import read_settings, read_text
 from edgefn.configuration.control import load_control
 from edgefn.model.control_settings import ControlSettings
 from edgefn.model.errors import SettingsError
+from edgefn.rules.log_line import one_line
 
 EXAMPLES = """\
 examples:
@@ -109,4 +110,4 @@ async def _restore(settings: ControlSettings, given: argparse.Namespace) -> int:
 
 
 def _report(line: str) -> None:
-    print(f"edgefn: {line}", file=sys.stderr, flush=True)
+    print(f"edgefn: {one_line(line)}", file=sys.stderr, flush=True)

@@ -12,6 +12,7 @@ from edgefn.cli.invoke_input import read_events, sample_event
 from edgefn.control.client import ControlClient
 from edgefn.model.errors import SettingsError
 from edgefn.model.publishing import LATEST
+from edgefn.rules.log_line import for_terminal
 
 _TARGET = r"([A-Za-z0-9_-]{1,64})(?::([A-Za-z0-9_$-]{1,64}))?"
 _LOCAL: Mapping[str, object] = {"handler": None, "env": [], "kvs": None, "timeout": 5.0, "memory": 128}
@@ -54,7 +55,7 @@ async def _run(given: argparse.Namespace, client: ControlClient, events: list[by
         told = await client.change("POST", f"/v1/functions/{name}/invocations", sent, query)
         outcome, log = told.get("outcome"), told.get("log")
         for line in log if isinstance(log, list) else []:
-            print(line, file=sys.stderr)
+            print(for_terminal(str(line)), file=sys.stderr)
         failed += not (isinstance(outcome, dict) and "result" in outcome)
         print(json.dumps(told if given.json else outcome), flush=True)
     if len(events) > 1:

@@ -7,6 +7,7 @@ import orjson
 
 from edgefn.cli.connecting import DONE, FAILED, add_connection, run_with
 from edgefn.control.client import ControlClient
+from edgefn.rules.log_line import for_terminal
 
 EXAMPLES = """\
 examples:
@@ -55,4 +56,5 @@ def print_line(line: dict[str, object], *, as_document: bool) -> None:
         print(orjson.dumps(line).decode(), flush=True)
     else:
         label = f"{line.get('function')}:{line.get('version')}"
-        print(f"{line.get('at')} {line.get('location')} {label} {line.get('text')}", flush=True)
+        told = f"{line.get('at')} {line.get('location')} {label} {line.get('text')}"
+        print(for_terminal(told, kept="\t"), flush=True)

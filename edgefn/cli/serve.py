@@ -18,6 +18,7 @@ from edgefn.node.collecting import settle
 from edgefn.node.location import Location
 from edgefn.node.supervisor import Supervisor
 from edgefn.node.worker import Line
+from edgefn.rules.log_line import one_line
 
 EXAMPLES = """\
 examples:
@@ -125,7 +126,7 @@ def _stopping_on_signals() -> asyncio.Event:
 
 
 def _report(line: str) -> None:
-    print(f"edgefn: {line}", file=sys.stderr, flush=True)
+    print(f"edgefn: {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def _take_all_descriptors() -> None:

@@ -5,6 +5,7 @@ import argparse
 from edgefn.cli.connecting import DONE, FAILED, add_connection, run_with
 from edgefn.cli.tables import as_json, rows_in, table
 from edgefn.control.client import ControlClient
+from edgefn.rules.log_line import one_line
 
 EXAMPLES = """\
 examples:
@@ -54,7 +55,7 @@ def _words(told: dict[str, object]) -> str:
         ]
     notes += [f"{each.get('subject')}: does not count: {each.get('why')}" for each in rows_in(told, "problems")]
     heads = ("LOCATION", "STATE", "HEALTH", "GENERATION", "LAG", "SEEN", "WORKERS", "RUNNING")
-    return "\n".join([f"published: generation {told.get('generation')}", table(heads, rows), *notes])
+    return "\n".join([f"published: generation {told.get('generation')}", table(heads, rows), *map(one_line, notes)])
 
 
 def _running(running: object) -> str:

@@ -4,10 +4,12 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from edgefn.rules.log_line import one_line
+
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return lines in columns, each as wide as its widest word, without blanks at their ends."""
-    cells = [[str(cell) for cell in row] for row in (heads, *rows)]
+    cells = [[one_line(str(cell)) for cell in row] for row in (heads, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in cells)
 

@@ -11,6 +11,7 @@ from edgefn.cli.connecting import DONE, FAILED, PARTIAL
 from edgefn.cli.reading import counted
 from edgefn.cli.tables import as_json, rows_in
 from edgefn.control.client import ControlClient, ControlError
+from edgefn.rules.log_line import one_line
 
 _STATES: Final = ("current", "applying", "failed", "unreachable")
 
@@ -166,6 +167,6 @@ def _reasons(progress: dict[str, object], name: str) -> str:
 def _reason(failed: object) -> str:
     match failed:
         case {"function": str(function), "version": str(version), "why": str(why)}:
-            return f"{function}:{version}: {why}"
+            return one_line(f"{function}:{version}: {why}")
         case _:
-            return str(failed)
+            return one_line(str(failed))

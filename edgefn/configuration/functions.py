@@ -93,7 +93,7 @@ class _Fields:
     memory = Field("memory", Size(128 * MEGABYTE, 10_240 * MEGABYTE, unit=MEGABYTE), "Memory for one sandbox.", "128MB")
     environment = Field(
         "environment",
-        MapOf(Text("the variable's value", r"[^\x00]*"), r"[A-Za-z][A-Za-z0-9_]+", "a variable's name"),
+        MapOf(Text("the variable's value", r"[^\x00]*", is_secret=True), r"[A-Za-z][A-Za-z0-9_]+", "a variable's name"),
         "Environment variables, in all at most 4 KB.",
     )
     concurrency = Field("concurrency", Whole(1, 1000), "Invocations at one time; more are refused with 503.", "100")

@@ -32,17 +32,19 @@ def word(node: Node, shape: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text that matches `pattern` as a whole. `example` is what would be right."""
+    """Text that matches `pattern` as a whole. What is wrong with a secret one is told without it."""
 
     shape: str
     pattern: str = r".+"
+    is_secret: bool = False
 
     def read(self, node: Node, at: str, reading: Reading) -> str:
         """Return the text as it was written."""
         text = word(node, self.shape)
         if re.fullmatch(self.pattern, text, re.ASCII):
             return text
-        raise WrongError(node.line, f'"{text}" does not fit; write {self.shape}')
+        shown = "what stands here" if self.is_secret else f'"{text}"'
+        raise WrongError(node.line, f"{shown} does not fit; write {self.shape}")
 
     def schema(self) -> Json:
         """Return a string with a pattern; numbers are text too."""

@@ -51,6 +51,8 @@ def by_tag(tag: str) -> Purge:
 
 
 def _by_url(url: str) -> Purge:
+    if any(character <= " " or character == "\x7f" for character in url):  # `urlsplit` would leave some of them out
+        raise ValueError(f"{url[:80]!r} has a blank or a control character in it; write those as %20 and the like")
     try:
         parts = urlsplit(url)
         host = parts.netloc.lower()
@@ -60,7 +62,7 @@ def _by_url(url: str) -> Purge:
         raise ValueError(
             f"{url[:80]!r} is neither a URL nor a path; write https://www.example.com/images/* or /images/*"
         )
-    target = url[url.index("//") + 2 + len(host) :]
+    target = url[url.index("//") + 2 + len(parts.netloc) :]
     path = target if target.startswith("/") else f"/{target}"
     return by_path(path, host.removesuffix(_DEFAULT_PORTS[parts.scheme]))
 

@@ -63,6 +63,7 @@ def test_every_setting_of_a_function_is_published_but_for_where_its_files_come_f
         ({"runtime": "wasm", "environment": {"BIG": "x" * 5000}}, "at most 4096"),
         ({"runtime": "wasm", "path": "/etc"}, "path: means nothing here"),
         ({"runtime": ["wasm"]}, "can't be a list"),
+        ({"runtime": "wasm", "environment": {"KEY": "secret\0"}}, "environment.KEY: what stands here does not fit"),
         ({"runtime": "wasm", "environment": orjson.loads(b"[" * 1000 + b"]" * 1000)}, "nested more than"),
     ],
 )

@@ -46,6 +46,8 @@ def test_a_word_is_a_url_or_a_path(word: str, purge: Purge) -> None:
     [
         ("www.example.com/a", "neither a URL nor a path; write https://www.example.com/images/* or /images/*"),
         ("ftp://x/a", "neither a URL nor a path"),
+        ("https://exa\tmple.com/a", "has a blank or a control character"),
+        (" https://example.com/a", "has a blank or a control character"),
         ("", "neither a URL nor a path"),
         ("https:///a", "neither a URL nor a path"),
         ("https://user@x/a", "neither a URL nor a path"),

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import hashlib
+import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -160,6 +161,27 @@ async def test_a_database_of_another_edgefn_is_left_alone(tmp_path: Path) -> Non
     with pytest.raises(ReplicaError, match="has the format 99"):
         async with replica_in(tmp_path):
             raise AssertionError("it was opened")
+
+
+@pytest.fixture
+def open_to_all(tmp_path: Path) -> Iterator[Path]:
+    tmp_path.chmod(0o755)
+    (tmp_path / database.FILE).touch(mode=0o644)
+    before = os.umask(0)
+    yield tmp_path
+    os.umask(before)
+
+
+def rights_of_others(directory: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mode & 0o077 for file in directory.iterdir()}
+
+
+async def test_nobody_else_can_read_what_is_in_it_whatever_the_directory_allows(open_to_all: Path) -> None:
+    async with replica_in(open_to_all) as replica:
+        await replica.append([Record("fn.a", b"x")], {})
+        rights = rights_of_others(open_to_all)
+    assert {database.FILE, f"{database.FILE}-wal"} <= rights.keys()
+    assert set(rights.values()) == {0}
 
 
 async def test_a_directory_that_can_not_be_made_is_said(tmp_path: Path) -> None:

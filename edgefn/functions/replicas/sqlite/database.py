@@ -1,8 +1,9 @@
 """The database of a replica: its tables, and the changes that are made to them, each in one transaction."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgefn.functions.replicas.base import (
@@ -60,12 +61,23 @@ def prepare(directory: Path, incarnation: str) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UnavailableError(f"{directory} can't be made: {error.strerror}") from error
+    _make_private(directory / FILE)
     with translated(directory):
         db = connected(directory)
         try:
             _make(db, directory, incarnation)
         finally:
             db.close()
+
+
+def _make_private(file: Path) -> None:
+    """Let nobody else read the database, nor what SQLite puts beside it: variables may be in it in clear."""
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with suppress(PermissionError):  # another user's, who lets us in
+            file.chmod(0o600)
+    except OSError as error:
+        raise UnavailableError(f"{file} can't be opened or written: {error.strerror}; see to its rights") from error
 
 
 def _make(db: sqlite3.Connection, directory: Path, incarnation: str) -> None:
