@@ -344,3 +344,25 @@ async def test_a_304_that_names_more_to_vary_by_leaves_nothing_that_does_not() -
     german = await stage.get(asking("/a", ("Lang", "de")))
     assert (german.text, german.cache) == ("deutsch", "vary-miss")
     assert (await stage.get(asking("/a", ("Lang", "fr")))).text == "hello"
+
+
+@pytest.mark.parametrize(
+    ("control", "cookie", "result"),
+    [
+        ((), "a=b", Result.HIT),  # RFC 9111 section 3.2: all fields of a 304 are merged
+        ((controlled("max-age=60"),), "a=b", Result.HIT),
+        ((controlled('max-age=60, private="set-cookie"'),), None, Result.HIT),
+        ((controlled("private"),), None, Result.REFRESH_HIT),
+        ((controlled("no-cache"),), None, Result.REFRESH_HIT),
+    ],
+)
+async def test_the_cookie_of_a_304_goes_as_far_as_its_origin_lets_it(
+    control: tuple[Line, ...], cookie: str | None, result: Result
+) -> None:
+    stage = holding(FRESH, TAG)
+    await stage.get()
+    stage.says("", TAG, ("Set-Cookie", "a=b"), *control, status=304)
+    await stage.later(60)
+    stage.says("", TAG, *control, status=304)
+    told = await stage.get()
+    assert (told.headers.get("set-cookie"), told.result) == (cookie, result)
