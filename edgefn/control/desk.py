@@ -1,5 +1,6 @@
 """What the endpoints about published functions have in common: the publisher, and what its refusals become."""
 
+import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.base import ReplicaError, UnavailableError, UnknownOutcomeError
 from edgefn.model.publishing import LATEST, Alias, LocationState, Manifest, PublishedFunction, Use
 
+VERSION_NUMBER: Final = r"[0-9]{1,15}"
 _PATIENCE: Final = "try again; what is live is untouched"
 
 
@@ -47,7 +49,7 @@ class Desk:
         function = await self.function(name)
         if qualifier == LATEST:
             found = function.draft
-        elif qualifier.isdecimal():
+        elif re.fullmatch(VERSION_NUMBER, qualifier):
             found = function.versions.get(int(qualifier))
         else:
             alias = function.aliases.get(qualifier)

@@ -1,11 +1,12 @@
 """The endpoints about functions and their versions: what there is, and taking it away."""
 
+import re
 from typing import Final
 
 from aiohttp import web
 
 from edgefn.control.asking import name_in
-from edgefn.control.desk import Desk, published
+from edgefn.control.desk import VERSION_NUMBER, Desk, published
 from edgefn.control.endpoints import WHOLE, Endpoint, Handle, Media, Scope, json_of, list_of, table
 from edgefn.control.faults import invalid
 from edgefn.control.views import CHANGED, FUNCTION, VERSION, function_view, version_view
@@ -37,7 +38,7 @@ def function_endpoints(desk: Desk) -> list[Endpoint]:
 
     async def delete_version(request: web.Request) -> web.Response:
         name, number = name_in(request, "function"), request.match_info["qualifier"]
-        if not number.isdecimal():
+        if not re.fullmatch(VERSION_NUMBER, number):
             raise invalid("qualifier", f"{number[:80]!r} is no number of a version; only versions are deleted here")
         await desk.version(name, number)
         return _changed(await desk.publisher.delete_version(name, int(number), await desk.in_use()))

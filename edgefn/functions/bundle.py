@@ -7,7 +7,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 MAX_SIZE = 250 * 1024**2
 """All files together, in bytes (AWS: 250 MB unzipped)."""
@@ -48,11 +48,11 @@ class Bundle:
         """Write the files below `directory`, readable to everybody and writable to nobody else."""
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         directory.chmod(0o755)
+        for folder in sorted({folder for file in self.files for folder in _folders(file.path)}):
+            (directory / folder).mkdir(mode=0o755, exist_ok=True)
+            (directory / folder).chmod(0o755)
         for file in self.files:
             target = directory / file.path
-            for parent in reversed(target.relative_to(directory).parents):
-                (directory / parent).mkdir(mode=0o755, exist_ok=True)
-                (directory / parent).chmod(0o755)
             target.write_bytes(file.data)
             target.chmod(0o755 if file.executable else 0o644)
 
@@ -87,9 +87,17 @@ def _check_names(names: list[str]) -> None:
             raise BundleError(f"{name!r}: stands in the bundle twice")
         known.add(name)
     for name in names:
-        for parent in PurePosixPath(name).parents:
-            if str(parent) in known:
-                raise BundleError(f"{str(parent)!r}: is both a file and a folder")
+        for folder in _folders(name):
+            if folder in known:
+                raise BundleError(f"{folder!r}: is both a file and a folder")
+
+
+def _folders(name: str) -> Iterator[str]:
+    """Yield the folders that a path leads through, the outermost first."""
+    end = name.find("/")
+    while end >= 0:
+        yield name[:end]
+        end = name.find("/", end + 1)
 
 
 class SizeLimit:

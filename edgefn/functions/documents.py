@@ -197,7 +197,7 @@ def alias_from_document(document: object) -> Alias:
 
 def _target(document: object) -> Target:
     match document:
-        case {"version": int(version), "weight": int(weight)}:
+        case {"version": int(version), "weight": int(weight)} if not isinstance(version, bool):
             return Target(version, weight)
         case _:
             raise DocumentError("targets: must be a list of version and weight, in 1/10,000")

@@ -207,7 +207,7 @@ def _named(catalog: Catalog, function: str, qualifier: str) -> _Name:
         return _Name()
     if qualifier == LATEST:
         return _Name() if published.draft is None else _Name((published.draft,))
-    if qualifier.isdigit():
+    if qualifier.isascii() and qualifier.isdigit():
         manifest = published.versions.get(int(qualifier))
         return _Name() if manifest is None else _Name((manifest,))
     alias = published.aliases.get(qualifier)

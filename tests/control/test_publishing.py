@@ -180,6 +180,9 @@ async def test_what_is_used_is_not_deleted(shop: Shop) -> None:
     status, told = await shop.ask("DELETE", "/v1/functions/geo/versions/1")
     assert (status, told) == (200, {"generation": 4})
     assert (await shop.ask("DELETE", "/v1/functions/geo/versions/1"))[0] == 404
+    for number in ("9" * 5000, "%D9%A1"):  # more digits than Python reads, and a one in Arabic
+        assert (await shop.ask("GET", f"/v1/functions/geo/versions/{number}"))[0] == 404
+        assert (await shop.ask("DELETE", f"/v1/functions/geo/versions/{number}"))[0] == 400
     assert (await shop.ask("DELETE", "/v1/functions/geo/aliases/live"))[0] == 200
     assert (await shop.ask("DELETE", "/v1/functions/geo"))[0] == 200
     assert (await shop.ask("GET", "/v1/functions/geo"))[0] == 404

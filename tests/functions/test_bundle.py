@@ -166,6 +166,19 @@ def test_one_source_file_is_a_bundle_of_that_name(tmp_path: Path) -> None:
     assert [file.path for file in read_bundle(tmp_path / "rewrite.js").files] == ["rewrite.js"]
 
 
+def test_many_files_in_deep_folders_are_written_folder_by_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    plain = Path.mkdir
+    monkeypatch.setattr(Path, "mkdir", lambda self, *more, **named: (made.append(self), plain(self, *more, **named)))
+    deep = "/".join("d" * 30)
+    Bundle.of([BundleFile(f"{deep}/{number}", b"") for number in range(200)]).write(tmp_path / "code")
+    assert len(made) == 31  # not one for each folder of each file: 50,000 of them took half a minute
+    assert len(list((tmp_path / "code" / deep).iterdir())) == 200
+    assert (tmp_path / "code" / "d" / "d").stat().st_mode & 0o777 == 0o755
+
+
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="nowhere: there is no such file or folder"):
         read_bundle(tmp_path / "nowhere")

@@ -97,6 +97,7 @@ def test_a_sealed_environment_opens_with_its_key_and_for_its_function_only() -> 
         {},
         {"function": "f", "name": "n", "targets": [{"version": "1"}]},
         {"function": "f", "name": "n", "targets": []},
+        {"function": "f", "name": "n", "targets": [{"version": True, "weight": 10_000}]},
         {"function": "f", "name": "n", "targets": [{"version": each, "weight": 1} for each in (1, 2, 3)]},
     ],
 )
