@@ -1,5 +1,6 @@
 """The control API: loopback and a token by default. Speaks JSON; every change leaves a line in the audit log."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from edgefn.control.asking import ADMISSION, HOLDER, TOUCHED, Admission
-from edgefn.control.connections import HEAD_PATIENCE, WIRE_LOG, Connections, broken_bodies
+from edgefn.control.connections import HEAD_PATIENCE, WIRE_LOG, Connections, Ration, broken_bodies
 from edgefn.control.endpoints import ANYTHING, Endpoint, Scope, json_of
 from edgefn.control.faults import FaultError, invalid
 from edgefn.control.openapi import document
@@ -19,6 +20,7 @@ from edgefn.control.tokens import Tokens
 
 _log = logging.getLogger("edgefn")
 _MOST_JSON: Final = 1 << 20
+_LONGEST_PART: Final = 200
 _STRANGER: Final = "send a token as `Authorization: Bearer`; the operator's is admin.token in the data directory"
 
 
@@ -45,6 +47,7 @@ class Admin:
             route = self._application.router.add_route(endpoint.method, endpoint.path, endpoint.handle)
             self._by_handler[route] = endpoint
         self._head_patience = head_patience
+        self._strangers = Ration()
         self._connections: Connections | None = None
         self._runner = web.AppRunner(
             self._application, access_log=None, shutdown_timeout=1.0, auto_decompress=False, logger=WIRE_LOG
@@ -149,17 +152,22 @@ class Admin:
         if status < 400 and (endpoint is None or endpoint.scope is Scope.READ):
             return
         holder = request.get(HOLDER)
+        left_out = 0 if holder is not None else self._strangers.take(asyncio.get_running_loop().time())
+        if left_out is None:
+            return
         touched: dict[str, object] = request[TOUCHED]
         line = {
             "at": self._gate.timestamp(),
             "who": None if holder is None else holder.name,
             "from": request.remote,
             "what": f"{request.method} {request.path}"[:500] if endpoint is None else endpoint.id,
-            **request.match_info,
+            **{part: told[:_LONGEST_PART] for part, told in request.match_info.items()},
             **touched,
             "status": status,
             "outcome": outcome,
         }
+        if left_out:
+            line["left_out"] = left_out
         self._gate.audit(orjson.dumps(line).decode())
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
@@ -67,6 +69,28 @@ class Connections:
                 protocol.transport.abort()
 
 
+@dataclass(slots=True)
+class Ration:
+    """So many lines in each window of seconds; what is more is counted. Strangers could fill the disk otherwise."""
+
+    most: int = 60
+    window: float = 60.0
+    _begin: float = -math.inf
+    _taken: int = 0
+    _left_out: int = 0
+
+    def take(self, now: float) -> int | None:
+        """Return how many were left out since the last one; None for one that is too much."""
+        if now - self._begin >= self.window:
+            self._begin, self._taken = now, 0
+        if self._taken >= self.most:
+            self._left_out += 1
+            return None
+        self._taken += 1
+        left_out, self._left_out = self._left_out, 0
+        return left_out
+
+
 @contextmanager
 def broken_bodies() -> Iterator[None]:
     """Turn what aiohttp raises for a body that is not what it says into a refusal."""
@@ -76,15 +100,22 @@ def broken_bodies() -> Iterator[None]:
         raise FaultError(400, "broken-body", "the body breaks off, or is not framed as its headers say") from error
 
 
-def _without_bytes(record: logging.LogRecord) -> bool:
-    """Leave out what came: aiohttp's words show the broken line, and that may be the one with the token."""
-    kind = "" if not record.exc_info or record.exc_info[0] is None else f" ({record.exc_info[0].__name__})"
-    record.msg, record.args = f"control API: a connection failed, or something came that is no request{kind}", ()
-    record.exc_info = record.exc_text = record.stack_info = None
-    return True
+class WithoutBytes(logging.Filter):
+    """Leaves out what came: aiohttp's words show the broken line, and that may be the one with the token."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ration = Ration()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Put words of ours in the place of aiohttp's; return False for a record too many."""
+        kind = "" if not record.exc_info or record.exc_info[0] is None else f" ({record.exc_info[0].__name__})"
+        record.msg, record.args = f"control API: a connection failed, or something came that is no request{kind}", ()
+        record.exc_info = record.exc_text = record.stack_info = None
+        return self._ration.take(record.created) is not None
 
 
 WIRE_LOG: Final = logging.getLogger("edgefn.control.wire")
 """Where aiohttp tells of what is no HTTP."""
 
-WIRE_LOG.addFilter(_without_bytes)
+WIRE_LOG.addFilter(WithoutBytes())

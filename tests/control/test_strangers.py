@@ -206,3 +206,28 @@ async def test_a_body_that_is_framed_wrong_is_the_senders_fault(tmp_path: Path) 
         headers = {"Content-Type": "multipart/form-data; boundary=b"}
         status, told = await stage.ask("POST", "/upload", data=b"--b\r\n" + b"a: b\r\n" * 300, headers=headers)
         assert (status, told["error"]["code"]) == (400, "broken-body")
+
+
+async def test_strangers_can_not_fill_the_disk_with_the_audit_log_nor_hide_others_in_it(tmp_path: Path) -> None:
+    deleting = Endpoint("it", "DELETE", "/it/{name}", Scope.DEPLOY, "Does it.", invoke, json_of(ANYTHING))
+    async with control_api(tmp_path, [deleting]) as stage:
+        for _ in range(100):
+            assert (await stage.ask("DELETE", "/it/" + "a" * 5_000, token="guess"))[0] == 401
+        reading = await stage.issued("reading", "read")
+        assert (await stage.ask("DELETE", "/it/x", token=reading))[0] == 403
+    strangers = [line for line in stage.audited if line["who"] is None]
+    assert len(strangers) == 60
+    assert max(len(line) for line in stage.lines) < 500
+    assert (stage.audited[-1]["who"], stage.audited[-1]["outcome"]) == ("reading", "no-scope")
+
+
+def test_what_was_left_out_is_counted() -> None:
+    ration = connections.Ration(most=2, window=10.0)
+    assert [ration.take(now) for now in (0.0, 1.0, 2.0, 9.9, 10.0, 11.0, 12.0)] == [0, 0, None, None, 2, 0, None]
+
+
+def test_what_is_no_request_does_not_fill_the_log_either() -> None:
+    record = logging.LogRecord("aiohttp", logging.ERROR, "", 1, "Error in %s", ("secret",), None)
+    quiet = connections.WithoutBytes()
+    assert sum(quiet.filter(record) for _ in range(100)) == 60
+    assert "secret" not in record.getMessage()
