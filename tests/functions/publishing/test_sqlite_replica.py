@@ -153,6 +153,41 @@ async def test_a_damaged_database_is_named_with_the_cure(tmp_path: Path) -> None
             raise AssertionError("it was opened")
 
 
+async def read_all(replica: SqliteReplica) -> None:
+    await replica.incarnation()
+    await replica.read()
+    await replica.get("fn.a")
+    await replica.statuses()
+    await replica.last_purge()
+    async with aclosing(replica.follow_purges(0, "a log")) as purges:
+        await anext(purges)
+
+
+@pytest.mark.parametrize(
+    "rot",
+    [
+        "UPDATE records SET value = 'text'",
+        "UPDATE records SET subject = x'ff00'",
+        "UPDATE records SET subject = CAST(x'ff' AS TEXT)",
+        "UPDATE statuses SET status = 'text'",
+        "UPDATE purges SET told = 'text'",
+        "UPDATE sqlite_sequence SET seq = 'many'",
+        "DELETE FROM facts",
+        "UPDATE facts SET value = x'ff'",
+    ],
+)
+async def test_rot_that_sqlite_does_not_see_is_named_with_the_cure(tmp_path: Path, rot: str) -> None:
+    async with replica_in(tmp_path) as replica:
+        await replica.append([Record("fn.a", b"x")], {})
+        await replica.order_purge(b"{}", "op")
+        await replica.set_status("fra1", b"{}")
+        await read_all(replica)
+        with contextlib.closing(sqlite3.connect(tmp_path / database.FILE)) as db, db:
+            db.execute(rot)
+        with pytest.raises(ReplicaError, match=r"replica\.db.*(is damaged .* backup|Could not decode)"):
+            await read_all(replica)
+
+
 async def test_a_database_of_another_edgefn_is_left_alone(tmp_path: Path) -> None:
     async with replica_in(tmp_path):
         pass

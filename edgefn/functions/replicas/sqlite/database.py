@@ -41,6 +41,10 @@ PRAGMA user_version={FORMAT};
 """
 
 
+class DamagedError(Exception):
+    """SQLite finds nothing wrong, and yet this is not what was written: it keeps no check sums."""
+
+
 def connected(directory: Path) -> sqlite3.Connection:
     """Return a connection, for one thread at a time. Raises `sqlite3.Error`."""
     # Autocommit: transactions are begun by name, so that the write lock is taken before anything is read.
@@ -101,6 +105,8 @@ def translated(directory: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _error(directory / FILE, error) from error
+    except (DamagedError, UnicodeDecodeError) as error:  # also what SQLite says of rotten bytes may hold some of them
+        raise _damaged(directory / FILE, str(error)) from error
 
 
 def _error(file: Path, error: sqlite3.Error) -> ReplicaError:
@@ -112,9 +118,13 @@ def _error(file: Path, error: sqlite3.Error) -> ReplicaError:
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
             return UnavailableError(f"{file} can't be opened or written: {error}; see to its rights and its disk")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return ReplicaError(f"{file} is damaged ({error}): put a backup in its place, or move it away")
+            return _damaged(file, str(error))
         case _:
             return ReplicaError(f"{file}: {error}")
+
+
+def _damaged(file: Path, why: str) -> ReplicaError:
+    return ReplicaError(f"{file} is damaged ({why}): put a backup in its place, or move it away")
 
 
 @contextmanager
@@ -147,8 +157,12 @@ def _roll_back(db: sqlite3.Connection) -> None:
 
 def incarnation(db: sqlite3.Connection) -> str:
     """Return the log's name."""
-    row: tuple[str] = db.execute("SELECT value FROM facts WHERE name = 'incarnation'").fetchone()
-    return row[0]
+    row: object = db.execute("SELECT value FROM facts WHERE name = 'incarnation'").fetchone()
+    match row:
+        case (str(name),):
+            return name
+        case _:
+            raise DamagedError("the log has no name")
 
 
 def append(db: sqlite3.Connection, records: Sequence[Record], expected: Mapping[str, int]) -> int:
@@ -173,19 +187,33 @@ def append(db: sqlite3.Connection, records: Sequence[Record], expected: Mapping[
 def get(db: sqlite3.Connection, subject: str) -> Stored | None:
     """Return the newest record of a subject, or None."""
     row = db.execute("SELECT sequence, subject, value FROM records WHERE subject = ?", (subject,)).fetchone()
-    return None if row is None else Stored(*row)
+    return None if row is None else _stored(row)
 
 
 def read(db: sqlite3.Connection, after: int) -> list[Stored]:
     """Return the newest record of every subject beyond `after`, in order."""
     rows = db.execute("SELECT sequence, subject, value FROM records WHERE sequence > ? ORDER BY sequence", (after,))
-    return [Stored(*row) for row in rows.fetchall()]
+    return [_stored(row) for row in rows.fetchall()]
+
+
+def _stored(row: object) -> Stored:
+    match row:
+        case (int(sequence), str(subject), bytes(value)):
+            return Stored(sequence, subject, value)
+        case _:
+            raise DamagedError("a record is of another kind")
 
 
 def last_sequence(db: sqlite3.Connection, table: str) -> int:
     """Return the last sequence that was given in `table`, 0 for none."""
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
-    return 0 if row is None else int(row[0])
+    row: object = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    match row:
+        case None:
+            return 0
+        case (int(last),):
+            return last
+        case _:
+            raise DamagedError(f"the last sequence of {table} is no number")
 
 
 def order_purge(db: sqlite3.Connection, told: bytes, op: str, now: float) -> int:
@@ -205,7 +233,15 @@ def read_purges(db: sqlite3.Connection, after: int, most: int) -> list[PurgeOrde
     rows = db.execute(
         "SELECT sequence, told, at FROM purges WHERE sequence > ? ORDER BY sequence LIMIT ?", (after, most)
     )
-    return [PurgeOrder(*row) for row in rows.fetchall()]
+    return [_purge_order(row) for row in rows.fetchall()]
+
+
+def _purge_order(row: object) -> PurgeOrder:
+    match row:
+        case (int(sequence), bytes(told), int() | float() as at):
+            return PurgeOrder(sequence, told, at)
+        case _:
+            raise DamagedError("a purge is of another kind")
 
 
 def first_purge(db: sqlite3.Connection) -> int:
@@ -224,4 +260,12 @@ def set_status(db: sqlite3.Connection, location: str, status: bytes) -> None:
 def read_statuses(db: sqlite3.Connection, after: int) -> list[tuple[int, str, bytes]]:
     """Return (number, location, status) of the statuses that were put after the number `after`, in order."""
     rows = db.execute("SELECT number, location, status FROM statuses WHERE number > ? ORDER BY number", (after,))
-    return rows.fetchall()
+    return [_status(row) for row in rows.fetchall()]
+
+
+def _status(row: object) -> tuple[int, str, bytes]:
+    match row:
+        case (int(number), str(location), bytes(status)):
+            return number, location, status
+        case _:
+            raise DamagedError("a status is of another kind")

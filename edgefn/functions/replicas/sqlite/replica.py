@@ -172,7 +172,7 @@ class SqliteReplica:
             if self._watching is None:
                 self._watching = database.connected(self.directory)
             (version,) = self._watching.execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             return -1  # look again after a while
         return int(version)
 
