@@ -143,6 +143,31 @@ class Request:
             self.interim,
         )
 
+    def rewritten(
+        self,
+        path: str,
+        query: str | None,
+        headers: Headers,
+        body: Body,
+        origin: Origin | None,
+        choice: OriginChoice | None,
+    ) -> "Request":
+        """Return this request as a function wants it. As `dataclasses.replace`, at a fraction of the price."""
+        return Request(
+            self.method,
+            path,
+            query,
+            headers,
+            body,
+            self.viewer,
+            self.id,
+            self.trail,
+            self.version,
+            origin,
+            self.interim,
+            choice,
+        )
+
 
 @hot_dataclass(frozen=True, slots=True)
 class Response:

@@ -15,7 +15,7 @@ import orjson
 from edgefn.model.headers import NO_HEADERS, Headers
 from edgefn.model.hook import Event, Quotas
 from edgefn.model.message import BytesBody, Request, Response
-from edgefn.rules.cff_headers import judged_headers, new_headers, with_cookies, with_set_cookies
+from edgefn.rules.cff_headers import judged_headers, new_headers, shown_cookies, with_cookies, with_set_cookies
 from edgefn.rules.cff_origin import NO_ORIGINS, KnownOrigins, judged_choice
 from edgefn.rules.cff_query import query_of
 from edgefn.rules.cff_violation import BODY, DESCRIPTION, INVALID, QUERY, RESULT, STATUS, URI, in_our_words, invalid
@@ -101,11 +101,13 @@ def _object(result: bytes, some_of: set[str]) -> Mapping[str, object]:
 def _changed_request(event: Event, sent: Request, answer: Mapping[str, object], origins: KnownOrigins) -> Request:
     path, query = _target(sent, answer)
     headers = judged_headers(event, sent.headers, answer.get("headers"))
-    headers = with_cookies(headers, answer.get("cookies", {}))
+    cookies = answer.get("cookies", {})
+    if cookies != shown_cookies(sent.headers):  # which have no part in what `headers` has changed
+        headers = with_cookies(headers, cookies)
     choice = judged_choice(answer.get("edge"), origins)
     if (path, query, choice) == (sent.path, sent.query, sent.choice) and headers is sent.headers:
         return sent
-    return replace(sent, path=path, query=query, headers=headers, choice=choice)
+    return sent.rewritten(path, query, headers, sent.body, sent.origin, choice)
 
 
 def _target(sent: Request, answer: Mapping[str, object]) -> tuple[str, str | None]:

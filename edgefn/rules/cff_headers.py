@@ -97,9 +97,10 @@ def with_set_cookies(sent: Headers, result: object) -> Headers:
     return merged(sent, {"set-cookie": tuple(("Set-Cookie", line) for line in cff_values.replaced(pieces, found))})
 
 
-def _visible(headers: Headers) -> list[Piece]:
+@lru_cache(REMEMBERED)
+def _visible(headers: Headers) -> tuple[Piece, ...]:
     lines = ((name.lower(), value) for name, value in headers)
-    return [(name, value) for name, value in lines if name not in _COOKIE_LINES and not is_hidden(name)]
+    return tuple((name, value) for name, value in lines if name not in _COOKIE_LINES and not is_hidden(name))
 
 
 def _check_name(name: str) -> None:

@@ -6,7 +6,6 @@ The front door; the parts are in `contract_headers`, `contract_target`, `contrac
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 import orjson
 
@@ -85,7 +84,7 @@ def _changed_request(event: Event, sent: Request, result: Mapping[str, object], 
     if body is not None:
         headers = resized(headers, len(body))
     new_body: Body = sent.body if body is None else BytesBody(body)
-    return replace(sent, path=path, query=query, headers=headers, origin=origin, body=new_body)
+    return sent.rewritten(path, query, headers, new_body, origin, sent.choice)
 
 
 def _with_host(sent: Request, headers: Headers, origin: Origin | None) -> Headers:

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from edgefn.model.headers import NO_HEADERS, Headers, Line
 from edgefn.model.hook import Event
+from edgefn.model.hot import hot_dataclass
 from edgefn.rules.edge_headers import NOT_ADDED, READ_ONLY, is_hidden
 from edgefn.rules.event import HeaderMap, as_text, as_wire, shown_headers
 from edgefn.rules.violation import HEADER, HEADER_ENTRY, HIDDEN_HEADER, READ_ONLY_HEADER, ViolatedError
@@ -18,7 +18,7 @@ Changes: TypeAlias = Mapping[str, tuple[Line, ...]]
 """The new lines of each name that a function touched, by lower-case name. No lines: it deleted the name."""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class HeaderField:
     """A header map in a result: where it stands, what it was made from, and the sentences for a malformed one."""
 

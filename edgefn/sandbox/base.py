@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from edgefn.model.hot import hot_dataclass
+
 
 @dataclass(frozen=True, slots=True)
 class Code:
@@ -28,7 +30,7 @@ class Code:
     kvs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Invocation:
     """One event for a function. `event` is JSON; `id` a UUID; `deadline` seconds from now.
 
@@ -40,7 +42,7 @@ class Invocation:
     body: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Usage:
     """What one invocation took. Times in seconds, memory in bytes; `init` is None on a warm start.
 
@@ -54,7 +56,7 @@ class Usage:
     waited: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Returned:
     """The function came to an end; `result` is what it returned, as JSON."""
 
