@@ -52,7 +52,6 @@ class Runner:
         Cancelling stops the function only where that is cheap: a viewer that leaves must not cost a warm sandbox.
         """
         self._under_way += 1
-        self._idle.clear()
         if self._sandbox.stopping_is_cheap:
             return await self._run(event, body, request)
         task = asyncio.get_running_loop().create_task(self._run(event, body, request))
@@ -62,17 +61,17 @@ class Runner:
 
     async def _run(self, event: bytes, body: bytes | None, request: str) -> Outcome:
         try:
-            return await self._reported(event, body, request)
+            invocation = Invocation(self._around.new_id(), event, body)
+            self._log.begin(invocation.id, request)
+            if self._around.reports:
+                return await self._reported(invocation)
+            return await self._sandbox.run(invocation)
         finally:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
 
-    async def _reported(self, event: bytes, body: bytes | None, request: str) -> Outcome:
-        invocation = Invocation(self._around.new_id(), event, body)
-        self._log.begin(invocation.id, request)
-        if not self._around.reports:
-            return await self._sandbox.run(invocation)
+    async def _reported(self, invocation: Invocation) -> Outcome:
         log = self._log.write
         log(invocation.id, start_line(self.code, invocation.id))
         try:
@@ -87,8 +86,10 @@ class Runner:
 
     async def close_when_idle(self, patience: float) -> None:
         """Let the events that run end, for at most `patience` seconds; then stop."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), patience)
+        if self._under_way:
+            self._idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), patience)
         await self.close()
 
     async def close(self) -> None:

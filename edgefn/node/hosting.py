@@ -123,7 +123,7 @@ class FunctionHosts:
             except (CacheError, OSError) as error:
                 raise SettingsError((f"data_dir: compiled functions can't be kept: {error}",)) from error
             sizes = Sizes(slots=len(self._settings.functions) + _GUESTS)
-            senses = WasmSenses(world.monotonic, world.thread_cpu, world.wall, os.urandom)
+            senses = WasmSenses(world.monotonic, world.thread_cpu, world.wall, world.random)
             room = EngineRoom(sizes, Bounds(spinning=_SPINNING), code, senses)
             scripts = JsLoader(room, self._shelf.of)
             loaders: dict[str, Loader] = {"wasm": room.loader(), **dict.fromkeys(PROFILES, scripts)}

@@ -58,6 +58,11 @@ def invocation_id() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
+def random(size: int) -> bytes:
+    """Return that many random bytes. For one thread only."""
+    return next(_drawn)[:size] if size <= _ID_BYTES else os.urandom(size)
+
+
 def token() -> str:
     """Return a fresh secret of 256 bits, in hex."""
     return os.urandom(32).hex()

@@ -71,7 +71,11 @@ class Cache:
         """Return the answer that lies fresh in memory, without waiting; None when there is none."""
         if bypass(request, self._policy) is not None or self._has_wishes(request):
             return None
-        stored = chosen(self._stock.get(self._key(request)), request)
+        return self._fresh(request, self._stock.get(self._key(request)))
+
+    def _fresh(self, request: Request, variants: Sequence[Stored]) -> Response | None:
+        """Return the answer that is fresh among `variants`; `request` has no wishes about that."""
+        stored = chosen(variants, request)
         if stored is None:
             return None
         now = self._now()
@@ -96,7 +100,11 @@ class Cache:
     async def _served(self, request: Request, fetch: Fetch, *, with_disk: bool) -> Response:
         """Return the response. A body that lies on disk is yet to be opened."""
         key = self._key(request)
-        judged = self._judged(request, self._stock.get(key))
+        variants = self._stock.get(key)
+        response = None if self._has_wishes(request) else self._fresh(request, variants)
+        if response is not None:
+            return response  # most are: nothing of what follows is needed to see it
+        judged = self._judged(request, variants)
         response = self._at_once(request, key, fetch, judged)
         is_alone = not may_collapse(request) or self._has_wishes(request) or request.method != "GET"
         if response is None and with_disk and is_alone:  # whoever is not alone looks there for all who wait

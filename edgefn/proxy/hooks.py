@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from edgefn.functions.callee import Callee
@@ -45,11 +46,7 @@ class Hook:
         if self.include_body:
             body, exposed = await expose(request.body, self.quotas.body_exposed)
             request = replace(request, body=body)
-
-        async def attempt(runner: Runner) -> Request | Response:
-            return await self._asked(runner, request, exposed, showing)
-
-        judged = await self._guarded(request, attempt)
+        judged = await self._guarded(request, partial(self._asked, request, exposed, showing))
         if judged is None:
             return request
         if judged.body is not request.body:
@@ -58,12 +55,8 @@ class Hook:
 
     async def on_response(self, asked: Request, response: Response, showing: Showing | None = None) -> Response:
         """Run an origin-response or viewer-response function. Raises `FunctionError`."""
-
-        async def attempt(runner: Runner) -> Response:
-            return await self._answered(runner, asked, response, showing)
-
         try:
-            judged = await self._guarded(asked, attempt)
+            judged = await self._guarded(asked, partial(self._answered, asked, response, showing))
         except BaseException:
             response.body.close()
             raise
@@ -105,7 +98,7 @@ class Hook:
         return result
 
     async def _asked(
-        self, runner: Runner, request: Request, exposed: ExposedBody | None, showing: Showing | None
+        self, request: Request, exposed: ExposedBody | None, showing: Showing | None, runner: Runner
     ) -> Request | Response:
         dialect = self.dialects.of(runner.code.runtime)
         if dialect.sees_facts and showing is not None:
@@ -119,7 +112,7 @@ class Hook:
             request.trail.result = dialect.generated
         return judged
 
-    async def _answered(self, runner: Runner, asked: Request, response: Response, showing: Showing | None) -> Response:
+    async def _answered(self, asked: Request, response: Response, showing: Showing | None, runner: Runner) -> Response:
         dialect = self.dialects.of(runner.code.runtime)
         if dialect.sees_facts and showing is not None:
             asked = showing(asked)

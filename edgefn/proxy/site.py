@@ -103,7 +103,6 @@ class Site:
     async def answer(self, request: Request) -> Response:
         """Return the answer; every error has become a response."""
         self._running += 1
-        self._idle.clear()
         try:
             return self._dressed(request, await self._answer(request))
         except Exception as error:  # noqa: BLE001  # the last resort: whatever broke, the viewer gets an answer
@@ -116,7 +115,9 @@ class Site:
 
     async def wait_idle(self) -> None:
         """Wait until no request is on its way through this site."""
-        await self._idle.wait()
+        if self._running:
+            self._idle.clear()
+            await self._idle.wait()
 
     def _lane(self, path: str) -> Lane:
         return self._lanes[self._routes.position(path)]

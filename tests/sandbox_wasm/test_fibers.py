@@ -128,6 +128,22 @@ async def test_quick_newcomers_share_a_turn() -> None:
     await asyncio.gather(spinner, return_exceptions=True)
 
 
+async def test_the_line_ends_in_one_turn_when_nobody_runs_on_any_more() -> None:
+    troupe = Troupe()
+    tasks = troupe.start(troupe.fiber("spin", 2), *(troupe.fiber(str(number), 1) for number in range(8)))
+    await asyncio.gather(*tasks)
+    # In the first turn there is time for one of them, and in the second, after the end of "spin", for all others.
+    assert troupe.slices == ["spin", "0", "spin", *"1234567"]
+    assert troupe.scheduler.counts.turns == 2
+
+
+async def test_a_line_of_slow_newcomers_does_not_hold_the_loop() -> None:
+    troupe = Troupe()
+    tasks = troupe.start(troupe.fiber("spin", 2), *(troupe.fiber(str(number), 1) for number in range(31)))
+    await asyncio.gather(*tasks)
+    assert troupe.scheduler.counts.turns == 4  # 1, 10, 10 and 10 of them
+
+
 async def test_a_fiber_whose_time_is_up_gets_no_further_slice() -> None:
     troupe = Troupe()
     tasks = troupe.start(troupe.fiber("a", FOREVER, timeout=0.5), troupe.fiber("b", FOREVER, timeout=0.5))

@@ -4,7 +4,8 @@ A fiber is a generator that runs a guest for one slice at each `next` and return
 runs at once, inside the caller, and mostly it is the only one. A guest that needs more goes to the end of a queue that
 gets one slice per turn of the loop. While anybody stands in that queue, newcomers wait for the turn too: else fifty of
 them, starting in one turn, would hold the loop for fifty slices. They go before the queue, as long as a turn's budget
-lasts: most of them need no second slice, and it keeps them quick beside neighbours that never end. Functions take
+lasts: most of them need no second slice, and it keeps them quick beside neighbours that never end. When nobody is left
+in that queue, the line gets more at a time: under load it would not come to an end otherwise. Functions take
 turns among the newcomers, so that a flood for one of them delays no other.
 """
 
@@ -18,6 +19,9 @@ Slices = Generator[None, None, bytes]
 
 START_BUDGET = 0.001
 """Seconds that newcomers get in one turn of the loop, besides the slice of the queue. The last one may overrun it."""
+
+QUIET_BUDGET = 0.01
+"""Seconds that they get in one turn when nobody runs on."""
 
 
 class ExpiredError(Exception):
@@ -110,6 +114,14 @@ class Scheduler:
 
         Raises what the guest raises, `ExpiredError`, `CrowdedError` or `StoppedError`.
         """
+        result = self.begin(fiber)
+        return await self.rest(fiber) if result is None else result
+
+    def begin(self, fiber: Fiber) -> bytes | None:
+        """Run a fiber's first slice, unless it must wait for it; return its result if that was all, else call `rest`.
+
+        Raises as `run` does; then nothing is left of the fiber.
+        """
         try:
             if self._spinning or self._waiting:
                 self._wait(fiber)
@@ -117,6 +129,15 @@ class Scheduler:
                 return result
             else:
                 self._spin(fiber)
+        except BaseException:
+            self._forget(fiber)
+            fiber.slices.close()
+            raise
+        return None
+
+    async def rest(self, fiber: Fiber) -> bytes:
+        """Wait for the end of a fiber that has begun, and return its result. Raises as `run` does."""
+        try:
             fiber.ended = asyncio.get_running_loop().create_future()
             self._ask_for_turn()
             return await fiber.ended
@@ -213,10 +234,9 @@ class Scheduler:
         self.counts.turns += 1
         now = self.now()
         self._expire(now)
-        until = now + START_BUDGET
         while self._waiting:
             self._advance(self._next_newcomer())
-            if self.now() >= until:
+            if self.now() >= now + (START_BUDGET if self._spinning else QUIET_BUDGET):
                 break
         if self._spinning:
             self._advance(self._spinning.popleft())

@@ -57,6 +57,8 @@ class GuestLog:
 
     def finish(self) -> list[str]:
         """Return all lines, and one that says so where they were cut."""
+        if self._left == self.limits.size and self.room:
+            return []  # it never wrote anything
         lines = [*self._lines, *self._cutter.flush()]
         cut = self.room <= 0 or len(lines) > self.limits.lines
         return [*lines[: self.limits.lines], "... log cut at its limit"] if cut else lines

@@ -170,8 +170,11 @@ class WasmSandbox:
         return Guest(invocation, self.grants, log, senses.time(), senses.monotonic(), limits.result)
 
     async def _outcome(self, fiber: Fiber, guest: Guest, began: float) -> Outcome:
+        scheduler = self.host.room.scheduler
         try:
-            result = await self.host.room.scheduler.run(fiber)
+            result = scheduler.begin(fiber)
+            if result is None:
+                result = await scheduler.rest(fiber)
         except GuestError as error:
             return Failed(error.type, error.message, error.trace, self._usage(fiber, guest, began))
         except ExpiredError:
