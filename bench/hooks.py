@@ -47,7 +47,7 @@ PATHS = {
 }
 """By the beginning of a path: what is asked for, and what the origin is to be asked for."""
 
-_TYPICAL = r"""function handler(event) {
+TYPICAL = r"""function handler(event) {
   var request = event.request;
   var found = /^\/typical\/old\/([a-z0-9-]+)$/.exec(request.uri);
   if (found) {
@@ -103,7 +103,7 @@ def edgefn(directory: Path, port: int, origin: int) -> Peer:
     """Return edgefn with its functions."""
     home = directory / "edge"
     home.mkdir()
-    (home / "typical.js").write_text(_TYPICAL)
+    (home / "typical.js").write_text(TYPICAL)
     (home / "spins.wasm").write_bytes(wat2wasm(_SPINNER))
     guests = ROOT / "build" / "guests"
     config = _CONFIG.format(port=port, origin=origin, home=home, guests=guests)
