@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from edgefn.control import connections
+from edgefn.control import connections, retries
 from edgefn.control.asking import json_body, whole_body
 from edgefn.control.credentials import write_secret
 from edgefn.control.endpoints import ANYTHING, Endpoint, Scope, json_of
@@ -231,3 +231,28 @@ def test_what_is_no_request_does_not_fill_the_log_either() -> None:
     quiet = connections.WithoutBytes()
     assert sum(quiet.filter(record) for _ in range(100)) == 60
     assert "secret" not in record.getMessage()
+
+
+async def test_a_new_token_of_an_old_name_does_not_get_the_answers_of_the_old_one(tmp_path: Path) -> None:
+    async with control_api(tmp_path, ENDPOINTS) as stage:
+        for event in ("1", "2"):
+            token = await stage.issued("ci", "deploy")
+            once = {"Idempotency-Key": "k"}
+            assert await stage.ask("POST", "/invoke", token=token, data=event, headers=once) == (
+                200,
+                {"changed": event},
+            )
+            await stage.ask("DELETE", "/v1/tokens/ci")
+
+
+async def test_answers_are_kept_up_to_a_bound_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "MOST_BYTES", 1_000)
+    async with control_api(tmp_path, ENDPOINTS) as stage:
+
+        async def told(key: str, event: str) -> str:
+            _, answer = await stage.ask("POST", "/invoke", data=event, headers={"Idempotency-Key": key})
+            return str(answer["changed"])
+
+        assert [await told("small", "1"), await told("small", "2")] == ["1", "1"]
+        await told("large", "x" * 2_000)
+        assert [await told("small", "3"), await told("small", "4")] == ["3", "3"]
