@@ -1,11 +1,15 @@
 """`edgefn status`: each location, and what it runs."""
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from edgefn.cli.connecting import DONE, FAILED, add_connection, run_with
 from edgefn.cli.tables import as_json, rows_in, table
 from edgefn.control.client import ControlClient
 from edgefn.rules.log_line import one_line
+
+_NAMED: Final = 3
 
 EXAMPLES = """\
 examples:
@@ -29,12 +33,13 @@ def run(given: argparse.Namespace) -> int:
 
 async def _status(given: argparse.Namespace, client: ControlClient) -> int:
     told = await client.get("/v1/status")
-    print(as_json(told) if given.json else _words(told))
+    print(as_json(told) if given.json else words(told))
     active = [row for row in rows_in(told, "locations") if row.get("state") == "active"]
     return DONE if all(row.get("health") == "current" for row in active) else FAILED
 
 
-def _words(told: dict[str, object]) -> str:
+def words(told: dict[str, object]) -> str:
+    """Return what people read of an answer to `GET /v1/status`."""
     rows, notes = [], []
     for row in rows_in(told, "locations"):
         rows.append(
@@ -53,9 +58,24 @@ def _words(told: dict[str, object]) -> str:
             f"{row.get('location')}: {each.get('function')}:{each.get('version')} is not in use: {each.get('why')}"
             for each in rows_in(row, "failed")
         ]
-    notes += [f"{each.get('subject')}: does not count: {each.get('why')}" for each in rows_in(told, "problems")]
+    notes += _problems(rows_in(told, "problems"))
     heads = ("LOCATION", "STATE", "HEALTH", "GENERATION", "LAG", "SEEN", "WORKERS", "RUNNING")
     return "\n".join([f"published: generation {told.get('generation')}", table(heads, rows), *map(one_line, notes)])
+
+
+def _problems(problems: Sequence[Mapping[str, object]]) -> list[str]:
+    """Return a line for each reason, with the first records that it holds for."""
+    subjects: dict[str, list[str]] = {}
+    for each in problems:
+        subjects.setdefault(str(each.get("why")), []).append(str(each.get("subject")))
+    return [_problem(why, alike) for why, alike in subjects.items()]
+
+
+def _problem(why: str, subjects: list[str]) -> str:
+    if len(subjects) == 1:
+        return f"{subjects[0]}: does not count: {why}"
+    more = f" and {len(subjects) - _NAMED} more" if len(subjects) > _NAMED else ""
+    return f"{len(subjects)} records do not count: {why} ({', '.join(subjects[:_NAMED])}{more})"
 
 
 def _running(running: object) -> str:

@@ -51,9 +51,9 @@ class Fleet:
         self.put(replace(member, revoked=True, state=LocationState.RETIRED))
 
     def state(self, name: str) -> LocationState | None:
-        """Return a location's state, None for one that is not of this fleet."""
+        """Return a location's state, None for one that is not of this fleet, or was revoked."""
         member = self.members.get(name)
-        return None if member is None else member.state
+        return None if member is None or member.revoked else member.state
 
 
 def _read(file: Path) -> dict[str, Member]:

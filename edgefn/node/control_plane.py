@@ -1,11 +1,12 @@
 """A control plane: a publisher on the fleet's NATS, its control API, and its own server where none is named."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,7 @@ from edgefn.node.scratch import scratch_directory
 _PATIENCE = 30.0
 _SETTLING = 0.2
 _STOPPING = 10.0
+_LOCK = "control.lock"
 _FRESH = 86_400.0
 """Seconds after which a location that hears of nothing newer says that something is being withheld."""
 
@@ -151,11 +153,24 @@ async def _own_server(stack: AsyncExitStack, settings: ControlSettings, fleet: F
     program = find_server(os.environ.get("EDGEFN_NATS_SERVER"))
     await check_version(program)
     directory = Path(settings.data_dir) / "nats"
+    stack.enter_context(_alone(directory))
     host, port = settings.nats.listen
     obeys = fleet.authority.server_settings(str(directory / "accounts"), int(world.wall()))
     await asyncio.to_thread(_end_orphan, directory / "server.conf")
     server = ServerSettings("control", directory, host, port or -1, obeys)
     return (await stack.enter_async_context(running(server, program))).url
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep all other processes from running a server in `directory`. Raises `ReplicaError` when one does."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / _LOCK).open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ReplicaError(f"{directory}: a control plane runs its server here already; stop it first") from None
+        yield
 
 
 def _end_orphan(configuration: Path) -> None:

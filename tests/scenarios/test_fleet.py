@@ -131,6 +131,10 @@ async def test_a_fleet_deploys_purges_drains_revokes_and_outlives_its_control_pl
     assert (await command("location", "activate", "fra1", *fleet.there))[0] == 0
 
     assert (await command("location", "revoke", "ams1", *fleet.there))[0] == 0
+    status, told = await command("status", *fleet.there)
+    assert (status, "fra1" in told, "ams1" in told) == (0, True, False), told
+    status, told = await command("location", "list", *fleet.there)
+    assert (status, told.split("ams1")[1].split()[0]) == (0, "revoked"), told
     status, told = await fleet.deploy("three")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "three"]

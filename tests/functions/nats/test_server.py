@@ -16,6 +16,7 @@ from edgefn.functions.replicas.nats.layout import Keeping
 from edgefn.functions.replicas.nats.link import Address
 from edgefn.functions.replicas.nats.server import ServerSettings, check_version, find_server, start
 from tests.cli.running import Running, free_port
+from tests.cli.test_serve import command
 from tests.fakes.certificates import write_certificate
 from tests.functions.nats.stage import PROGRAM, digest, head, hub, opened, pieces, until
 
@@ -52,8 +53,7 @@ async def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
 
 
 async def test_a_server_ends_with_a_killed_control_plane_and_holds_nothing_of_its_output(tmp_path: Path) -> None:
-    file = tmp_path / "control.yaml"
-    file.write_text(f"admin: 127.0.0.1:{free_port()}\ndata_dir: ./control\nnats: {{listen: 127.0.0.1:{free_port()}}}\n")
+    file = control_settings(tmp_path)
     async with Running("control", "serve", file) as control:
         await control.says("ready: ")
         configuration = tmp_path / "control" / "nats" / "server.conf"
@@ -63,6 +63,30 @@ async def test_a_server_ends_with_a_killed_control_plane_and_holds_nothing_of_it
         control.send(signal.SIGKILL)
         assert await control.ended() == -signal.SIGKILL
     await until(lambda: not servers_of(configuration), seconds=10)
+
+
+async def test_nothing_starts_a_second_server_beside_that_of_a_running_control_plane(tmp_path: Path) -> None:
+    file = control_settings(tmp_path)
+    configuration = tmp_path / "control" / "nats" / "server.conf"
+    async with Running("control", "serve", file) as control:
+        await control.says("ready: ")
+        before = servers_of(configuration)
+        for words in (("init",), ("restore", "--from", tmp_path)):
+            status, told = await command("control", words[0], file, *words[1:])
+            assert (status, "a control plane runs its server here already; stop it first" in told) == (2, True), told
+        assert (len(before), servers_of(configuration)) == (1, before)
+        control.send(signal.SIGTERM)
+        assert await control.ended() == 0
+    status, told = await command("control", "init", file)
+    assert (status, "streams: ready" in told) == (0, True), told
+
+
+def control_settings(folder: Path) -> Path:
+    """Write the configuration of a control plane with a server of its own, and return where it is."""
+    file = folder / "control.yaml"
+    admin, nats = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    file.write_text(f"admin: {admin}\ndata_dir: ./control\nnats: {{listen: {nats}}}\n")
+    return file
 
 
 def servers_of(configuration: Path) -> list[int]:
