@@ -28,7 +28,7 @@ def test_a_log_line_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_a_location_says_of_a_failure_is_one_line_of_the_status() -> None:
     failed = [{"function": "f", "version": "1", "why": EVIL}]
     location = {"location": "fra1", "state": "active", "running": {f"f:{EVIL}": 1}, "failed": failed}
-    shown = status._words({"generation": 1, "locations": [location], "problems": [{"subject": EVIL, "why": EVIL}]})
+    shown = status.words({"generation": 1, "locations": [location], "problems": [{"subject": EVIL, "why": EVIL}]})
     assert is_harmless(shown, 5)
 
 
