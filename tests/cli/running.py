@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
@@ -101,9 +100,3 @@ class Running:
             status = await self._process.wait()
             await asyncio.gather(*self._listeners)
         return status
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

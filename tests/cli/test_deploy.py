@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Running, edgefn, free_port
+from tests.cli.running import Running, edgefn
 from tests.cli.test_serve import command, configuration
+from tests.free_ports import free_port
 
 ONE = "exports.handler = async (event) => { console.log('this is one'); return {one: true}; };\n"
 JS = ("--runtime", "js", "--wait", "none")

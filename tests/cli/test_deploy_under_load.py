@@ -5,8 +5,9 @@ from pathlib import Path
 
 from aiohttp import ClientSession, TCPConnector
 
-from tests.cli.running import Running, free_port
+from tests.cli.running import Running
 from tests.cli.test_serve import command
+from tests.free_ports import free_port
 
 CODE = "exports.handler = async () => ({status: '200', body: 'NUMBER'});\n"
 

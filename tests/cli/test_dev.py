@@ -3,8 +3,9 @@
 import signal
 from pathlib import Path
 
-from tests.cli.running import Running, free_port
+from tests.cli.running import Running
 from tests.cli.test_serve import command, configuration
+from tests.free_ports import free_port
 
 CODE = "exports.handler = async () => { console.log('WORD ran'); return {word: 'WORD'}; };\n"
 

@@ -7,8 +7,9 @@ import pytest
 from aiohttp import ClientSession
 
 from bench.traffic import Origin, body_of
-from tests.cli.running import Running, free_port
+from tests.cli.running import Running
 from tests.cli.test_serve import command
+from tests.free_ports import free_port
 
 NOTHING, ANYTHING = 0, resource.RLIM_INFINITY
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
-from tests.cli.running import Here, Running, free_port
+from tests.cli.running import Here, Running
 from tests.cli.test_serve import command
 from tests.fakes.scripted_origin import Conversation, ScriptedOrigin, SeenRequest, ok
+from tests.free_ports import free_port
 
 SHAPES = {
     "one worker": (1, "0"),

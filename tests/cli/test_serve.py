@@ -14,10 +14,11 @@ from typing import Self
 import pytest
 from aiohttp import ClientError, ClientSession
 
-from tests.cli.running import Running, edgefn, free_port
+from tests.cli.running import Running, edgefn
 from tests.fakes.certificates import write_certificate
 from tests.fakes.scripted_origin import Conversation, ScriptedOrigin, SeenRequest, answering, ok
 from tests.fakes.website import Website
+from tests.free_ports import free_port
 
 BROKEN_FUNCTION = "functions: {f: {path: f.js, runtime: nodejs20.x, handler: f.handler, provisioned: 1}}\n"
 

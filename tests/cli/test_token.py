@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Running, edgefn, free_port
+from tests.cli.running import Running, edgefn
 from tests.cli.test_serve import command, configuration
+from tests.free_ports import free_port
 
 
 async def test_a_token_is_made_used_and_revoked(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from aiohttp import ClientSession, TCPConnector
 
 from edgefn.functions.replicas.sqlite.replica import opened
 from edgefn.node import world
-from tests.cli.running import Running, free_port
+from tests.cli.running import Running
 from tests.cli.test_serve import command, configuration, text
 from tests.fakes.greetings import GREET, publisher_on, saying, until_applied
 from tests.fakes.scripted_origin import ScriptedOrigin, answering, ok
 from tests.fakes.website import Website
+from tests.free_ports import free_port
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.curl import curl
-from tests.cli.running import CHECKOUT, Running, edgefn, free_port
+from tests.cli.running import CHECKOUT, Running, edgefn
+from tests.free_ports import free_port
 
 README = (CHECKOUT / "README.md").read_text()
 COMMANDS = [

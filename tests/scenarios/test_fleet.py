@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
-from tests.cli.running import Running, free_port
+from tests.cli.running import Running
 from tests.cli.test_serve import command
 from tests.fakes.scripted_origin import Conversation, SeenRequest, ok
 from tests.fakes.website import Website
+from tests.free_ports import free_port
 
 CODE = "exports.handler = async () => ({status: '200', body: 'WORD'});\n"
 

@@ -6,11 +6,10 @@ import json
 import os
 import random
 import signal
-import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -22,6 +21,7 @@ from edgefn.functions.replicas.nats.link import Address, Link, Login
 from edgefn.functions.replicas.nats.nkeys import KeyPair, Owner
 from edgefn.functions.replicas.nats.replica import NatsReplica
 from edgefn.functions.replicas.nats.server import Member, Server, ServerSettings, find_server, start
+from tests.free_ports import free_port
 
 T = TypeVar("T")
 PROGRAM = find_server(os.environ.get("EDGEFN_NATS_SERVER"))
@@ -97,7 +97,7 @@ class Cluster:
 async def cluster(directory: Path) -> AsyncIterator[tuple[Cluster, NatsReplica]]:
     """Run three servers with the streams on all of them, and the control plane's replica."""
     authority = Authority.begin(os.urandom)
-    now, ports = int(time.time()), free_ports(3)
+    now, ports = int(time.time()), [free_port() for _ in range(3)]
     hubs = []
     for port in ports:
         place = directory / f"n{port}"
@@ -118,15 +118,6 @@ async def cluster(directory: Path) -> AsyncIterator[tuple[Cluster, NatsReplica]]
     finally:
         await replica.close()
         await asyncio.gather(*(hub.server.stop(signal.SIGKILL) for hub in hubs))
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on now."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 async def eventually(attempt: Callable[[], Awaitable[T]], seconds: float = 60) -> T:

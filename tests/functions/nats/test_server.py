@@ -15,9 +15,10 @@ from edgefn.functions.replicas.base import Record, ReplicaError, UnavailableErro
 from edgefn.functions.replicas.nats.layout import Keeping
 from edgefn.functions.replicas.nats.link import Address
 from edgefn.functions.replicas.nats.server import ServerSettings, check_version, find_server, start
-from tests.cli.running import Running, free_port
+from tests.cli.running import Running
 from tests.cli.test_serve import command
 from tests.fakes.certificates import write_certificate
+from tests.free_ports import free_port
 from tests.functions.nats.stage import PROGRAM, digest, head, hub, opened, pieces, until
 
 SECRET = b"a secret that stands nowhere in clear"
