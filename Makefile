@@ -17,7 +17,7 @@ ready: ## Set this checkout up: .venv from the lock, bubblewrap, Node.js. Every 
 demo: ready ## Start an origin and a location with hooks, and show what happens to a few requests.
 	$(BIN)/edgefn demo
 
-test: check engine ## Everything that must hold: the checks, then all tests.
+test: check guests ## Everything that must hold: the checks, then all tests.
 	$(BIN)/pytest -n 2 --dist loadfile
 
 test-fleet: ready ## The long tests of many locations and of a NATS cluster. Some minutes.
@@ -32,7 +32,7 @@ check: ready ## The checks without the tests: lint, format, types, floors.
 engine: ready ## Build the JavaScript engine to WebAssembly, unless it is there. A minute, and 100 MB from PyPI.
 	$(BIN)/python .ci/build_engine.py
 
-guests: engine ## Build the functions of hooks/ that are guests in C, Rust, Go ... 100 MB from npm and PyPI.
+guests: engine ## Build the guests of edgefn/starters in C, Rust, Go ... unless they are there. 100 MB from npm and PyPI.
 	$(BIN)/python .ci/build_guests.py --fetch
 
 format: ready ## Put all Python files in shape.

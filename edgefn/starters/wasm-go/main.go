@@ -1,11 +1,12 @@
-// viewer-request: a folder is its index.html. A WASI command: the event comes on standard input, the request goes to
-// standard output, the log to standard error; see docs/wasm-abi.md.
+// viewer-request or origin-request: /docs and /docs/ are /docs/index.html. A WASI command: the event comes on standard
+// input, the request goes to standard output, the log to standard error; see docs/wasm-abi.md.
 package main
 
 import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"strings"
 )
 
@@ -18,14 +19,39 @@ type event struct {
 }
 
 func main() {
-	var given event
-	if err := json.NewDecoder(os.Stdin).Decode(&given); err != nil || len(given.Records) == 0 {
-		fmt.Fprintln(os.Stderr, "no event:", err)
+	if err := handle(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	request := given.Records[0].CF.Request
-	if uri, ok := request["uri"].(string); ok && strings.HasSuffix(uri, "/") {
-		request["uri"] = uri + "index.html"
+}
+
+func handle() error {
+	var given event
+	decoder := json.NewDecoder(os.Stdin)
+	decoder.UseNumber()
+	if err := decoder.Decode(&given); err != nil {
+		return err
 	}
-	json.NewEncoder(os.Stdout).Encode(request)
+	if len(given.Records) == 0 {
+		return fmt.Errorf("the event has no records")
+	}
+	request := given.Records[0].CF.Request
+	uri, ok := request["uri"].(string)
+	if !ok {
+		return fmt.Errorf("the event has no request with a uri")
+	}
+	request["uri"] = uri + missing(uri)
+	return json.NewEncoder(os.Stdout).Encode(request)
+}
+
+// missing returns what makes a path the path of a file.
+func missing(uri string) string {
+	if strings.HasSuffix(uri, "/") {
+		return "index.html"
+	}
+	name := path.Base("/" + uri)
+	if dot := strings.Index(name, "."); dot >= 0 && dot+1 < len(name) {
+		return ""
+	}
+	return "/index.html"
 }

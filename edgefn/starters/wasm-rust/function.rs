@@ -1,4 +1,5 @@
-//! viewer-request: a folder is its index.html. The standard library only; see docs/wasm-abi.md.
+//! viewer-request or origin-request: /docs and /docs/ are /docs/index.html. The standard library only; see
+//! docs/wasm-abi.md.
 
 mod json;
 

@@ -1,3 +1,0 @@
-module pretty-urls
-
-go 1.21
