@@ -16,9 +16,10 @@ import asyncio
 import json
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import formatdate
+from itertools import count, repeat
 from pathlib import Path
 from typing import cast
 
@@ -72,6 +73,12 @@ _ANSWER_HEAD = (
 ) % formatdate(usegmt=True).encode()  # a day-old answer would not be fresh
 _ANSWER = _ANSWER_HEAD + b"\r\n" + b"x" * 1024
 CACHEABLE = _ANSWER_HEAD + b"Cache-Control: max-age=3600\r\n\r\n" + b"x" * 1024
+_FILE = (
+    b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: %b\r\nContent-Type: application/octet-stream\r\n"
+    b"Content-Length: 1024\r\nLast-Modified: Fri, 20 Nov 2026 23:00:00 GMT\r\nConnection: keep-alive\r\n"
+    b'ETag: "6a5f3b10-400"\r\nCache-Control: max-age=86400\r\nX-Origin-Id: 0123456789abcdef\r\n'
+    b"Accept-Ranges: bytes\r\n\r\n"
+) % formatdate(usegmt=True).encode() + b"x" * 1024
 _LARGE = CACHEABLE[:-1024].replace(b"Length: 1024", b"Length: 102400") + b"x" * 102_400
 
 _CONFIG = """\
@@ -143,30 +150,39 @@ class _Origin:
 
 @dataclass(frozen=True)
 class WholePath:
-    """A whole path: every viewer sends `asked` again as soon as it has its answer; `answer` is the origin's."""
+    """A whole path: every viewer sends `asked` again as soon as it has its answer; `answer` is the origin's.
+
+    `%d` in what is asked for is another number each time.
+    """
 
     asked: bytes
     answer: bytes
+
+    def requests(self) -> Iterator[bytes]:
+        """Yield one request after the other."""
+        if b"%d" not in self.asked:
+            return repeat(self.asked)
+        return (self.asked % number for number in count())
 
     async def run(self, requests: int, repeats: int, made: "Callable[[Pool], Site] | None" = None) -> float:
         """Return the least CPU time of a request, in microseconds; `made` makes a site with hooks."""
         pool = Pool()
         pool._connector = _Origin(self.answer)  # type: ignore[assignment]  # noqa: SLF001  # no seam there but this
         site = _hookless(pool) if made is None else made(pool)
-        viewers = Connections()
+        viewers, asked = Connections(), self.requests()
         try:
-            await self._serve(site, viewers, CONNECTIONS)
-            return min([await self._timed(site, viewers, requests) for _ in range(repeats)])
+            await self._serve(site, viewers, asked, CONNECTIONS)
+            return min([await self._timed(site, viewers, asked, requests) for _ in range(repeats)])
         finally:
             await viewers.drain(0)
             await pool.close()
 
-    async def _timed(self, site: Site, viewers: Connections, requests: int) -> float:
+    async def _timed(self, site: Site, viewers: Connections, asked: Iterator[bytes], requests: int) -> float:
         began = time.process_time()
-        await self._serve(site, viewers, requests)
+        await self._serve(site, viewers, asked, requests)
         return (time.process_time() - began) / requests * 1e6
 
-    async def _serve(self, site: Site, viewers: Connections, requests: int) -> None:
+    async def _serve(self, site: Site, viewers: Connections, asked: Iterator[bytes], requests: int) -> None:
         loop = asyncio.get_running_loop()
         done = loop.create_future()
         left = requests
@@ -180,7 +196,7 @@ class WholePath:
                 if left == 0:
                     done.set_result(None)
                 elif left > 0:
-                    loop.call_soon(inbound.data_received, self.asked)
+                    loop.call_soon(inbound.data_received, next(asked))
 
             _attach(inbound, again)
             return again
@@ -226,6 +242,7 @@ PATHS = {
     "path: proxied, browser's request": WholePath(_BROWSER % b"/plain", _ANSWER),
     "path: fresh hit, short request": WholePath(_SHORT % b"/hit", CACHEABLE),
     "path: fresh hit, browser's request": WholePath(_BROWSER % b"/hit", CACHEABLE),
+    "path: miss, stored, short request": WholePath(_SHORT % b"/miss/%d", _FILE),
     "path: fresh hit of 100 KB, short request": WholePath(_SHORT % b"/hit", _LARGE),
 }
 

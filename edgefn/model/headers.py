@@ -62,7 +62,9 @@ class Headers:
         if index.keys().isdisjoint(names):
             return self
         fewer = Headers([line for line in self._lines if line[0].lower() not in names])
-        fewer._index = {name: values for name, values in index.items() if name not in names}
+        fewer._index = left = index.copy()
+        for name in index.keys() & names:
+            del left[name]
         return fewer
 
     def adding(self, *lines: Line) -> "Headers":

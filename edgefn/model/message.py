@@ -184,14 +184,18 @@ class Response:
     origin_status: int = 0
     tunnel: Duplex | None = None
 
-    def dressed(self, headers: Headers) -> "Response":
-        """Return this response with `headers`. As `dataclasses.replace`, at a fraction of the price."""
+    def carrying(self, headers: Headers, body: Body) -> "Response":
+        """Return this response with `headers` and `body`. As `dataclasses.replace`, at a fraction of the price."""
         return Response(
             self.status,
             self.reason,
             headers,
-            self.body,
+            body,
             self.from_origin_error,
             self.origin_status,
             self.tunnel,
         )
+
+    def dressed(self, headers: Headers) -> "Response":
+        """Return this response with `headers`."""
+        return self.carrying(headers, self.body)

@@ -4,12 +4,13 @@ It keeps order; what may be stored, for how long, and what answers what is for `
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from edgefn.model.errors import FunctionError, NotStoredError
 from edgefn.model.headers import Headers
+from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Request, Response, no_body
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
@@ -41,9 +42,10 @@ _log = logging.getLogger("edgefn")
 _COLLAPSED = "collapsed"
 _ROUNDS = 2
 _FRESH = Serve(Why.FRESH)
+_ABSENT = Ask(Lookup.URI_MISS)
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class _Judged:
     """What was found for a request, and whether it answers."""
 
@@ -75,14 +77,14 @@ class Cache:
 
     def _fresh(self, request: Request, variants: Sequence[Stored]) -> Response | None:
         """Return the answer that is fresh among `variants`; `request` has no wishes about that."""
-        stored = chosen(variants, request)
+        stored = chosen(variants, request) if variants else None
         if stored is None:
             return None
         now = self._now()
         age = current_age(stored.initial_age, stored.received_at, now)
         return self._hit(request, stored, age, now) if is_fresh(stored.lifetime, age) else None
 
-    async def serve(self, request: Request, fetch: Fetch) -> Response:
+    def serve(self, request: Request, fetch: Fetch) -> Awaitable[Response]:
         """Return the response to `request`, calling `fetch` only when it must.
 
         A response that is being stored must be read to its end or closed. Raises what `fetch` raises, and
@@ -90,8 +92,14 @@ class Cache:
         """
         why = bypass(request, self._policy)
         if why is not None:
-            return await self._bypassed(request, fetch, why)
-        response = await self._served(request, fetch, with_disk=self._stock.disk is not None)
+            return self._bypassed(request, fetch, why)
+        if self._stock.disk is None:
+            return self._served(request, fetch, with_disk=False)
+        return self._served_with_disk(request, fetch)
+
+    async def _served_with_disk(self, request: Request, fetch: Fetch) -> Response:
+        """Return the response, with the body opened where it lies on disk."""
+        response = await self._served(request, fetch, with_disk=True)
         if isinstance(response.body, Shelved) and request.method != "HEAD":
             opened = await self._opened(response, response.body)
             return opened or await self._served(request, fetch, with_disk=False)
@@ -100,23 +108,28 @@ class Cache:
     async def _served(self, request: Request, fetch: Fetch, *, with_disk: bool) -> Response:
         """Return the response. A body that lies on disk is yet to be opened."""
         key = self._key(request)
-        variants = self._stock.get(key)
-        response = None if self._has_wishes(request) else self._fresh(request, variants)
+        variants, has_wishes = self._stock.get(key), self._has_wishes(request)
+        response = None if has_wishes else self._fresh(request, variants)
         if response is not None:
             return response  # most are: nothing of what follows is needed to see it
         judged = self._judged(request, variants)
         response = self._at_once(request, key, fetch, judged)
-        is_alone = not may_collapse(request) or self._has_wishes(request) or request.method != "GET"
+        may_share = may_collapse(request)
+        is_alone = not may_share or has_wishes or request.method != "GET"
         if response is None and with_disk and is_alone:  # whoever is not alone looks there for all who wait
             judged = await self._judged_with_disk(request, key)
             response = self._at_once(request, key, fetch, judged)
         if response is not None:
             return response
-        if self._has_wishes(request) and self._wishes(request).only_if_cached:
+        if has_wishes and self._wishes(request).only_if_cached:
             raise NotStoredError("only-if-cached")
         errand = _errand(request, key, fetch, judged)
-        if not may_collapse(request) or errand.lookup is Lookup.REQUEST:
+        if not may_share or errand.lookup is Lookup.REQUEST:
             return await self._fetching.go(errand, self._flights.alone(key))
+        if request.method == "GET":
+            duty = self._flights.board_nowait(self._flight_name(request, key))
+            if duty is not None:
+                return await (self._lead(errand, duty) if with_disk else self._fetching.go(errand, duty))
         return await self._collapsed(errand, with_disk=with_disk)
 
     def _has_wishes(self, request: Request) -> bool:
@@ -146,10 +159,10 @@ class Cache:
 
     def _judged(self, request: Request, variants: Sequence[Stored]) -> _Judged:
         """Return which of the variants is for `request`, and whether that answers it."""
-        stored = chosen(variants, request)
+        stored = chosen(variants, request) if variants else None
         now = self._now()
         if stored is None:
-            return _Judged(None, 0.0, Ask(_missed(variants, request)), now)
+            return _Judged(None, 0.0, Ask(_missed(variants, request)) if variants else _ABSENT, now)
         age = current_age(stored.initial_age, stored.received_at, now)
         asked = self._wishes(request)
         immutable = asked.max_age is not None and "immutable" in in_force(stored.headers, self._policy.targeted)
@@ -219,15 +232,12 @@ class Cache:
     async def _collapsed(self, errand: Errand, *, with_disk: bool) -> Response:
         """Fetch for all who wait, or wait; what comes of the wait is judged for this request alone."""
         request, key = errand.request, errand.key
-        if request.method == "GET":
-            duty = self._flights.board_nowait(self._flight_name(request, key))
-            if duty is not None:
-                return await self._lead(errand, duty, with_disk=with_disk)
         for _ in range(_ROUNDS):  # the first may only tell what the response varies by
             name = self._flight_name(request, key)
             landing = await (self._flights.board(name) if request.method == "GET" else self._flights.join(name))
             if isinstance(landing, Duty) and request.method == "GET":
-                return await self._lead(self._anew(errand), landing, with_disk=with_disk)
+                errand = self._anew(errand)
+                return await (self._lead(errand, landing) if with_disk else self._fetching.go(errand, landing))
             if isinstance(landing, Spool):
                 response = self._followed(errand, landing)
                 if response is not None:
@@ -240,7 +250,8 @@ class Cache:
                 return self._landed(errand, judged.stored, judged.age, judged.now)
             if landing is not Landing.STORED or name == self._flight_name(request, key):
                 break
-        return await self._lead(self._anew(errand), self._flights.alone(key), with_disk=with_disk)
+        errand, duty = self._anew(errand), self._flights.alone(key)
+        return await (self._lead(errand, duty) if with_disk else self._fetching.go(errand, duty))
 
     def _followed(self, errand: Errand, spool: Spool) -> Response | None:
         """Return what another viewer's fetch is bringing; None when it is not for this request."""
@@ -254,10 +265,8 @@ class Cache:
             headers = appended(headers, forwarded(errand.lookup, 0, "", collapsed=True))
         return Response(head.status, head.reason, headers, spool.reader(), head.from_origin_error)
 
-    async def _lead(self, errand: Errand, duty: Duty, *, with_disk: bool) -> Response:
+    async def _lead(self, errand: Errand, duty: Duty) -> Response:
         """Go on the errand, unless what is on disk will do."""
-        if not with_disk:
-            return await self._fetching.go(errand, duty)
         request, key = errand.request, errand.key
         with duty:
             judged = await self._judged_with_disk(request, key)
@@ -293,8 +302,6 @@ def _errand(request: Request, key: str, fetch: Fetch, judged: _Judged) -> Errand
 
 
 def _missed(variants: Sequence[Stored], request: Request) -> Lookup:
-    if not variants:
-        return Lookup.URI_MISS
     return Lookup.PARTIAL if matching(variants, request) else Lookup.VARY_MISS
 
 

@@ -1,10 +1,11 @@
 """One way to the origin: for whom, and what is stored of it already."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from edgefn.model.headers import Headers
+from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.rules.accept_encoding import normalised
@@ -15,7 +16,7 @@ from edgefn.stores.base import Stored
 Fetch: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Errand:
     """`stored` is what would answer `request`, were it not for the reason `lookup`; None: nothing would.
 

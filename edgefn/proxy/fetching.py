@@ -1,10 +1,11 @@
 """Asking the origin, and what comes of it: stored, merged into what is stored, or served stale in its stead."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from edgefn.model.errors import FunctionError, OriginError
+from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Body, BytesBody, Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
@@ -35,7 +36,7 @@ _VALIDATED = "validated"
 _STALE_IF_ERROR, _DISCONNECTED, _FUNCTION_FAILED = "stale-if-error", "stale-disconnected", "stale-function-failed"
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class _Fetched:
     """An answer that is being stored."""
 
@@ -60,9 +61,13 @@ class Fetching:
         with duty:
             outgoing = errand.outgoing(self._policy)
             requested_at = self._now()
+            known = self._failing.recall(errand.key)
+            if known is not None:
+                return await self._stale_for_failure(errand, duty, known)
             try:
-                response = await self._ask(errand, outgoing)
+                response = await errand.fetch(outgoing)
             except OriginError as error:
+                self._failing.remember(errand.key, error)
                 return await self._stale_for_failure(errand, duty, error)
             except FunctionError as error:
                 return await self._stale_for_function(errand, duty, error)
@@ -71,18 +76,8 @@ class Fetching:
                 response.body.close()
                 confirmed = await self._confirmed(errand, response, times, duty)
                 return confirmed or await self.go(replace(errand, is_unconditional=True), duty)
-            stale = await self._stale_for_error(errand, duty, response)
+            stale = await self._stale_for_error(errand, duty, response) if errand.lookup is Lookup.STALE else None
             return stale or await self._received(errand, duty, outgoing, response, times)
-
-    async def _ask(self, errand: Errand, outgoing: Request) -> Response:
-        known = self._failing.recall(errand.key)
-        if known is not None:
-            raise known
-        try:
-            return await errand.fetch(outgoing)
-        except OriginError as error:
-            self._failing.remember(errand.key, error)
-            raise
 
     async def _confirmed(self, errand: Errand, response: Response, times: Times, duty: Duty) -> Response | None:
         """Return the answer that a 304 confirms, merged with it; None when it is about nothing that is stored."""
@@ -182,18 +177,35 @@ class Fetching:
         """Return the response with a body that is kept as it passes; one that is here already is kept at once."""
         errand, response = fetched.errand, fetched.judged.response
         _note(errand, Reason.INCOMPLETE)  # until its body is here
-        keep, refused = partial(self._keep, fetched), partial(_refuse, errand.request.trail)
-        body = Teed(response.body, self._stock.largest_at_once, fetched.duty, keep, refused)
-        is_small = (body.length or 0) <= self._stock.largest_at_once
-        data = body.buffered() if is_small else None
+        is_small = (response.body.length or 0) <= self._stock.largest_at_once
+        data = response.body.buffered() if is_small else None
         if data is None:
-            return self._told(response, errand, "", body if self._stock.disk is None else self._spooled(fetched))
+            return self._told(response, errand, "", self._passing(fetched))
+        self._keep_at_once(fetched, data)
         why = errand.request.trail.cache_reason
         if errand.replaces_conditions and why == STORED:  # the viewer's own ones have not been looked at yet
             stored = chosen(self._keeping.variants(errand.key), errand.request)
             if stored is not None:
                 return self._answered(errand, stored, response.origin_status, is_new=True)
-        return self._told(response, errand, "" if why == STORED else why, BytesBody(data, body.trailers))
+        return self._told(response, errand, "" if why == STORED else why, BytesBody(data, response.body.trailers))
+
+    def _passing(self, fetched: _Fetched) -> Body:
+        """Return a body that is kept while it passes."""
+        if self._stock.disk is not None:
+            return self._spooled(fetched)
+        keep, refused = partial(self._keep, fetched), partial(_refuse, fetched.errand.request.trail)
+        return Teed(fetched.judged.response.body, self._stock.largest_at_once, fetched.duty, keep, refused)
+
+    def _keep_at_once(self, fetched: _Fetched, data: bytes) -> None:
+        """Keep a body that is all here, unless it is not as long as it said, or too large after all."""
+        declared = fetched.judged.response.body.length
+        if len(data) > self._stock.largest_at_once:
+            _refuse(fetched.errand.request.trail, Reason.TOO_LARGE)
+            fetched.duty.unshared()
+        elif declared is not None and declared != len(data):
+            fetched.duty.hand_on()
+        else:
+            self._keep(fetched, data)
 
     def _spooled(self, fetched: _Fetched) -> Body:
         """Return a body that goes to its viewer, to all who come for the same, and into the store."""
@@ -248,7 +260,7 @@ class Fetching:
         headers = response.headers
         if self._policy.cache_status and response.tunnel is None:
             headers = appended(headers, forwarded(errand.lookup, response.origin_status, why, stored=not why))
-        return response.dressed(headers) if body is None else replace(response, headers=headers, body=body)
+        return response.carrying(headers, response.body if body is None else body)
 
 
 def _ends(errand: Errand, stored: Stored, status: int, reason: Reason) -> bool:

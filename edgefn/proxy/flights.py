@@ -11,8 +11,6 @@ from enum import Enum
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from cachetools import LRUCache
-
 from edgefn.proxy.spool import Spool
 from edgefn.rules.cache_key import uri_of
 from edgefn.rules.purges import hits, place_of
@@ -36,8 +34,11 @@ class Landing(Enum):
 class Duty:
     """The duty to fetch what `name` stands for. It ends once; each method is harmless after that."""
 
+    __slots__ = ("_board", "is_outdated", "name", "since", "spool", "uri", "waiters")
+
     def __init__(self, board: "_Board", name: str, waiters: "_Waiters", since: int) -> None:
         self.name = name
+        self.uri = uri_of(name)
         self.since = since
         """The number of the latest purge when it began: what was purged after that must not be stored."""
         self.waiters = waiters
@@ -58,14 +59,14 @@ class Duty:
     def landed(self) -> None:
         """Say that the response is stored."""
         if self._board.retire(self):
-            self._board.solo.pop(hash(self.name), None)
+            self._board.may_wait_for(self.name)
             self._release(Landing.STORED)
 
     def unshared(self) -> None:
         """Say that the response is of use to its own viewer only."""
         if self._board.retire(self):
             if self._board.dismiss(self):
-                self._board.solo[hash(self.name)] = True
+                self._board.nobody_waits_for(self.name)
             self._release(Landing.UNSHARED)
 
     def hand_on(self) -> None:
@@ -180,12 +181,12 @@ class _Board:
         self.epoch = epoch
         self.led: dict[str, Duty] = {}
         self.airborne: dict[str, set[Duty]] = {}
-        self.solo: LRUCache[int, bool] = LRUCache(_SOLO)  # by hash, as names are long and up to viewers
+        self.solo: dict[int, None] = {}  # by hash, as names are long and up to viewers; the latest ones
 
     def appoint(self, name: str, waiters: _Waiters) -> Duty:
         """Return a duty that newcomers do not find."""
         duty = Duty(self, name, waiters, self.epoch())
-        self.airborne.setdefault(uri_of(name), set()).add(duty)
+        self.airborne.setdefault(duty.uri, set()).add(duty)
         return duty
 
     def lead(self, name: str, waiters: _Waiters) -> Duty:
@@ -195,14 +196,25 @@ class _Board:
 
     def retire(self, duty: Duty) -> bool:
         """End `duty`. Return whether it had not ended before."""
-        uri = uri_of(duty.name)
-        duties = self.airborne.get(uri, set())
-        if duty not in duties:
+        duties = self.airborne.get(duty.uri)
+        if duties is None or duty not in duties:
             return False
         duties.remove(duty)
         if not duties:
-            del self.airborne[uri]
+            del self.airborne[duty.uri]
         return True
+
+    def nobody_waits_for(self, name: str) -> None:
+        """Let nobody wait for a name whose response can't be shared."""
+        self.solo.pop(hash(name), None)
+        self.solo[hash(name)] = None
+        if len(self.solo) > _SOLO:
+            del self.solo[next(iter(self.solo))]
+
+    def may_wait_for(self, name: str) -> None:
+        """Let others wait for a name again."""
+        if self.solo:
+            self.solo.pop(hash(name), None)
 
     def dismiss(self, duty: Duty) -> bool:
         """Let newcomers find `duty` no more. Return whether they did."""

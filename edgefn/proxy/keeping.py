@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from edgefn.model.headers import Headers
+from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.proxy.answering import can_answer, is_newer, matching
@@ -30,7 +31,7 @@ def is_fresh_at(stored: Stored, now: float) -> bool:
     return is_fresh(stored.lifetime, current_age(stored.initial_age, stored.received_at, now))
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Judged:
     """A response that may be stored, with the times and the verdict; `origin_tag` as in `Stored`."""
 
@@ -81,11 +82,12 @@ class Keeping:
             return Reason.INCOMPLETE
         if self._stock.is_purged(key, new.tags, since):
             return Reason.INVALIDATED
-        held = next((variant for variant in self._stock.peek(key) if variant.vary == new.vary), None)
-        if held is not None:
-            if _outweighs(held, new, now):
-                return Reason.SUPERSEDED  # a slow fetch that began before the one that brought it
-            new = combined(held, new, self._stock.largest_in_memory)
+        for held in self._stock.peek(key):
+            if held.vary == new.vary:
+                if _outweighs(held, new, now):
+                    return Reason.SUPERSEDED  # a slow fetch that began before the one that brought it
+                new = combined(held, new, self._stock.largest_in_memory)
+                break
         self._stock.put(key, new, since)
         return None
 

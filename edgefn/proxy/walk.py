@@ -42,7 +42,7 @@ class ViewerFacts(Protocol):
 class Cache(Protocol):
     """Answers from what is stored, or fetches and stores."""
 
-    async def serve(self, request: Request, fetch: Callable[[Request], Awaitable[Response]]) -> Response:
+    def serve(self, request: Request, fetch: Callable[[Request], Awaitable[Response]]) -> Awaitable[Response]:
         """Return the response to `request`, calling `fetch` only when it must."""
 
 

@@ -1,15 +1,14 @@
 """How old a response is (RFC 9111 section 4.2.3). All times are wall-clock seconds since the epoch."""
 
-from dataclasses import dataclass
-
 from edgefn.model.headers import Headers
+from edgefn.model.hot import hot_dataclass
 from edgefn.rules.cache_control import MOST_SECONDS, delta_seconds
 from edgefn.rules.http_date import parse
 
 _GRAIN = 1  # Date counts whole seconds: a response can seem a second old at once
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Times:
     """When a request was sent, and when the head of its response was here."""
 

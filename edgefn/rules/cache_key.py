@@ -26,7 +26,8 @@ def keys_by(policy: CachePolicy) -> Callable[[Request], str]:
 
 def uri_key(request: Request) -> str:
     """Return the key of the request's target URI with its whole query."""
-    return f"{scheme_of(request)}\n{authority_of(request)}\n{request.target}"
+    target = request.path if request.query is None else f"{request.path}?{request.query}"
+    return f"{scheme_of(request)}\n{authority_of(request)}\n{target}"
 
 
 def uri_of(key: str) -> str:

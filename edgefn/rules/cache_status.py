@@ -1,5 +1,6 @@
 """What Cache-Status says of an answer (RFC 9211)."""
 
+from functools import lru_cache
 from math import floor
 
 from edgefn.model.headers import Headers
@@ -14,6 +15,7 @@ def hit(ttl: float, why: str = "") -> str:
     return f"{_CACHE}; hit; ttl={floor(ttl)}; detail={why}" if why else f"{_CACHE}; hit; ttl={floor(ttl)}"
 
 
+@lru_cache(512)
 def forwarded(lookup: Lookup, status: int, why: str, *, stored: bool = False, collapsed: bool = False) -> str:
     """Return the member for an answer that the origin was asked for.
 

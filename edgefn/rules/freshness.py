@@ -64,6 +64,8 @@ def has_floor(status: int, policy: CachePolicy) -> bool:
 
 def error_ttl(status: int, policy: CachePolicy) -> float:
     """Return the least time that the route keeps an error with this status (AWS: ErrorCachingMinTTL)."""
+    if not policy.error_ttls:
+        return 0.0
     return next((ttl for listed, ttl in policy.error_ttls if listed == status), 0.0)
 
 

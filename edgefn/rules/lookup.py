@@ -7,7 +7,7 @@ from edgefn.model.settings import CachePolicy
 from edgefn.rules.cache_control import parse
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
-_CONDITIONS = ("range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range")
+_CONDITIONS = frozenset({"range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range"})
 
 
 class Lookup(StrEnum):
@@ -53,12 +53,13 @@ def is_safe(method: str) -> bool:
 
 def is_conditional(request: Request) -> bool:
     """Return whether the answer may be about the request's conditions or range rather than about its target."""
-    return any(name in request.headers for name in _CONDITIONS)
+    return not request.headers.names().isdisjoint(_CONDITIONS)
 
 
 def asks_not_to_store(request: Request) -> bool:
     """Return whether the viewer said `no-store` (RFC 9111 section 5.2.1.5)."""
-    return "no-store" in parse(request.headers.joined("cache-control"))
+    said = request.headers.joined("cache-control")
+    return said is not None and "no-store" in parse(said)
 
 
 def may_collapse(request: Request) -> bool:

@@ -1,17 +1,16 @@
 """How long beyond its lifetime a response may be served (RFC 9111 section 4.2.4, RFC 5861; AWS: stale content)."""
 
-from dataclasses import dataclass
-
 from edgefn.model.errors import OriginFailure
+from edgefn.model.hot import hot_dataclass
 from edgefn.model.settings import CachePolicy
 from edgefn.rules.cache_control import CacheControl
 
-_FORBIDDING = ("must-revalidate", "proxy-revalidate", "s-maxage")
+_FORBIDDING = frozenset({"must-revalidate", "proxy-revalidate", "s-maxage"})
 _ERRORS = frozenset({500, 502, 503, 504})
 _AN_ANSWER = frozenset({OriginFailure.INVALID_RESPONSE, OriginFailure.HEADER_TOO_BIG, OriginFailure.REFUSED})
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class StaleLimits:
     """Seconds beyond the lifetime; 0 is never.
 
@@ -34,18 +33,14 @@ def stale_limits(control: CacheControl, policy: CachePolicy) -> StaleLimits:
     must-revalidate, proxy-revalidate, s-maxage and no-cache forbid all of it (RFC 9111 section 4.2.4). What the origin
     says in stale-if-error outweighs the route, and 0 there leaves nothing.
     """
-    if control.forbids("no-cache") or any(name in control for name in _FORBIDDING):
+    if control.forbids("no-cache") or not _FORBIDDING.isdisjoint(control.directives):
         return NEVER_STALE
     said = control.seconds("stale-if-error")
     if_error = policy.stale_if_error if said is None else float(said)
     if_disconnected = 0.0 if said == 0 else max(policy.serve_stale, if_error)
     most = policy.max_ttl
-    return StaleLimits(
-        while_revalidate=min(float(control.seconds("stale-while-revalidate") or 0), most),
-        if_error=min(if_error, most),
-        if_disconnected=min(if_disconnected, most),
-        on_request=True,
-    )
+    while_revalidate = min(float(control.seconds("stale-while-revalidate") or 0), most)
+    return StaleLimits(while_revalidate, min(if_error, most), min(if_disconnected, most), on_request=True)
 
 
 def covers_status(limits: StaleLimits, status: int, staleness: float) -> bool:

@@ -1,11 +1,11 @@
 """Whether a response may be stored, for how long, and what of it (RFC 9111 section 3)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
 from edgefn.model.headers import Headers
+from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.rules.age import Times, initial_age
@@ -32,7 +32,9 @@ _UNDERSTOOD = frozenset(
     {200, 203, 204, 206, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 406, 409, 410, 411, 413, 414, 415, 417}
     | {421, 422, 426, 429, 451, 500, 501, 502, 503, 504, 505}
 )
-_NEVER_STORED = ("age", "proxy-authenticate", "proxy-authentication-info", "proxy-authorization")
+_RESTRICTING = frozenset({"must-understand", "no-store", "private"})
+_RESTRICTING_FIELDS = frozenset({"authorization", "cache-control"})
+_NEVER_STORED = frozenset({"age", "proxy-authenticate", "proxy-authentication-info", "proxy-authorization"})
 
 
 class Reason(StrEnum):
@@ -63,7 +65,7 @@ class Reason(StrEnum):
         return self in {Reason.METHOD, Reason.CONDITION, Reason.REQUEST_NO_STORE, Reason.AUTHORIZATION}
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Store:
     """It may be stored: its freshness lifetime and its age on arrival, in seconds, and how stale it may become.
 
@@ -80,7 +82,7 @@ class Store:
         return is_fresh(self.lifetime, self.initial_age)
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Refuse:
     """It may not."""
 
@@ -90,7 +92,7 @@ class Refuse:
 Verdict: TypeAlias = Store | Refuse
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class _Facts:
     request: Request
     response: Response
@@ -106,11 +108,25 @@ class _Facts:
 def may_store(request: Request, response: Response, policy: CachePolicy, times: Times) -> Verdict:
     """Return the verdict on the head of a response to a request that was looked up; its body is judged later."""
     facts = _Facts(request, response, policy, in_force(response.headers, policy.targeted))
-    for rule in _RULES:
-        reason = rule(facts)
-        if reason is not None:
-            return Refuse(reason)
+    if not _is_plain(facts):
+        for rule in _RULES:
+            reason = rule(facts)
+            if reason is not None:
+                return Refuse(reason)
     return _lifetime_verdict(facts, times)
+
+
+def _is_plain(facts: _Facts) -> bool:
+    """Return whether there is nothing that any of the rules could be about: most responses are so."""
+    request, response = facts.request, facts.response
+    return (
+        request.method == "GET"
+        and response.status == 200
+        and response.tunnel is None
+        and _RESTRICTING.isdisjoint(facts.control.directives)
+        and _RESTRICTING_FIELDS.isdisjoint(request.headers.names())
+        and "vary" not in response.headers
+    )
 
 
 def _lifetime_verdict(facts: _Facts, times: Times) -> Verdict:
@@ -216,6 +232,6 @@ def stored_headers(headers: Headers, received_at: float, control: CacheControl) 
     RFC 9111 sections 3.1, 5.2.2.4 and 5.2.2.7, RFC 9110 section 6.6.1; hop-by-hop fields are gone before. From now on
     we say the Age.
     """
-    withheld = (*control.fields("private"), *control.fields("no-cache"))
-    kept = headers.without(*_NEVER_STORED, *withheld)
+    withheld = {*control.fields("private"), *control.fields("no-cache")}
+    kept = headers.less(_NEVER_STORED | withheld if withheld else _NEVER_STORED)
     return kept if "date" in kept else kept.adding(("Date", imf_fixdate(received_at)))

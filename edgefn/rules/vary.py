@@ -26,7 +26,7 @@ def nominated(response: Headers) -> tuple[str, ...] | None:
 
 def selected(names: tuple[str, ...], request: Headers) -> Selected:
     """Return the request's values of the nominated fields, without differences that mean nothing."""
-    return tuple((name, _value(name, request)) for name in names)
+    return tuple((name, _value(name, request)) for name in names) if names else ()
 
 
 def matches(stored: Selected, request: Headers) -> bool:

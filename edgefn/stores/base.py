@@ -6,6 +6,7 @@ from typing import Protocol
 
 from edgefn.model.errors import EdgeError
 from edgefn.model.headers import Headers
+from edgefn.model.hot import hot_dataclass
 from edgefn.rules.age import current_age
 from edgefn.rules.purges import Purge
 from edgefn.rules.stale import NEVER_STALE, StaleLimits
@@ -24,7 +25,7 @@ class Part:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True)
 class Stored:
     """One response as it was stored. Times are wall-clock seconds since the epoch.
 

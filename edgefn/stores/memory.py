@@ -26,10 +26,14 @@ _PER_TAG = 380
 
 def cost(stored: Stored) -> int:
     """Return about how many bytes of memory a response takes, on the safe side."""
-    lines = sum(_PER_LINE + len(name) + len(value) for name, value in stored.headers)
-    vary = sum(_PER_VARY + len(name) + len(value or "") for name, value in stored.vary)
-    tags = sum(_PER_TAG + len(tag) for tag in stored.tags)
-    return _PER_VARIANT + len(stored.body) + lines + vary + tags
+    size = _PER_VARIANT + len(stored.body) + _PER_LINE * len(stored.headers)
+    for name, value in stored.headers:
+        size += len(name) + len(value)
+    for name, wanted in stored.vary:
+        size += _PER_VARY + len(name) + len(wanted or "")
+    for tag in stored.tags:
+        size += _PER_TAG + len(tag)
+    return size
 
 
 def _key_cost(key: str) -> int:
@@ -70,7 +74,8 @@ class MemoryStore:
         """Add a variant, in place of one with the same `vary`. One that is too large changes nothing."""
         if len(stored.body) > self.largest:
             return
-        others = (variant for variant in self.peek(key) if variant.vary != stored.vary)
+        held = self.peek(key)
+        others = [variant for variant in held if variant.vary != stored.vary] if held else ()
         entry = self._entry(key, [stored, *others])
         if entry.variants:
             self._entries.set(key, entry)

@@ -48,6 +48,27 @@ def test_none_is_stored_without(status: int) -> None:
     assert verdict(("Cache-Control", "public"), status=status) == Refuse(Reason.NO_FRESHNESS)
 
 
+DIRECTIVES = ("max-age=60", "no-store", "private", 'private="set-cookie"', "must-understand, max-age=9", "no-cache")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("status", [200, 206, 304, 404, 416, 599])
+@pytest.mark.parametrize("directives", DIRECTIVES)
+def test_the_short_cut_past_the_rules_decides_as_they_do(
+    method: str, status: int, directives: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ((), (("Authorization", "x"),), (("Cache-Control", "no-store"),), (("If-None-Match", "*"),))
+    said = ((), (("Vary", "*"),), (("Vary", "Accept"),), (("Set-Cookie", "a=b"),), (("ETag", '"x"'),))
+    cases = [(request, (("Cache-Control", directives), *more)) for request in asked for more in said]
+
+    def verdicts() -> list[Kept | Refuse]:
+        return [verdict(*told, status=status, request=asking(*wanted, method=method)) for wanted, told in cases]
+
+    usual = verdicts()
+    monkeypatch.setattr("edgefn.rules.storing._is_plain", lambda _: False)
+    assert usual == verdicts()
+
+
 @pytest.mark.parametrize("status", [304, 101])
 def test_what_is_no_response_of_its_own_is_not_stored(status: int) -> None:
     assert verdict(FRESH, status=status) == Refuse(Reason.STATUS)
