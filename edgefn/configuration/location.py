@@ -67,7 +67,12 @@ class _Admin:
 
 
 class _CacheFields:
-    memory = Field("memory", Size(0, _TB), "Memory for stored responses, in each process.", "256MB")
+    memory = Field(
+        "memory",
+        Size(0, _TB),
+        "Memory for stored responses, in each process; knowing requests that come again takes up to an eighth more.",
+        "256MB",
+    )
     disk = Field("disk", Size(0, 1024 * _TB), "Disk for them, for all processes, in data_dir/cache; 0 is none.", "0")
 
 

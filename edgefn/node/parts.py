@@ -47,6 +47,9 @@ class Lasting:
     access_log: Callable[[str], None]
 
 
+_FOR_REPEATS = 8
+"""What requests that come again may take of memory, as a part of what the cache may."""
+
 CalleeOf: TypeAlias = Callable[[HookSettings], Callee]
 """Returns what a hook calls."""
 
@@ -70,6 +73,7 @@ def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, files: Fi
         default_root_object=settings.default_root_object,
         error_pages=settings.error_pages,
         door=None if shielding is None else Door(shielding.secret, shielding.cdn_id, world.wall),
+        room=settings.cache_memory // _FOR_REPEATS,
     )
 
 

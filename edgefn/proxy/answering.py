@@ -1,8 +1,9 @@
 """Answers made of stored responses."""
 
 from collections.abc import Sequence
+from typing import Final
 
-from edgefn.model.headers import Headers
+from edgefn.model.headers import Headers, Line
 from edgefn.model.message import Body, BytesBody, Request, Response, no_body
 from edgefn.proxy.shelved import Shelved
 from edgefn.rules.age import age_value
@@ -11,6 +12,9 @@ from edgefn.rules.conditions import is_not_modified, not_modified_headers
 from edgefn.rules.ranges import Span, Unsatisfiable, asked_span, content_range, if_range_holds
 from edgefn.rules.vary import matches
 from edgefn.stores.base import Stored
+
+CONDITIONS: Final = frozenset({"if-none-match", "if-modified-since", "range"})
+"""What may make the answer less than all that is stored."""
 
 
 def chosen(variants: Sequence[Stored], request: Request) -> Stored | None:
@@ -58,8 +62,7 @@ def answer(request: Request, stored: Stored, age: float, now: float, cache_statu
 
     That is 304 when the viewer has it already, and 206 or 416 when it asks for a range that counts.
     """
-    told = ("Age", age_value(age))
-    headers = stored.headers.adding(told, (FIELD, cache_status)) if cache_status else stored.headers.adding(told)
+    headers = stored.headers.adding(*hit_lines(age, cache_status))
     asked = request.headers
     asks = "if-none-match" in asked or "if-modified-since" in asked
     if asks and 200 <= stored.status < 300 and is_not_modified(asked, stored.headers, stored.received_at, now):
@@ -69,6 +72,12 @@ def answer(request: Request, stored: Stored, age: float, now: float, cache_statu
         if ranged is not None:
             return ranged
     return Response(stored.status, stored.reason, headers, _whole(stored), stored.from_origin_error)
+
+
+def hit_lines(age: float, cache_status: str) -> Sequence[Line]:
+    """Return the lines that a hit adds to what is stored."""
+    told = ("Age", age_value(age))
+    return (told, (FIELD, cache_status)) if cache_status else (told,)
 
 
 def _whole(stored: Stored) -> Body:

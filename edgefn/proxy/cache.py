@@ -9,16 +9,17 @@ from dataclasses import replace
 from functools import partial
 
 from edgefn.model.errors import FunctionError, NotStoredError
-from edgefn.model.headers import Headers
+from edgefn.model.headers import Headers, Line
 from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Request, Response, no_body
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
-from edgefn.proxy.answering import answer, chosen, matching
+from edgefn.proxy.answering import CONDITIONS, answer, chosen, hit_lines, matching
 from edgefn.proxy.background import Background
 from edgefn.proxy.errand import Errand, Fetch
 from edgefn.proxy.fetching import Fetching
 from edgefn.proxy.flights import Duty, Flights, Landing
+from edgefn.proxy.repeats import Source
 from edgefn.proxy.shelved import Shelved
 from edgefn.proxy.spool import Spool
 from edgefn.rules.age import age_value, current_age
@@ -83,6 +84,27 @@ class Cache:
         now = self._now()
         age = current_age(stored.initial_age, stored.received_at, now)
         return self._hit(request, stored, age, now) if is_fresh(stored.lifetime, age) else None
+
+    def source_of(self, request: Request) -> Source | None:
+        """Return what `serve_now` has just answered `request` with, if it did with all that is stored there."""
+        if request.method != "GET" or not CONDITIONS.isdisjoint(request.headers.names()):
+            return None
+        key = self._key(request)
+        variants = self._stock.peek(key)
+        stored = chosen(variants, request)
+        return None if stored is None or not stored.is_here else Source(key, variants, stored)
+
+    def age_now(self, source: Source) -> float | None:
+        """Return the age of what is stored, if that is still in memory and fresh. That counts as a use."""
+        if self._stock.get(source.key) is not source.variants:
+            return None
+        stored = source.stored
+        age = current_age(stored.initial_age, stored.received_at, self._now())
+        return age if is_fresh(stored.lifetime, age) else None
+
+    def told_of(self, source: Source, age: float) -> Sequence[Line]:
+        """Return the lines that a hit of this age adds."""
+        return hit_lines(age, hit(source.stored.lifetime - age) if self._policy.cache_status else "")
 
     def serve(self, request: Request, fetch: Fetch) -> Awaitable[Response]:
         """Return the response to `request`, calling `fetch` only when it must.

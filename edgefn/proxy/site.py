@@ -9,12 +9,14 @@ from typing import Protocol
 
 from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
 from edgefn.model.headers import Headers
-from edgefn.model.message import Request, Response, no_body
+from edgefn.model.message import Request, Response, Viewer, no_body
 from edgefn.model.settings import ErrorPage, RouteSettings, ViewerProtocol
 from edgefn.model.trail import Result, Trail
+from edgefn.proxy import repeats
 from edgefn.proxy.access_log import access_line
 from edgefn.proxy.door import Door, as_for, without_pass
 from edgefn.proxy.failures import Failure, failure
+from edgefn.proxy.repeats import Repeats
 from edgefn.proxy.walk import Walk
 from edgefn.rules.error_page import error_response
 from edgefn.rules.http_date import imf_fixdate
@@ -28,7 +30,7 @@ _log = logging.getLogger("edgefn")
 _PAGED = frozenset({Result.ERROR, Result.LAMBDA_EXECUTION_ERROR, Result.LAMBDA_VALIDATION_ERROR})
 
 
-class Cache(Protocol):
+class Cache(repeats.Cache, Protocol):
     """The part of a route's cache that needs no waiting."""
 
     def serve_now(self, request: Request) -> Response | None:
@@ -70,7 +72,9 @@ class Site:
         default_root_object: str,
         error_pages: Mapping[int, ErrorPage],
         door: Door | None = None,
+        room: int = 0,
     ) -> None:
+        """Take the lanes and what they share. `room` is what requests that come again may take of memory, in bytes."""
         self._lanes = tuple(lanes)
         self._routes = Routes([lane.route for lane in lanes])
         self._dressing = dressing
@@ -78,6 +82,7 @@ class Site:
         self._default_root_object = default_root_object
         self._error_pages = error_pages
         self._door = door
+        self._repeats = Repeats(room)
         self._date = (0, "")
         self._running = 0
         self._idle = asyncio.Event()
@@ -99,6 +104,27 @@ class Site:
             return None
         response = lane.cache.serve_now(request)
         return None if response is None else self._dressed(request, response)
+
+    def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
+        """Return head and body of what answers a request that has been answered before, to the letter; else None."""
+        repeat = self._repeats.get(block)
+        if repeat is None:
+            return None
+        request_id = self._around.new_id()
+        answer = repeat.answer(request_id)
+        if answer is None:
+            self._repeats.drop(block)
+        elif self._around.access_log is not None:
+            trail = repeat.trail(self._around.monotonic())
+            request = replace(repeat.request, viewer=viewer, id=request_id, trail=trail)
+            self.sent(request, request_id, trail, repeat.response, sum(map(len, answer)), complete=True)
+        return answer
+
+    def remember(self, block: bytes, request: Request, head: bytes) -> None:
+        """Remember a request that `answer_now` has answered, and how, should it come again."""
+        cache = self._lane(request.path).cache
+        if cache is not None:
+            self._repeats.learn(block, request, head, cache)
 
     async def answer(self, request: Request) -> Response:
         """Return the answer; every error has become a response."""

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from edgefn.model.errors import BadRequestError
-from edgefn.model.message import Request, Response
+from edgefn.model.message import Request, Response, Viewer
 from edgefn.model.trail import Trail
 
 
@@ -15,6 +15,18 @@ class Application(Protocol):
 
     def answer_now(self, request: Request) -> Response | None:
         """Return a complete buffered answer that needs no waiting, or None to be asked by `answer`."""
+
+    def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
+        """Return head and body for a request that was remembered and comes again to the letter, from anybody.
+
+        `sent` is not told of it. None: there is none that still counts.
+        """
+
+    def remember(self, block: bytes, request: Request, head: bytes) -> None:
+        """Take note that `answer_now` had the answer to `request`, and of its `head` as it was sent.
+
+        `block` is the request as it came in. Neither it nor the answer asks for the connection to be closed.
+        """
 
     async def answer(self, request: Request) -> Response:
         """Return the answer. Raises nothing but `CancelledError`, which it gets when the viewer is gone."""

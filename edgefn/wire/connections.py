@@ -2,11 +2,20 @@
 
 import asyncio
 from collections.abc import Coroutine
+from enum import Enum, auto
 from typing import Protocol
 
 from edgefn.model.message import Viewer
 from edgefn.model.settings import ViewerLimits
 from edgefn.wire.application import Application
+
+
+class State(Enum):
+    """What a connection is up to."""
+
+    OPEN = auto()
+    LINGERING = auto()  # all is said; reading on for a moment, lest a reset overtakes the answer (RFC 9112 9.6)
+    CLOSED = auto()
 
 
 class Connection(Protocol):

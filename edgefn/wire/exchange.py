@@ -17,7 +17,6 @@ from edgefn.wire.outgoing import Outgoing
 
 AT_ONCE = 262_144
 _SLICE = 262_144
-_JOINED = 16_384
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _OPTIONS = {("1.1", True): "", ("1.1", False): "close", ("1.0", True): "keep-alive", ("1.0", False): "close"}
@@ -30,12 +29,13 @@ class Exchange:
     """A request, and its answer on the way out.
 
     `keeps` is whether the connection may serve another request after it. `expecting`: the viewer waits for a
-    100 before it sends its body. `answering`: a task has taken it on, and will tell of its end.
+    100 before it sends its body. `answering`: a task has taken it on, and will tell of its end. `head` is the answer's
+    as it was sent.
     """
 
     __slots__ = (
-        "_outgoing", "_since", "answering", "application", "begun", "expecting", "id", "keeps", "method", "over",
-        "request", "response", "trail", "version",
+        "_outgoing", "_since", "answering", "application", "begun", "expecting", "head", "id", "keeps", "method",
+        "over", "request", "response", "trail", "version",
     )  # fmt: skip
 
     def __init__(self, application: Application, outgoing: Outgoing, method: str, version: str) -> None:
@@ -49,6 +49,7 @@ class Exchange:
         self.expecting = False
         self.answering = False
         self.begun = False
+        self.head = b""
         self.over = False
         self.request: Request | None = None
         self.response = NEVER_ANSWERED
@@ -93,7 +94,7 @@ class Exchange:
             raise
         if framing is Framing.NONE:
             body.close()
-        self._write_whole(head, data)
+        self._outgoing.write_whole(head, data)
         return True
 
     async def send(self, response: Response) -> bool:
@@ -134,16 +135,10 @@ class Exchange:
     def _begin(self, response: Response, framing: Framing, length: int | None) -> bytes:
         if framing is Framing.CLOSE:
             self.keeps = False
-        head = answer_head(response, framing, length, _OPTIONS[self.version, self.keeps])
+        head = self.head = answer_head(response, framing, length, _OPTIONS[self.version, self.keeps])
         self.begun = True
         self.response = response
         return head
-
-    def _write_whole(self, head: bytes, data: bytes) -> None:
-        if len(data) <= _JOINED:
-            self._outgoing.write(head + data)
-        else:
-            self._outgoing.write_all([head, data])
 
     async def _send_bare(self, body: Body, length: int | None) -> bool:
         """Send a body of `length` bytes, or to the close; return whether it was neither shorter nor longer."""

@@ -5,8 +5,6 @@ A request that the application answers at once goes from `data_received` to `tra
 """
 
 import asyncio
-import re
-from enum import Enum, auto
 from typing import cast
 
 from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
@@ -15,7 +13,7 @@ from edgefn.model.settings import ViewerLimits
 from edgefn.wire.answer_head import UnsendableAnswerError
 from edgefn.wire.application import Application
 from edgefn.wire.attendant import Attendant
-from edgefn.wire.connections import Connections, viewer_of
+from edgefn.wire.connections import Connections, State, viewer_of
 from edgefn.wire.deadline import Deadline
 from edgefn.wire.exchange import Exchange, refuse
 from edgefn.wire.incoming_body import IncomingBody, too_slow
@@ -23,20 +21,13 @@ from edgefn.wire.next_turn import NextTurn
 from edgefn.wire.outgoing import Outgoing
 from edgefn.wire.stream import StreamBody, Tap
 from edgefn.wire.upgraded import pump, viewer_bytes
-from edgefn.wire.viewer_head import HeadReader, ViewerHead, check_unfinished
+from edgefn.wire.viewer_head import HeadReader, ViewerHead, check_unfinished, past_empty_lines
 
 _BURST = 32  # steps in one turn of the loop: pipelined requests must not starve the other viewers
 _PIPELINED = 65_536
 _DRAIN_TIME = 2.0
 _LINGER_TIME = 1.0
 _TURNED_AWAY = 64  # connections beyond the limit that get an answer
-_EMPTY_LINES = re.compile(rb"(?:\r\n){0,16}+")
-
-
-class _State(Enum):
-    OPEN = auto()
-    LINGERING = auto()  # all is said; reading on for a moment, lest a reset overtakes the answer (RFC 9112 9.6)
-    CLOSED = auto()
 
 
 class Inbound(asyncio.Protocol):
@@ -48,7 +39,7 @@ class Inbound(asyncio.Protocol):
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._expire)
-        self._state = _State.OPEN
+        self._state = State.OPEN
         self._buffer, self._heads = b"", HeadReader()
         self._checked, self._in_head = 0, False
         self._exchange: Exchange | None = None
@@ -72,14 +63,14 @@ class Inbound(asyncio.Protocol):
             self.abort()
         elif excess > 0:
             self._refuse(BadRequestError(503, "too many connections"))
-        elif self._state is _State.OPEN:
+        elif self._state is State.OPEN:
             self._deadline.set(self._limits.headers_timeout)
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
         if self._tunnel is not None:
             self._tunnel.feed(data)
-        elif self._state is _State.OPEN:
+        elif self._state is State.OPEN:
             self._buffer = self._buffer + data if self._buffer else data
             self._advance()
 
@@ -88,7 +79,7 @@ class Inbound(asyncio.Protocol):
         self._ended = True
         if self._tunnel is not None:
             self._tunnel.finish()
-        elif self._state is _State.LINGERING:
+        elif self._state is State.LINGERING:
             self._close()
         else:
             while self._incoming is not None and self._incoming.behind:
@@ -112,7 +103,7 @@ class Inbound(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop everything that was done for this viewer."""
         del exc
-        self._state = _State.CLOSED
+        self._state = State.CLOSED
         self._deadline.stop()
         self._outgoing.lost()
         self._next_turn.cancel()
@@ -137,12 +128,12 @@ class Inbound(asyncio.Protocol):
     def shut_down(self) -> None:
         """Close at once when idle, else after the answer that is under way."""
         self._last = True
-        if self._state is _State.OPEN and self._exchange is None and not (self._buffer or self._incoming):
+        if self._state is State.OPEN and self._exchange is None and not (self._buffer or self._incoming):
             self._close()
 
     def abort(self) -> None:
         """Drop the connection, whatever it is doing."""
-        self._state = _State.CLOSED
+        self._state = State.CLOSED
         self._deadline.stop()
         self._outgoing.abort()
 
@@ -159,13 +150,13 @@ class Inbound(asyncio.Protocol):
             self._settle()
 
     def _continue(self) -> None:
-        if self._incoming is not None and self._state is _State.OPEN:
+        if self._incoming is not None and self._state is State.OPEN:
             self._take_body(self._incoming)  # which may have more of it than the buffer has
         self._advance()
 
     def _step(self) -> bool:
         """Take one step; return whether another may follow at once."""
-        if self._state is not _State.OPEN:
+        if self._state is not State.OPEN:
             return False
         if self._incoming is not None:
             return self._take_body(self._incoming)
@@ -175,7 +166,7 @@ class Inbound(asyncio.Protocol):
 
     def _settle(self) -> None:
         """Read on or not, and close when the viewer has ended and nothing is left to answer."""
-        if self._state is not _State.OPEN:
+        if self._state is not State.OPEN:
             return
         self._steer()
         still_to_serve = self._buffer and self._outgoing.paused
@@ -198,23 +189,22 @@ class Inbound(asyncio.Protocol):
                 self._transport.resume_reading()
 
     def _take_head(self) -> bool:
-        buffer = self._buffer
-        if buffer[0] == 0x0D:  # RFC 9112 section 2.2: a few empty lines before a request are nothing
-            buffer = buffer[_EMPTY_LINES.match(buffer).end() :]  # type: ignore[union-attr]  # matches ""
-            if not buffer:
+        if self._buffer[0] == 0x0D:
+            self._buffer, self._checked = past_empty_lines(self._buffer), 0
+            if not self._buffer:
                 return False
-            self._buffer, self._checked = buffer, 0
-        end = buffer.find(b"\r\n\r\n", max(0, self._checked - 3))
+        end = self._buffer.find(b"\r\n\r\n", max(0, self._checked - 3))
         try:
             if end < 0:
                 self._await_rest_of_head()
                 return False
-            head = self._heads.read(buffer[: end + 4], self._limits)
+            block, self._buffer = self._buffer[: end + 4], self._buffer[end + 4 :]
+            self._checked, self._in_head = 0, False
+            if not self._served_again(block):
+                self._serve(self._heads.read(block, self._limits), block)
         except BadRequestError as error:
             self._refuse(error)
             return False
-        self._buffer, self._checked, self._in_head = buffer[end + 4 :], 0, False
-        self._serve(head)
         return True
 
     def _await_rest_of_head(self) -> None:
@@ -244,7 +234,15 @@ class Inbound(asyncio.Protocol):
 
     # From requests to answers
 
-    def _serve(self, head: ViewerHead) -> None:
+    def _served_again(self, block: bytes) -> bool:
+        answer = None if self._last or self._ended else self._application.answer_again(block, self._viewer)
+        if answer is None:
+            return False
+        self._outgoing.write_whole(*answer)
+        self._await_next()
+        return True
+
+    def _serve(self, head: ViewerHead, block: bytes) -> None:
         application = self._application
         exchange = Exchange(application, self._outgoing, head.method, head.version)
         exchange.keeps = head.keep_alive
@@ -256,6 +254,8 @@ class Inbound(asyncio.Protocol):
         exchange.request = request
         response = application.answer_now(request)
         if response is not None and self._sent_now(exchange, response):
+            if exchange.keeps and head.length == 0:
+                application.remember(block, request, exchange.head)
             return
         self._await_answer()
         self._attendant.do(self._answer(exchange, request, response))
@@ -342,7 +342,7 @@ class Inbound(asyncio.Protocol):
         if incoming is not None:
             incoming.stream.close()
         self._exchange = None
-        if self._state is _State.OPEN:
+        if self._state is State.OPEN:
             if not complete:
                 self.abort()
             elif exchange.keeps and not self._last and (incoming is None or not incoming.hopeless):
@@ -367,9 +367,9 @@ class Inbound(asyncio.Protocol):
         if self._ended and self._exchange is not None:
             if not self._exchange.begun:
                 self.abort()
-        elif self._state is _State.OPEN and self._incoming is not None:
+        elif self._state is State.OPEN and self._incoming is not None:
             self._linger()
-        elif self._state is _State.OPEN and self._in_head:
+        elif self._state is State.OPEN and self._in_head:
             self._refuse(BadRequestError(408, f"no complete request within {self._limits.headers_timeout:g} s"))
         else:
             self._close()
@@ -380,14 +380,14 @@ class Inbound(asyncio.Protocol):
         if self._ended or not self._outgoing.end():
             self._close()
             return
-        self._state = _State.LINGERING
+        self._state = State.LINGERING
         self._deadline.set(_LINGER_TIME)
         if not self._reading:
             self._reading = True
             self._transport.resume_reading()
 
     def _close(self) -> None:
-        self._state = _State.CLOSED
+        self._state = State.CLOSED
         self._deadline.stop()
         self._outgoing.close()
 

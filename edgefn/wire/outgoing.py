@@ -7,6 +7,7 @@ import struct
 
 from edgefn.model.errors import ViewerGoneError
 
+_JOINED = 16_384  # to copy that little costs less than to hand over two pieces
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -33,6 +34,13 @@ class Outgoing:
         """Hand `data` to the transport."""
         self.written += len(data)
         self._transport.write(data)
+
+    def write_whole(self, head: bytes, body: bytes) -> None:
+        """Hand a whole answer to the transport."""
+        if len(body) <= _JOINED:
+            self.write(head + body)
+        else:
+            self.write_all([head, body])
 
     def write_all(self, pieces: list[bytes | memoryview]) -> None:
         """Hand several pieces to the transport, without joining them."""

@@ -21,6 +21,7 @@ _REQUEST_LINE = re.compile(rf"({_NAME}) ([\x21-\x7e\x80-\xff]++) HTTP/1\.([01])\
 _FIELD_LINES = re.compile(_FIELDS)
 _FIELD = re.compile(r"([^:\r]++):[ \t]*+([^\r]*+)\r\n")
 _OTHER_VERSION = re.compile(rf"{_NAME} [\x21-\x7e\x80-\xff]++ HTTP/[0-9]\.[0-9]\r\n")
+_EMPTY_LINES = re.compile(rb"(?:\r\n){0,16}+")
 _NEVER_IN_A_HEAD = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 _ABSOLUTE = re.compile(r"https?://([^/?]*+)([^?]*+)(?:\?(.*+))?+", re.IGNORECASE)
@@ -43,6 +44,12 @@ class ViewerHead(NamedTuple):
     length: int | None
     keep_alive: bool
     expects_continue: bool
+
+
+def past_empty_lines(data: bytes) -> bytes:
+    """Return what is behind a few empty lines: in front of a request they are nothing (RFC 9112 section 2.2)."""
+    lines = _EMPTY_LINES.match(data)
+    return data if lines is None else data[lines.end() :]
 
 
 def check_unfinished(data: bytes, since: int, limits: ViewerLimits) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from edgefn.model.errors import BadRequestError
 from edgefn.model.headers import NO_HEADERS, Headers
-from edgefn.model.message import BytesBody, Request, Response
+from edgefn.model.message import BytesBody, Request, Response, Viewer
 from edgefn.model.settings import Listen, ViewerLimits
 from edgefn.model.trail import Trail
 from edgefn.wire.listening import Listening
@@ -66,6 +66,13 @@ class FakeApplication:
         self.asked.append(request)
         self.news.set()
         return self.at_once(request) if self.at_once is not None else None
+
+    def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
+        del block, viewer
+        return None
+
+    def remember(self, block: bytes, request: Request, head: bytes) -> None:
+        """Remember nothing."""
 
     async def answer(self, request: Request) -> Response:
         try:

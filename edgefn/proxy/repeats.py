@@ -1,0 +1,157 @@
+"""Requests that come again to the letter, and their answers out of memory, without reading or writing them anew.
+
+What was sent the usual way is cut where it will differ the next time: the lines that tell the age, and the request's
+id. So what is put together from the pieces is what the usual way would send. It counts while the same variants lie
+in the store, and while what was chosen of them is fresh.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import floor
+from typing import Protocol
+
+from edgefn.model.headers import NO_HEADERS, Line
+from edgefn.model.message import Request, Response, no_body
+from edgefn.model.trail import Trail
+from edgefn.stores.base import Stored
+
+_LONGEST = 4_096  # bytes of a request
+_SEEN = 8_192
+_PER_REPEAT = 2_000  # bytes of Python's own: measured, on the safe side
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an answer came from: all variants in memory under a key, and the one that was chosen."""
+
+    key: str
+    variants: Sequence[Stored]
+    stored: Stored
+
+
+class Cache(Protocol):
+    """What a route's cache knows of its hits."""
+
+    def source_of(self, request: Request) -> Source | None:
+        """Return what `request` has just been answered with, None unless that was all of it, as it is stored."""
+
+    def age_now(self, source: Source) -> float | None:
+        """Return the age of what is stored, None when it is no longer there or no longer fresh."""
+
+    def told_of(self, source: Source, age: float) -> Sequence[Line]:
+        """Return the lines that a hit of this age adds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The head of an answer without the lines that tell its age, which stand in `gap`, and without the request's id."""
+
+    before: bytes
+    between: bytes
+    behind: bytes
+
+
+def cut(head: bytes, aging: bytes, request_id: bytes) -> Cut | None:
+    """Return `head` without the two, None where they do not stand in it once, one behind the other."""
+    before, aged, rest = head.partition(aging)
+    between, named, behind = rest.partition(request_id)
+    if not (aged and named) or aging in rest or request_id in before + behind:
+        return None
+    return Cut(before, between, behind)
+
+
+class Repeat:
+    """One request that may come again, and its answer."""
+
+    __slots__ = ("_cache", "_cut", "_front", "_moment", "_source", "request", "response", "size")
+
+    def __init__(self, request: Request, cache: Cache, source: Source, pieces: Cut) -> None:
+        self.request = _alone(request)
+        self.response = Response(source.stored.status, source.stored.reason, NO_HEADERS)
+        self.size = _PER_REPEAT + 2 * len(pieces.before + pieces.between) + len(source.stored.body)
+        self._cache, self._source, self._cut = cache, source, pieces
+        self._moment = (-1, -1)
+        self._front = b""
+
+    def answer(self, request_id: str) -> tuple[bytes, bytes] | None:
+        """Return head and body for a request of this id; None when it must be answered the usual way."""
+        source = self._source
+        age = self._cache.age_now(source)
+        if age is None:
+            return None
+        moment = (int(age), floor(source.stored.lifetime - age))
+        if moment != self._moment:
+            self._moment = moment
+            self._front = self._cut.before + _written(self._cache.told_of(source, age)) + self._cut.between
+        return b"".join((self._front, request_id.encode(), self._cut.behind)), source.stored.body
+
+    def trail(self, started: float) -> Trail:
+        """Return what there is to tell of one such request that came in at `started`."""
+        told = self.request.trail
+        return Trail(started, told.route, told.result, cache=told.cache, cache_reason=told.cache_reason)
+
+
+class Repeats:
+    """The requests that are remembered, in at most about `room` bytes: those that came last, and came twice."""
+
+    def __init__(self, room: int) -> None:
+        self._most = room // 2
+        self._size = 0
+        self._young: dict[bytes, Repeat] = {}
+        self._old: dict[bytes, Repeat] = {}
+        self._seen: set[int] = set()  # hashes: two that are equal do no harm
+
+    def get(self, block: bytes) -> Repeat | None:
+        """Return what is remembered of the request `block`."""
+        repeat = self._young.get(block)
+        if repeat is None:
+            repeat = self._old.pop(block, None)
+            if repeat is not None:
+                self._add(block, repeat)
+        return repeat
+
+    def drop(self, block: bytes) -> None:
+        """Forget a request, but not that it came."""
+        repeat = self._young.pop(block, None)
+        if repeat is not None:
+            self._size -= repeat.size + len(block)
+
+    def learn(self, block: bytes, request: Request, head: bytes, cache: Cache) -> None:
+        """Remember a request that was answered out of `cache` with this head, if it came before and may come again."""
+        if len(block) > _LONGEST or self._is_new(block):
+            return
+        source = cache.source_of(request)
+        age = None if source is None else cache.age_now(source)
+        if source is None or age is None:
+            return
+        pieces = cut(head, _written(cache.told_of(source, age)), request.id.encode())
+        if pieces is not None:
+            self._add(block, Repeat(request, cache, source, pieces))
+
+    def _is_new(self, block: bytes) -> bool:
+        name = hash(block)
+        if name in self._seen:
+            return False
+        if len(self._seen) >= _SEEN:
+            self._seen.clear()
+        self._seen.add(name)
+        return True
+
+    def _add(self, block: bytes, repeat: Repeat) -> None:
+        size = repeat.size + len(block)
+        if size > self._most:
+            return
+        if self._size + size > self._most:
+            self._old, self._young, self._size = self._young, {}, 0
+        self._young[block] = repeat
+        self._size += size
+
+
+def _alone(request: Request) -> Request:
+    """Return the request without its connection, which it must not keep alive."""
+    viewer, name = request.viewer, request.id
+    return Request(request.method, request.path, request.query, request.headers, no_body(), viewer, name, request.trail)
+
+
+def _written(lines: Sequence[Line]) -> bytes:
+    return "".join(f"{name}: {value}\r\n" for name, value in lines).encode("latin-1")

@@ -1,0 +1,155 @@
+"""Requests that come again to the letter: what is remembered of them, for how long, and in how much memory."""
+
+import itertools
+
+import pytest
+
+from edgefn.model.headers import Headers
+from edgefn.model.message import Request
+from edgefn.model.settings import CachePolicy
+from edgefn.proxy.background import Background
+from edgefn.proxy.cache import Cache
+from edgefn.proxy.flights import Flights
+from edgefn.proxy.repeats import Cut, Repeats, cut
+from edgefn.rules.purges import Everything
+from edgefn.stores.ledger import LocalLedger
+from edgefn.stores.memory import MemoryStore
+from edgefn.stores.stock import Stock
+from tests.proxy.cache_stage import NOW, Clock, Origin, asking, saying
+
+ROOM = 1024**2
+DATE = ("Date", "Thu, 28 May 2026 20:26:40 GMT")  # NOW
+LASTS = ("Cache-Control", "max-age=60")
+HEAD = b"HTTP/1.1 200 OK\r\n%bX-Amz-Cf-Id: %b\r\nContent-Length: 5\r\n\r\n"
+
+
+class Place:
+    """A cache, and what is remembered of its hits."""
+
+    def __init__(self, *lines: tuple[str, str], room: int = ROOM, policy: CachePolicy | None = None) -> None:
+        self.clock = Clock()
+        self.stock = Stock(MemoryStore(1024**2), LocalLedger(), None, self.clock)
+        flights = Flights(epoch=self.stock.epoch)
+        self.cache = Cache(self.stock, policy or CachePolicy(), flights, self.clock, Background())
+        self.origin = Origin(lambda request: saying("hello", *(lines or (DATE, LASTS))))
+        self.repeats = Repeats(room)
+        self._ids = itertools.count(1)
+
+    async def comes(self, block: bytes = b"GET /a", request: Request | None = None) -> tuple[bytes, bytes] | None:
+        """Let a request come in; return its answer if it was remembered."""
+        known = self.repeats.get(block)
+        answer = None if known is None else known.answer(f"id-{next(self._ids)}")
+        if answer is None:
+            self.repeats.drop(block)
+            asked = request or asking()
+            response = await self.cache.serve(asked, self.origin)
+            if response.headers.get("age") is not None:
+                lines = [line for line in response.headers if line not in (DATE, LASTS)]
+                head = HEAD % ("".join(f"{name}: {value}\r\n" for name, value in lines).encode(), asked.id.encode())
+                self.repeats.learn(block, asked, head, self.cache)
+        return answer
+
+    async def is_remembered(self) -> "Place":
+        for _ in range(3):  # a miss, a hit, and one that comes twice
+            assert await self.comes() is None
+        return self
+
+
+async def test_what_comes_twice_is_answered_with_its_own_id_and_age() -> None:
+    place = await Place().is_remembered()
+    told = b"Age: 0\r\nCache-Status: edgefn; hit; ttl=60\r\n"
+    assert await place.comes() == (HEAD % (told, b"id-1"), b"hello")
+    place.clock.passes(12.5)
+    told = b"Age: 12\r\nCache-Status: edgefn; hit; ttl=47\r\n"
+    assert await place.comes() == (HEAD % (told, b"id-2"), b"hello")
+    assert await place.comes() == (HEAD % (told, b"id-3"), b"hello")
+    assert len(place.origin.asked) == 1
+
+
+async def test_an_answer_says_nothing_of_the_cache_where_that_is_not_wanted() -> None:
+    place = await Place(policy=CachePolicy(cache_status=False)).is_remembered()
+    assert await place.comes() == (HEAD % (b"Age: 0\r\n", b"id-1"), b"hello")
+
+
+async def test_what_is_no_longer_fresh_goes_the_usual_way() -> None:
+    place = await Place().is_remembered()
+    place.clock.passes(59.9)
+    assert await place.comes() is not None
+    place.clock.passes(0.1)
+    assert await place.comes() is None
+    assert len(place.origin.asked) == 2
+
+
+async def test_what_was_purged_or_replaced_goes_the_usual_way() -> None:
+    place = await Place().is_remembered()
+    await place.stock.purge(Everything(), soft=False)
+    place.clock.passes(1)
+    assert await place.comes() is None
+    assert len(place.origin.asked) == 2
+    await place.comes()
+    assert await place.comes() is not None
+    (stored,) = place.stock.peek(key := place.cache.source_of(asking()).key)  # type: ignore[union-attr]
+    place.stock.put(key, stored.softened(NOW), place.stock.epoch())
+    assert await place.comes() is None
+
+
+@pytest.mark.parametrize("line", [("If-None-Match", '"x"'), ("If-Modified-Since", DATE[1]), ("Range", "bytes=0-1")])
+async def test_what_asks_for_less_than_the_whole_is_not_remembered(line: tuple[str, str]) -> None:
+    place = Place()
+    for _ in range(5):
+        assert await place.comes(request=asking("/a", line)) is None
+
+
+async def test_a_remembered_request_keeps_no_connection_alive() -> None:
+    place = Place()
+    sent: list[int] = []
+    asked = Request(**{**{name: getattr(asking(), name) for name in asking().__slots__},
+                       "interim": lambda status, headers: sent.append(status)})  # fmt: skip
+    for _ in range(3):
+        await place.comes(request=asked)
+    known = place.repeats.get(b"GET /a")
+    assert known is not None
+    known.request.interim(103, Headers())
+    assert sent == []
+
+
+async def test_no_more_is_remembered_than_there_is_room_for() -> None:
+    place = Place(room=40_000)
+    names = [b"GET /%d" % number for number in range(200)]
+    for name in names:
+        for _ in range(3):
+            await place.comes(name)
+    remembered = [name for name in names if place.repeats.get(name) is not None]
+    assert 0 < len(remembered) < 40, "by what one takes at least"
+    assert remembered[-1] == names[-1]
+
+
+async def test_what_is_asked_for_stays_while_others_come_and_go() -> None:
+    place = Place(room=40_000)
+    for name in [b"GET /%d" % number for number in range(200)]:
+        for _ in range(3):
+            await place.comes(name)
+        await place.comes(b"GET /often")
+    assert place.repeats.get(b"GET /often") is not None
+
+
+async def test_very_long_requests_are_not_remembered() -> None:
+    place = Place()
+    for _ in range(5):
+        assert await place.comes(b"GET /" + b"a" * 4_096) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "pieces"),
+    [
+        (b"A: 1\r\nAge: 0\r\nId: me\r\n\r\n", Cut(b"A: 1\r\n", b"Id: ", b"\r\n\r\n")),
+        (b"A: me\r\nAge: 0\r\nId: me\r\n\r\n", None),
+        (b"Age: 0\r\nId: me\r\nB: me\r\n\r\n", None),
+        (b"Age: 0\r\nAge: 0\r\nId: me\r\n\r\n", None),
+        (b"Id: me\r\nAge: 0\r\n\r\n", None),
+        (b"Age: 1\r\nId: me\r\n\r\n", None),
+        (b"Age: 0\r\nId: you\r\n\r\n", None),
+    ],
+)
+def test_a_head_is_cut_where_that_is_beyond_doubt(head: bytes, pieces: Cut | None) -> None:
+    assert cut(head, b"Age: 0\r\n", b"me") == pieces

@@ -1,0 +1,152 @@
+"""Requests that come again to the letter, through the front door: answered at once, and no different for it."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+
+from edgefn.model.settings import ViewerLimits
+from edgefn.wire.viewer_head import HeadReader, ViewerHead
+from tests.fakes.website import Website, page
+from tests.scenarios.edge import Edge
+
+CONFIG = """
+origins: {app: {url: "http://{origin}"}}
+routes:
+  - {path: /plain/*, origin: app, cache: {cache_status: false}}
+  - {path: "*", origin: app}
+"""
+DATED = ("Cache-Control: max-age=600", f"Date: {formatdate(usegmt=True)}")
+ASKED = "GET {path} HTTP/1.1\r\nHost: shop.test\r\n{lines}\r\n"
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
+    """The requests that were read the usual way."""
+    seen: list[bytes] = []
+    read = HeadReader.read
+
+    def counted(self: HeadReader, block: bytes, limits: ViewerLimits) -> ViewerHead:
+        seen.append(block)
+        return read(self, block, limits)
+
+    monkeypatch.setattr(HeadReader, "read", counted)
+    return iter([seen])
+
+
+class Viewer:
+    """A connection that is kept alive."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def ask(self, path: str, *lines: str) -> tuple[str, bytes]:
+        self.say(path, *lines)
+        return await self.hear()
+
+    def say(self, path: str, *lines: str, times: int = 1) -> None:
+        text = ASKED.format(path=path, lines="".join(f"{line}\r\n" for line in lines))
+        self.writer.write(text.encode() * times)
+
+    async def hear(self) -> tuple[str, bytes]:
+        async with asyncio.timeout(10):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            length = re.search(r"Content-Length: (\d+)", head)
+            assert length is not None
+            return head, await self.reader.readexactly(int(length[1]))
+
+
+@asynccontextmanager
+async def connected(edge: Edge) -> AsyncIterator[Viewer]:
+    host, port = edge.base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        yield Viewer(reader, writer)
+    finally:
+        writer.close()
+
+
+def settled(head: str) -> str:
+    """Return a head without what differs from one hit to the next."""
+    return re.sub(r"(X-Amz-Cf-Id: )\S+|(Age: )\d+|(ttl=)\d+", r"\1\2\3-", head)
+
+
+@pytest.mark.parametrize("path", ["/a", "/plain/a?b=c"])
+async def test_answers_stay_the_same_from_the_second_on(
+    path: str, tmp_path: Path, reads: Iterator[list[bytes]]
+) -> None:
+    read = next(reads)
+    pages = {path.partition("?")[0]: page(200, b"hello", *DATED, 'ETag: "1"', "X-Note: a")}
+    async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
+        first, *hits = [await viewer.ask(path) for _ in range(6)]
+        assert "X-Cache: Miss" in first[0]
+        assert len({(settled(head), body) for head, body in hits}) == 1
+        assert "X-Cache: Hit" in hits[-1][0]
+        ids = {re.search(r"X-Amz-Cf-Id: (\S+)", head)[1] for head, _ in hits}  # type: ignore[index]
+        assert len(ids) == 5
+        assert len(read) == 3, "one that went to the origin, and two out of memory; then it is known"
+        lines = [await edge.log_line(name) for name in ids]
+        assert len({re.sub(r"^\S+|\d+\.\dms|id=\S+", "", line) for line in lines}) == 1
+        assert len(site.asked("/a" if path == "/a" else "/plain/a")) == 1
+
+
+async def test_one_viewers_request_is_known_from_another(tmp_path: Path, reads: Iterator[list[bytes]]) -> None:
+    read = next(reads)
+    pages = {"/a": page(200, b"hello", *DATED)}
+    async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge:
+        for _ in range(3):
+            async with connected(edge) as viewer:
+                await viewer.ask("/a")
+        async with connected(edge) as viewer:
+            assert "X-Cache: Hit" in (await viewer.ask("/a"))[0]
+            assert len(read) == 3
+            assert "X-Cache: Hit" in (await viewer.ask("/a", "User-Agent: other"))[0]
+            assert len(read) == 4
+
+
+async def test_a_known_request_is_answered_in_its_turn(tmp_path: Path, reads: Iterator[list[bytes]]) -> None:
+    read = next(reads)
+    pages = {"/a": page(200, b"a" * 30_000, *DATED), "/b": page(200, b"bb", "Cache-Control: no-store")}
+    async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
+        for _ in range(3):
+            await viewer.ask("/a")
+        for _ in range(20):
+            viewer.say("/a", times=3)
+            viewer.say("/b")
+        bodies = [(await viewer.hear())[1] for _ in range(80)]
+        assert bodies == [b"a" * 30_000, b"a" * 30_000, b"a" * 30_000, b"bb"] * 20
+        assert len(read) == 23
+
+
+async def test_a_purge_holds_for_known_requests(tmp_path: Path) -> None:
+    pages = {"/a": page(200, b"hello", *DATED)}
+    async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
+        for _ in range(5):
+            await viewer.ask("/a")
+        async with edge.session.post(f"{edge.base}/a", data=b"x", headers={"Host": "shop.test"}) as answer:
+            assert answer.status == 200
+        assert "X-Cache: Miss" in (await viewer.ask("/a"))[0]
+
+
+async def test_a_new_configuration_holds_for_known_requests(tmp_path: Path) -> None:
+    pages = {"/a": page(200, b"hello", *DATED)}
+    async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
+        for _ in range(5):
+            await viewer.ask("/a")
+        edge.text = CONFIG.replace('path: "*", origin: app', 'path: "*", origin: app, cache: {cache_status: false}')
+        await edge.location.reload()
+        head, _ = await viewer.ask("/a")
+        assert "X-Cache: Hit" in head
+        assert "Cache-Status" not in head
+
+
+async def test_whoever_wants_to_close_may(tmp_path: Path) -> None:
+    pages = {"/a": page(200, b"hello", *DATED)}
+    async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge:
+        for _ in range(5):
+            answer = await edge.raw(b"GET /a HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+            assert answer.endswith(b"Connection: close\r\n\r\nhello")
