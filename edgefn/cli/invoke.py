@@ -61,8 +61,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kvs", metavar="FILE", help="the key-value store that it reads: a JSON file, or a directory")
     layer = "a directory or zip that is laid under it, seen in /opt; repeatable, up to five"
     parser.add_argument("--layer", metavar="PATH", action="append", default=[], help=layer)
-    parser.add_argument("--timeout", metavar="S", type=seconds, default=5.0, help="seconds per event (default 5)")
-    parser.add_argument("--memory", metavar="MB", type=megabytes, default=128, help="megabytes (default 128)")
+    parser.add_argument(
+        "--timeout", metavar="S", type=seconds, default=5.0, help="per event, such as 5, 5s or 250ms (default 5)"
+    )
+    parser.add_argument(
+        "--memory", metavar="MB", type=megabytes, default=128, help="such as 256 or 256MB (default 128)"
+    )
     add_connection(parser)
 
 

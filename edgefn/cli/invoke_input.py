@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import os
 import re
 from collections.abc import Iterator
@@ -20,6 +19,8 @@ from edgefn.configuration.functions import (
     is_source_file,
     runtime_flaw,
 )
+from edgefn.configuration.kinds import MEGABYTE
+from edgefn.configuration.quantities import parse_duration, parse_size
 from edgefn.functions.bundle import BundleError
 from edgefn.functions.kvs_file import StoreError, read_content
 from edgefn.functions.layers import read_with_layers
@@ -32,19 +33,17 @@ _PLACE = {"name": "FRA", "serverIp": "127.0.0.1", "region": "eu-central-1"}
 
 def seconds(text: str) -> float:
     """Return a time limit. Raises `ArgumentTypeError`."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0.001 <= value <= MAX_TIMEOUT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time limit; write seconds, 0.001 to {MAX_TIMEOUT}")
+    value = parse_duration(f"{text}s" if re.fullmatch(r"[0-9.]+", text) else text)
+    if value is None or not 0.001 <= value <= MAX_TIMEOUT:
+        told = f"{text!r} is no time limit; write seconds, 0.001 to {MAX_TIMEOUT}, or one such as 250ms"
+        raise argparse.ArgumentTypeError(told)
     return value
 
 
 def megabytes(text: str) -> int:
     """Return a memory limit. Raises `ArgumentTypeError`."""
-    value = int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
-    if not _LEAST_MEMORY <= value <= _MOST_MEMORY:
+    value, rest = divmod(parse_size(f"{text}MB" if text.isdecimal() else text) or 0, MEGABYTE)
+    if rest or not _LEAST_MEMORY <= value <= _MOST_MEMORY:
         raise argparse.ArgumentTypeError(f"{text!r} is no memory size; write MB, {_LEAST_MEMORY} to {_MOST_MEMORY}")
     return value
 
@@ -125,11 +124,11 @@ def read_events(given: argparse.Namespace) -> list[bytes]:
     if given.sample:
         return [_placed(sample_event(given.sample, given.runtime), given.runtime)]
     if given.event:
-        return [_placed(_event(_text(given.event).strip(), _named(given.event)), given.runtime)]
+        return [_placed(_event(_text(given.event).rstrip(), _named(given.event)), given.runtime)]
     lines = _text(given.events).split("\n")
     where = _named(given.events)
     events = [
-        _placed(_event(line.strip(), f"{where}:{number}"), given.runtime)
+        _placed(_event(line.rstrip(), f"{where}:{number}", is_line=True), given.runtime)
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
@@ -164,11 +163,14 @@ def _text(file: str) -> str:
         raise SettingsError((f"{_named(file)}: is not UTF-8 text: {error.reason} at byte {error.start}",)) from error
 
 
-def _event(text: str, where: str) -> bytes:
+def _event(text: str, where: str, *, is_line: bool = False) -> bytes:
     try:
         json.loads(text, parse_constant=_no_json)
     except RecursionError as error:
         raise SettingsError((f"{where}: is nested too deeply",)) from error
+    except json.JSONDecodeError as error:
+        place = f"{where}:{error.colno}" if is_line else f"{where}:{error.lineno}:{error.colno}"
+        raise SettingsError((f"{place}: is not JSON: {error.msg}",)) from error
     except ValueError as error:
         raise SettingsError((f"{where}: is not JSON: {error}",)) from error
     return text.encode()

@@ -15,10 +15,16 @@ MAX_TIMEOUT: Final = 900
 MAX_ENVIRONMENT: Final = 4096
 
 RUNTIMES: Final = (
+    "nodejs12.x",
+    "nodejs14.x",
+    "nodejs16.x",
     "nodejs18.x",
     "nodejs20.x",
     "nodejs22.x",
     "nodejs24.x",
+    "python3.8",
+    "python3.9",
+    "python3.10",
     "python3.11",
     "python3.12",
     "python3.13",

@@ -6,9 +6,6 @@ from edgefn.rules.log_line import one_line
 from edgefn.sandbox.base import Code, Failed, Outcome, OverLimit, Returned, TimedOut, Usage
 from edgefn.sandbox.js.profiles import compute_utilization
 
-_RUNTIMES_THAT_TELL = ("nodejs", "python")
-"""They have written an exception into the log themselves, with its trace: only how a process ended is still to tell."""
-
 
 def start_line(code: Code, invocation_id: str) -> str:
     """Return the line that opens an invocation."""
@@ -20,10 +17,10 @@ def closing_lines(code: Code, invocation_id: str, outcome: Outcome, timestamp: s
     match outcome:
         case Returned(usage=usage):
             return (_end(invocation_id), _report(code, invocation_id, usage, ""))
-        case Failed(type=kind, message=message, trace=trace, usage=usage):
+        case Failed(type=kind, message=message, trace=trace, usage=usage, logged=logged):
             status = f"\tStatus: error\tError Type: {one_line(kind)}"
             ending = (_end(invocation_id), _report(code, invocation_id, usage, status))
-            if trace and code.runtime.startswith(_RUNTIMES_THAT_TELL):
+            if logged:
                 return ending
             told = "\\r".join(one_line(line) for line in (f"[ERROR] {kind}: {message}", *trace))
             return (f"{timestamp}\t{invocation_id}\t{told}", *ending)

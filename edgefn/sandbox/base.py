@@ -66,12 +66,16 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The function threw, crashed, or could not be started. `type` and `message` as in AWS's error document."""
+    """The function threw, crashed, or could not be started. `type` and `message` as in AWS's error document.
+
+    `logged` says that its runtime has written it into the log already.
+    """
 
     type: str
     message: str
     trace: tuple[str, ...]
     usage: Usage
+    logged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -244,9 +244,9 @@ def test_a_function_that_can_not_be_loaded_fails_each_event(
         (("hooks/pixel", *NODEJS), "one of the arguments --event --events --sample is required"),
         (("hooks/pixel", *NODEJS, "--event", "nowhere.json"), "nowhere.json: can't be read: No such file"),
         (("hooks/pixel", *NODEJS, "--event", "hooks"), "hooks: can't be read: Is a directory"),
-        (("hooks/pixel", *NODEJS, "--event", "-"), "standard input: is not JSON: Expecting value"),
+        (("hooks/pixel", *NODEJS, "--event", "-"), "standard input:1:1: is not JSON: Expecting value"),
         (("hooks/pixel", *NODEJS, "--events", "-"), "standard input: has no events; write one as JSON per line"),
-        (("hooks/pixel", *NODEJS, "--events", "README.md"), "README.md:1: is not JSON"),
+        (("hooks/pixel", *NODEJS, "--events", "README.md"), "README.md:1:1: is not JSON"),
         (("hooks/pixel", "--event", "x"), "the following arguments are required: --runtime"),
     ],
 )
@@ -260,7 +260,7 @@ def test_bad_input_is_named_and_nothing_runs(here: Here, arguments: tuple[str, .
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"{}\n{oops}\n", "standard input:2: is not JSON: Expecting property name"),
+        (b"{}\n{oops}\n", "standard input:2:2: is not JSON: Expecting property name"),
         (b"{}\nNaN\n", "standard input:2: is not JSON: NaN is no JSON value"),
         (b"[" * 100_000, "standard input:1: is nested too deeply"),
         (b'"\xff"', "standard input: is not UTF-8 text: invalid start byte at byte 1"),

@@ -150,6 +150,13 @@ BROKEN_INITS = [
     ("no function", {"index.js": "exports.handler = 1"}, "index.handler", "Runtime.HandlerNotFound", "not a function"),
     ("syntax", {"index.js": "exports = {"}, "index.handler", "Runtime.UserCodeSyntaxError", "SyntaxError"),
     ("syntax in mjs", {"index.mjs": "export {"}, "index.handler", "Runtime.UserCodeSyntaxError", "SyntaxError"),
+    (
+        "syntax in package.json",
+        {"index.js": "", "package.json": "{"},
+        "index.handler",
+        "Runtime.UserCodeSyntaxError",
+        "package.json: ",
+    ),
     ("dots", {"index.js": ""}, "../index.handler", "Runtime.MalformedHandlerName", "not a valid handler name"),
     ("no dot", {"index.js": ""}, "index", "Runtime.MalformedHandlerName", "Bad handler"),
     ("throws", {"index.js": "throw new RangeError('at load')"}, "index.handler", "RangeError", "at load"),
@@ -178,6 +185,21 @@ async def test_an_init_fails(stage: Stage, files: Mapping[str, str], handler: st
     failure = await function.failure()
     assert failure.type == kind
     assert message in failure.message
+
+
+@pytest.mark.parametrize(
+    ("files", "line"),
+    [
+        ({"index.js": "exports = {\n  a b }"}, "/index.js:2"),
+        ({"index.mjs": "export const handler = () => {\n  let a = ; }"}, "/index.mjs:2"),
+        ({"index.mjs": "import './lib/b.mjs'", "lib/b.mjs": "\n\nlet 1a"}, "/lib/b.mjs:3"),
+        ({"index.js": "\nexport { = }", "package.json": '{"type": "module"}'}, "/index.js:2"),
+    ],
+)
+async def test_a_syntax_error_is_told_with_its_line(stage: Stage, files: Mapping[str, str], line: str) -> None:
+    failure = await (await stage.node(files)).failure()
+    assert failure.type == "Runtime.UserCodeSyntaxError"
+    assert failure.trace[0].endswith(line)
 
 
 async def test_a_callback_handler_is_refused_on_24(stage: Stage) -> None:

@@ -287,6 +287,17 @@ async def test_log_lines_are_as_aws_prints_them(stage: Stage) -> None:
     assert len(lines) == 3
 
 
+async def test_a_formatter_of_the_functions_gets_the_request_id(stage: Stage) -> None:
+    function = await stage.python("""
+        import logging
+        for known in logging.getLogger().handlers:
+            known.setFormatter(logging.Formatter("%(aws_request_id)s %(levelname)s %(message)s"))
+        def handler(event, context): logging.warning("two\\nlines")
+    """)
+    await function.run(id_="11111111-2222-4333-8444-555555555555")
+    assert function.printed() == ["11111111-2222-4333-8444-555555555555 WARNING two\\rlines"]
+
+
 async def test_errors_are_in_the_log(stage: Stage) -> None:
     function = await stage.python("def handler(event, context): raise ValueError('bad')")
     await function.failure()

@@ -101,7 +101,7 @@ class Worker:
                 return None
             case Fault(kind, message, trace):
                 self.kill()
-                return Failed(kind, message, trace, usage)
+                return Failed(kind, message, trace, usage, logged=True)
             case Expired():
                 self.kill()
                 return endings.init_timed_out(birth.code.init_timeout, usage)
@@ -126,7 +126,7 @@ class Worker:
             case Fault(kind, message, trace, fatal, taken):
                 if fatal:
                     self.kill()
-                return Failed(kind, message, trace, self._told(wall, taken, init))
+                return Failed(kind, message, trace, self._told(wall, taken, init), logged=kind != endings.TOO_LARGE)
             case Expired():
                 usage = self._usage(wall, init)
                 self.kill()

@@ -9,8 +9,9 @@ const fs = require('fs');
 const path = require('path');
 const util = require('util');
 const Module = require('module');
+const { spawnSync } = require('child_process');
 const { Writable } = require('stream');
-const { pathToFileURL } = require('url');
+const { fileURLToPath, pathToFileURL } = require('url');
 
 const CONTROL = Number(process.env.EDGEFN_FD);
 const TASK = process.env.EDGEFN_TASK || '/var/task';
@@ -333,13 +334,21 @@ function locate(file) {
   }
 }
 
+function contentOf(manifest) {
+  try {
+    return parse(fs.readFileSync(manifest, 'utf8'));
+  } catch (error) {
+    throw new SyntaxError(`${manifest}: ${error.message}`);
+  }
+}
+
 function isModule(file) {
   const suffix = path.extname(file);
   if (suffix === '.mjs') return true;
   if (suffix !== '.js') return false;
   for (let folder = path.dirname(file); folder.startsWith(TASK); folder = path.dirname(folder)) {
     const manifest = path.join(folder, 'package.json');
-    if (isFile(manifest)) return parse(fs.readFileSync(manifest, 'utf8')).type === 'module';
+    if (isFile(manifest)) return contentOf(manifest).type === 'module';
   }
   return false;
 }
@@ -354,16 +363,32 @@ async function imported(file) {
   }
 }
 
+// Node.js keeps where an ES module does not parse to itself, and tells it only when it dies of that: so let another die.
+function placed({ stack }, file) {
+  if (stack.includes(TASK)) return stack;
+  const source = `import ${stringify(pathToFileURL(file).href)}`;
+  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', source], { timeout: 2000 });
+  const place = /^file:[^]*?(?=^SyntaxError)/m.exec(String(stderr));
+  return place ? fileURLs(place[0]) + stack : stack;
+}
+
+const fileURLs = (told) => told.replace(/^file:\S+?(?=:\d+$)/m, (url) => fileURLToPath(url));
+
 async function load(name) {
   const { file, exports } = splitHandler(name);
   let found;
+  let located;
   try {
-    found = await imported(locate(file));
+    located = locate(file);
+    found = await imported(located);
   } catch (error) {
     if (error?.code === 'MODULE_NOT_FOUND' || error?.code === 'ERR_MODULE_NOT_FOUND') {
       throw new InitError('Runtime.ImportModuleError', String(error), error);
     }
-    if (error instanceof SyntaxError) throw new InitError('Runtime.UserCodeSyntaxError', String(error), error);
+    if (error instanceof SyntaxError) {
+      const stack = placed(error, located);
+      throw new InitError('Runtime.UserCodeSyntaxError', String(error), { stack });
+    }
     throw error;
   }
   for (const part of exports) found = found?.[part];

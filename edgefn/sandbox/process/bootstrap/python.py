@@ -223,16 +223,17 @@ class LambdaContext:
         return f"LambdaContext({', '.join(f'{k}={v!r}' for k, v in vars(self).items() if not k.startswith('_'))})"
 
 
-class RequestFormatter(logging.Formatter):
-    """AWS's line: level, time in UTC, request id, message. One record stays one event of the log."""
+class RequestHandler(logging.StreamHandler):  # type: ignore[type-arg]  # it has none before Python 3.11
+    """AWS's handler: a record has its `aws_request_id`, for any format, and stays one event of the log."""
 
-    converter = staticmethod(time.gmtime)
     request_id = ""
 
     def __init__(self) -> None:
-        super().__init__(
-            "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s", "%Y-%m-%dT%H:%M:%S"
-        )
+        super().__init__(sys.stdout)
+        line = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s"
+        formatter = logging.Formatter(line, "%Y-%m-%dT%H:%M:%S")
+        formatter.converter = time.gmtime
+        self.setFormatter(formatter)
 
     def format(self, record: logging.LogRecord) -> str:
         """Return one record as one line."""
@@ -240,13 +241,11 @@ class RequestFormatter(logging.Formatter):
         return super().format(record).replace("\n", "\r")
 
 
-def set_up_logging() -> RequestFormatter:
+def set_up_logging() -> RequestHandler:
     """Give the root logger AWS's handler; its level stays WARNING."""
-    formatter = RequestFormatter()
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(formatter)
+    handler = RequestHandler()
     logging.getLogger().addHandler(handler)
-    return formatter
+    return handler
 
 
 def settle(environment: dict[str, str], task: str, tmp: str) -> None:
@@ -322,7 +321,7 @@ class Home:
         self._init = json.loads(header)["init"]
         try:
             settle(self._init["environment"], self._task, self._tmp)
-            self._formatter = set_up_logging()
+            self._logging = set_up_logging()
             self._context = LambdaContext(self._init)
             self._serialise = Serialiser(self._init["runtime"])
             self._handler = load(self._init["handler"])
@@ -345,7 +344,7 @@ class Home:
             data = base64.b64encode(body).decode("ascii")
             event["Records"][0]["cf"]["request"]["body"]["data"] = data
         body.release()
-        self._formatter.request_id = request_id
+        self._logging.request_id = request_id
         context = self._context.of(request_id, deadline)
         self._control.waits = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
         try:
