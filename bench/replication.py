@@ -10,7 +10,9 @@ follows it. The locations share a few processes, and all share this machine and 
 generation; each one has then fetched the files, checked their digest, synced them to disk and committed. `purge`: from
 the order until all locations have applied and confirmed it. `absence`: a location starts with an empty directory, or
 with what it had 100 deployments ago; until it has all of it. `hub killed`: from the moment the server listens again
-after a kill -9 until a deployment made then is acknowledged by all. Times are milliseconds.
+after a kill -9 until a deployment made then is acknowledged by all. Times are milliseconds. `cpu` is what each time
+cost all locations and the server together, in milliseconds of a core; `idle` what they cost in a second in which
+nothing happens.
 """
 
 import argparse
@@ -26,7 +28,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,27 +36,32 @@ from pathlib import Path
 import uvloop
 
 from edgefn.functions.bundle import Bundle, BundleFile
-from edgefn.functions.catalog import Applied, CatalogBuilder
+from edgefn.functions.catalog import CatalogBuilder
 from edgefn.functions.committing import Senses
+from edgefn.functions.following import Following
 from edgefn.functions.mirror.mirror import Mirror, Station
+from edgefn.functions.published import OpeningError, Published
 from edgefn.functions.publishing import Publisher
-from edgefn.functions.replicas.base import PurgeOrder
+from edgefn.functions.purging import Purging
 from edgefn.functions.replicas.nats.authority import Authority
 from edgefn.functions.replicas.nats.layout import Keeping, location_inbox
 from edgefn.functions.replicas.nats.link import Address, Login
 from edgefn.functions.replicas.nats.nkeys import KeyPair, Owner
 from edgefn.functions.replicas.nats.replica import NatsReplica
 from edgefn.functions.replicas.nats.server import Server, ServerSettings, find_server, start
-from edgefn.functions.replicas.sqlite.replica import SqliteReplica, opened
-from edgefn.functions.signing import Keys, SignaturePolicy, SigningKey, key_id
-from edgefn.model.location_status import status_from_json, status_to_json
+from edgefn.functions.replicas.sqlite.replica import opened
+from edgefn.functions.runner import Runner
+from edgefn.functions.signing import Keys, SigningKey, key_id
+from edgefn.model.location_status import status_from_json
 from edgefn.model.publishing import LocationStatus, Manifest
-from edgefn.model.settings import FunctionSettings
+from edgefn.model.settings import FunctionSettings, SignaturePolicy
+from edgefn.rules.purges import Purge
 
 SIZES = {"4KB": 4_096, "64KB": 65_536, "1MB": 1 << 20, "20MB": 20 << 20}
 REPEATS = {"4KB": 30, "64KB": 20, "1MB": 10, "20MB": 3}
 PURGES = 50
 ABSENT_DEPLOYMENTS = 100
+IDLE_SECONDS = 10.0
 PATIENCE = 120.0
 
 
@@ -69,55 +76,44 @@ async def starts(_manifest: Manifest, _bundle: Bundle) -> str | None:
 # One process of locations
 
 
-class Worker:
-    """What a worker of `edgefn serve` does with what is published, but for running it."""
+class NoSandbox:
+    """Opens nothing: what a location runs is not what is measured here, and no hook names it."""
 
-    def __init__(self, name: str, local: SqliteReplica, keys: Keys) -> None:
-        self._local = local
-        self._keys = keys
-        self._status = LocationStatus(f"{name}/0", 0, time.time())
-
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._apply())
-            group.create_task(self._purge())
-
-    async def _apply(self) -> None:
-        builder = CatalogBuilder(self._keys)
-        async for each in self._local.follow(0, ""):
-            taken = builder.take(each)  # type: ignore[arg-type]
-            if isinstance(taken, Applied):
-                await self._tell(replace(self._status, generation=taken.catalog.generation))
-
-    async def _purge(self) -> None:
-        async for each in self._local.follow_purges(0, ""):
-            if isinstance(each, PurgeOrder):
-                await self._tell(replace(self._status, purge=each.sequence))
-
-    async def _tell(self, status: LocationStatus) -> None:
-        self._status = replace(status, at=time.time())
-        await self._local.set_status(self._status.location, status_to_json(self._status))
+    async def open(self, manifest: Manifest) -> Runner:
+        """Refuse."""
+        raise OpeningError(f"{manifest.label} is not run here")
 
 
 async def run_location(told: dict[str, str], goal: int) -> None:
+    """Be a location as `edgefn serve` puts it together, but for its viewers, its cache and its functions."""
     began = time.monotonic()
-    key = KeyPair.from_seed(told["seed"])
-    address = Address((told["server"],), lambda: Login(told["token"], key), inbox=location_inbox(told["name"]))
+    name, key = told["name"], KeyPair.from_seed(told["seed"])
+    address = Address((told["server"],), lambda: Login(told["token"], key), inbox=location_inbox(name))
     public = bytes.fromhex(told["trusted"])
     keys = Keys(trusted={key_id(public): public}, policy=SignaturePolicy.ENFORCE)
 
-    def total(workers: Sequence[LocationStatus]) -> LocationStatus:
-        worker = workers[0] if workers else LocationStatus("", 0, time.time())
-        if 0 < goal <= worker.generation and "took" not in told:
-            told["took"] = str(time.monotonic() - began)
-            print(told["took"], flush=True)
-        return worker
+    async def purged(purge: Purge, *, soft: bool) -> object:
+        return soft
 
-    station = Station(told["name"], total, time.time, fresh_id, random.random, lambda _line: None)
+    def quiet(_line: str) -> None:
+        pass
+
     upstream = NatsReplica(address, random.random, fresh_id)
     async with opened(Path(told["directory"]), time.time, fresh_id) as local:
-        mirror = Mirror(upstream, local, keys, station)
-        await asyncio.gather(mirror.run(), Worker(told["name"], local, keys).run())
+        published = Published(NoSandbox(), time.monotonic, quiet)
+        following = Following(name, local, CatalogBuilder(keys), published, time.time, quiet)
+
+        def total(statuses: Sequence[LocationStatus]) -> LocationStatus:
+            own = next((each for each in statuses if each.location == name), LocationStatus(name, 0, 0))
+            if 0 < goal <= own.generation and "took" not in told:
+                told["took"] = str(time.monotonic() - began)
+                print(told["took"], flush=True)
+            return replace(own, purge=purging.applied, at=time.time())
+
+        mirror = Mirror(upstream, local, keys, Station(name, total, time.time, fresh_id, random.random, quiet))
+        purging = Purging(local, purged, mirror.tell)
+        await following.catch_up()
+        await asyncio.gather(mirror.run(), following.run(), purging.run())
 
 
 async def run_locations() -> None:
@@ -126,6 +122,12 @@ async def run_locations() -> None:
 
 
 # The bench
+
+
+def spent(pids: Iterable[int]) -> float:
+    """Return the CPU time of some processes so far, in milliseconds."""
+    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
+    return sum(int(each[11]) + int(each[12]) for each in fields) * 1_000 / os.sysconf("SC_CLK_TCK")
 
 
 class Fleet:
@@ -138,7 +140,12 @@ class Fleet:
         self.signing = signing
         login = authority.control_login(int(time.time()))
         self.replica = NatsReplica(Address((server.url,), lambda: login), random.random, fresh_id)
+        self.processes: list[int] = []
         self.control = Publisher(self.replica, Keys(signing=signing), starts, Senses(time.time, fresh_id))
+
+    def spent(self) -> float:
+        """Return the CPU time of the server and of all locations so far, in milliseconds."""
+        return spent([self.server.pid, *self.processes])
 
     async def deploy(self, size: int, name: str = "hello") -> int:
         bundle = Bundle.of([BundleFile("index.js", os.urandom(size))])
@@ -192,11 +199,13 @@ async def locations(run: Fleet, count: int, processes: int, goal: int = 0) -> As
                 stdout=asyncio.subprocess.PIPE,
             )
             started.append(process)
+            run.processes.append(process.pid)
             assert process.stdin is not None
             process.stdin.write(json.dumps({"goal": goal, "locations": share}).encode() + b"\n")
             await process.stdin.drain()
         yield [process.stdout for process in started if process.stdout is not None]
     finally:
+        run.processes.clear()
         for process in started:
             process.kill()
             await process.wait()
@@ -246,6 +255,18 @@ async def timed_recovery(run: Fleet, count: int) -> list[float]:
     return [(time.monotonic() - began) * 1_000]
 
 
+async def costing(run: Fleet, timed: Awaitable[list[float]]) -> dict[str, float]:
+    before = run.spent()
+    took = await timed
+    return {**summary(took), "cpu": round((run.spent() - before) / len(took), 1)}
+
+
+async def idling(run: Fleet) -> dict[str, float]:
+    before = run.spent()
+    await asyncio.sleep(IDLE_SECONDS)
+    return {"cpu": round((run.spent() - before) / IDLE_SECONDS, 1)}
+
+
 def summary(took: list[float]) -> dict[str, float]:
     ordered = sorted(took)
     p99 = ordered[min(len(ordered) - 1, round(0.99 * (len(ordered) - 1)))]
@@ -261,8 +282,9 @@ async def measured(count: int, sizes: list[str], processes: int) -> dict[str, di
             async with locations(run, count, processes):
                 await run.all_say(count, lambda status: status.generation >= goal)
                 for size in sizes:
-                    found[f"deploy {size}"] = summary(await timed_deploys(run, count, size))
-                found["purge"] = summary(await timed_purges(run, count))
+                    found[f"deploy {size}"] = await costing(run, timed_deploys(run, count, size))
+                found["purge"] = await costing(run, timed_purges(run, count))
+                found["idle"] = await idling(run)
                 found["hub killed"] = summary(await timed_recovery(run, count))
             for number in range(ABSENT_DEPLOYMENTS):
                 goal = await run.deploy(4_096, f"absent{number % 10}")
@@ -287,11 +309,12 @@ def main() -> None:
         return
     results: dict[str, dict[str, dict[str, float]]] = {}
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; milliseconds")
-    print(f"{'locations':>9}  {'':36}{'p50':>9}{'p99':>9}{'of':>5}")
+    print(f"{'locations':>9}  {'':36}{'p50':>9}{'p99':>9}{'of':>9}{'cpu':>9}")
     for count in map(int, options.locations.split(",")):
         results[str(count)] = uvloop.run(measured(count, options.sizes.split(","), options.processes))
         for what, figures in results[str(count)].items():
-            print(f"{count:>9}  {what:36}{figures['p50']:>9.1f}{figures['p99']:>9.1f}{figures['of']:>5.0f}", flush=True)
+            told = "".join(f"{figures.get(each, ''):>9}" for each in ("p50", "p99", "of", "cpu"))
+            print(f"{count:>9}  {what:36}{told}", flush=True)
     print(json.dumps(results))
     if options.json:
         options.json.write_text(json.dumps(results, indent=2))

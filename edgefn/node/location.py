@@ -144,7 +144,7 @@ class Location:
             from edgefn.node.mirroring import open_mirror  # the extra `cluster` is needed by fleets only
 
             place = self._place
-            await open_mirror(self._stack, settings, place.replica, place.keys, self.purge, self._report)
+            await open_mirror(self._stack, settings, self._replica, place.keys, self.purge, self._report)
         operations = Operations(self._health, self.reload)
         if settings.admin is not None:
             endpoints = [*running_endpoints(operations), *purge_endpoints(self.purge)]

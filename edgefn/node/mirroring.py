@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from edgefn.control.client import ControlError
 from edgefn.functions.mirror.mirror import Mirror, Station
 from edgefn.functions.purging import Apply, Purging
-from edgefn.functions.replicas.base import Replica, ReplicaError
+from edgefn.functions.replicas.base import OwnReplica, ReplicaError
 from edgefn.functions.replicas.nats.layout import location_inbox
 from edgefn.functions.replicas.nats.link import Address, Login
 from edgefn.functions.replicas.nats.nkeys import KeyPair, NkeyError
@@ -55,7 +55,12 @@ class _Pass:
 
 
 async def open_mirror(
-    stack: AsyncExitStack, settings: Settings, local: Replica, keys: Keys, apply: Apply, report: Callable[[str], None]
+    stack: AsyncExitStack,
+    settings: Settings,
+    local: OwnReplica,
+    keys: Keys,
+    apply: Apply,
+    report: Callable[[str], None],
 ) -> None:
     """Mirror the fleet into `local`, and apply its purges, until `stack` closes. Raises `SettingsError`."""
     credentials = _Pass(settings.data_dir, read_membership(settings.data_dir), report)
@@ -67,7 +72,6 @@ async def open_mirror(
     address = Address(credentials.membership.servers, credentials.login, inbox=location_inbox(name), name=name)
     upstream = NatsReplica(address, world.jitter, world.pseudonym)
     stack.push_async_callback(upstream.close)
-    purging = Purging(local, apply)
 
     def total(statuses: Sequence[LocationStatus]) -> LocationStatus:
         own = next((status for status in statuses if status.location == settings.location), None)
@@ -76,6 +80,7 @@ async def open_mirror(
 
     station = Station(name, total, world.wall, world.pseudonym, world.jitter, report)
     mirror = Mirror(upstream, local, keys, station)
+    purging = Purging(local, apply, mirror.tell)
     for work in (_kept(mirror.run, report), purging.run(), credentials.renew()):
         task = asyncio.get_running_loop().create_task(work)
         stack.push_async_callback(_ended, task)

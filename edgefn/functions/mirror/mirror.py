@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from edgefn.functions.mirror.blobs import Blobs, without_files
 from edgefn.functions.mirror.purges import Purges
 from edgefn.functions.mirror.records import Records
-from edgefn.functions.replicas.base import Replica, ReplicaError
+from edgefn.functions.replicas.base import OwnReplica, Replica, ReplicaError
 from edgefn.functions.signing import Keys
 from edgefn.model.location_status import status_from_json, status_to_json
 from edgefn.model.publishing import FailedVersion, LocationStatus
@@ -40,7 +40,7 @@ class Mirror:
     """Keeps `local` at what `upstream` says. `keys` judge what comes."""
 
     upstream: Replica
-    local: Replica
+    local: OwnReplica
     keys: Keys
     station: Station
     records: Records = field(init=False)
@@ -51,8 +51,8 @@ class Mirror:
     def __post_init__(self) -> None:
         blobs = Blobs(self.upstream, self.local)
         report = self.station.report
-        self.records = Records(self.upstream, self.local, self.keys, blobs, report, self._news.set)
-        self.purges = Purges(self.upstream, self.local, self.records, self.station.fresh_id, report)
+        self.records = Records(self.upstream, self.local, self.keys, blobs, report, self.tell)
+        self.purges = Purges(self.upstream, self.local, self.records, self.station.fresh_id, report, self.tell)
 
     async def run(self) -> None:
         """Mirror for ever. Raises `ReplicaError` when the location's own replica can't be read at the start."""
@@ -63,6 +63,10 @@ class Mirror:
             group.create_task(self.purges.run())
             group.create_task(self._hear_workers())
             group.create_task(self._tell_fleet())
+
+    def tell(self) -> None:
+        """Let the fleet know soon what is different: more is applied, say."""
+        self._news.set()
 
     def status(self) -> LocationStatus:
         """Return the location's status, in the sequences of the fleet, with what the mirror itself has to say."""
@@ -89,20 +93,30 @@ class Mirror:
                     self._workers[name] = status_from_json(text)
                 except ValueError as error:
                     self.station.report(f"the status of {name} can't be read: {error}")
-                self._news.set()
+                self.tell()
 
     async def _tell_fleet(self) -> None:
         """Report each change, and now and then that we are still there."""
+        told: LocationStatus | None = None
         while True:
-            patience = HEARTBEAT_SECONDS * (0.8 + 0.4 * self.station.jitter())
-            try:
-                async with asyncio.timeout(patience):
-                    await self._news.wait()
-            except TimeoutError:
-                pass
+            is_due = not await self._is_there_news()
             self._news.clear()
+            status = self.status()
+            if not is_due and told is not None and replace(status, at=told.at) == told:
+                continue
             try:
-                await self.upstream.set_status(self.station.location, status_to_json(self.status()))
+                await self.upstream.set_status(self.station.location, status_to_json(status))
             except ReplicaError:
                 await asyncio.sleep(1)  # Said again with the next connection.
-                self._news.set()
+                told = None
+                self.tell()
+            else:
+                told = status
+
+    async def _is_there_news(self) -> bool:
+        """Wait for something to tell; return False when none came until it is time to say that we are still there."""
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS * (0.8 + 0.4 * self.station.jitter())):
+                return await self._news.wait()
+        except TimeoutError:
+            return False

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from edgefn.functions.mirror.records import RETRY_SECONDS, Records
-from edgefn.functions.replicas.base import FollowedPurge, PurgeOrder, PurgesLost, Replica, ReplicaError
+from edgefn.functions.replicas.base import FollowedPurge, OwnReplica, PurgeOrder, PurgesLost, Replica, ReplicaError
 from edgefn.rules.purges import Everything, written
 
 _KEEP_SECONDS = 1.0
@@ -20,15 +20,17 @@ class Purges:
     """The purges of one location, which follow those of its fleet."""
 
     upstream: Replica
-    local: Replica
+    local: OwnReplica
     records: Records
     fresh_id: Callable[[], str]
     report: Callable[[str], None]
+    changed: Callable[[], None]
     taken: int = 0
     """The fleet's sequence up to which all is in the location's own replica."""
     _of: str = ""
     _pairs: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _confirmed: int = 0
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def load(self) -> None:
         """Read how far this location has got. Raises `ReplicaError`."""
@@ -91,16 +93,21 @@ class Purges:
                 self._of = incarnation
 
     async def _order(self, order: bytes, sequence: int) -> None:
-        own = await self.local.order_purge(order, self.fresh_id())
+        own = await self.local.note_purge(order, self.fresh_id())
         self.taken = sequence
+        self._moved.set()
         self._pairs.append((own, sequence))
+        self.changed()  # It may be applied by now.
 
     async def _keep(self) -> None:
         """Write down how far we are, now and then: after a crash a second's purges come twice, which does no harm."""
         while True:
+            await self._moved.wait()
             await asyncio.sleep(_KEEP_SECONDS)
+            self._moved.clear()
             if self._of:
                 try:
                     await self.records.keep(self._of, self.taken)
                 except ReplicaError as error:
                     self.report(f"how far the purges have come can't be kept: {error}")
+                    self._moved.set()

@@ -9,7 +9,16 @@ from edgefn.functions.catalog import Applied, CatalogBuilder, Held
 from edgefn.functions.mirror import place
 from edgefn.functions.mirror.blobs import Blobs
 from edgefn.functions.mirror.place import Place
-from edgefn.functions.replicas.base import HEAD, Followed, Record, Replica, ReplicaError, Restarted, Stored
+from edgefn.functions.replicas.base import (
+    HEAD,
+    Followed,
+    OwnReplica,
+    Record,
+    Replica,
+    ReplicaError,
+    Restarted,
+    Stored,
+)
 from edgefn.functions.signing import Keys
 from edgefn.model.publishing import Catalog
 
@@ -22,7 +31,7 @@ class Records:
     """The records of one location, which follow those of its fleet. `report` takes lines for the operator."""
 
     upstream: Replica
-    local: Replica
+    local: OwnReplica
     keys: Keys
     blobs: Blobs
     report: Callable[[str], None]
@@ -60,7 +69,7 @@ class Records:
         async with self._writing:
             moved = replace(self.place, purges_of=purges_of, purge=purge)
             if moved != self.place:
-                await self.local.append([moved.record()], {})
+                await self.local.note([moved.record()])
                 self.place = moved
 
     async def _follow(self) -> None:

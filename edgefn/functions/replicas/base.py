@@ -157,3 +157,17 @@ class Replica(Protocol):
 
     async def close(self) -> None:
         """Let go of everything; whoever still follows gets no more."""
+
+
+class OwnReplica(Replica, Protocol):
+    """The replica of this machine, which takes over from a fleet's what that one has on its disk already.
+
+    What is only noted is seen by all processes of the machine, whatever becomes of them. After a power cut it may be
+    gone, though never without all that was written after it: so it comes again from the fleet.
+    """
+
+    async def note(self, records: Sequence[Record]) -> int:
+        """Append as `append` does when nothing is expected. Raises `ReplicaError`."""
+
+    async def note_purge(self, order: bytes, op: str) -> int:
+        """Append a purge as `order_purge` does. Raises `ReplicaError`."""

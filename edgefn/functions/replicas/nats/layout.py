@@ -66,6 +66,8 @@ def streams(keeping: Keeping) -> Mapping[str, Mapping[str, object]]:
             "subjects": [f"{STATUS}.*"],
             # Not in memory: a single server that restarts would forget that there is such a stream.
             "storage": "file",
+            # Each location says again within seconds what it is at: not worth a wait for the disk each time.
+            **({"persist_mode": "async"} if keeping.copies == 1 else {}),
             "max_age": STATUS_KEPT_SECONDS * _NANOSECONDS,
             "republish": {"src": f"{STATUS}.>", "dest": f"{FEED}.status.>"},
         },

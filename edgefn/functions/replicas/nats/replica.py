@@ -46,11 +46,13 @@ class NatsReplica:
         self._fresh_id = fresh_id
         self._seen = ("", 0)
         """A log, and what we wrote or read of it last: no copy that has less may answer us."""
+        self._looked: tuple[int, float, End] | None = None
+        """The connection and the time of the last look at the end of the records, and what was seen."""
 
     async def begin(self, incarnation: str, keeping: layout.Keeping) -> str:
         """Make the streams where they are not there yet; return the incarnation that holds. Raises `ReplicaError`."""
         for name, settings in layout.streams(keeping).items():
-            await streams.create(self.link, name, settings)
+            await streams.create(self.link, name, settings, is_fleeting=name == layout.STATUSES)
         with contextlib.suppress(ConflictError):
             first = Write(layout.INCARNATION, incarnation.encode(), (layout.INCARNATION, 0))
             await streams.write_batch(self.link, layout.RECORDS, self._fresh_id(), [first])
@@ -229,8 +231,18 @@ class NatsReplica:
         await self.link.close()
 
     async def _end(self) -> End | None:
-        page = await streams.read_newest(self.link, layout.RECORDS, [layout.INCARNATION, f"{layout.RECORD}.head"])
-        return _end(page)
+        connection = self.link.connections
+        end = _end(await streams.read_newest(self.link, layout.RECORDS, [layout.INCARNATION]))
+        self._looked = None if end is None else (connection, asyncio.get_running_loop().time(), end)
+        return end
+
+    async def _recent_end(self) -> End | None:
+        """Return what a look has seen on this connection a moment ago: a log gets another name only by a restart."""
+        if self._looked is not None:
+            connection, at, end = self._looked
+            if connection == self.link.connections and asyncio.get_running_loop().time() < at + LOOK_SECONDS:
+                return end
+        return await self._end()
 
     def _is_recent(self, end: End) -> bool:
         incarnation, sequence = self._seen
@@ -244,7 +256,7 @@ class NatsReplica:
         return True
 
     async def _purges_end(self) -> End | None:
-        end = await self._end()
+        end = await self._recent_end()
         return None if end is None else End(end.incarnation, await self.last_purge())
 
     async def _put_window(self, digest: str, window: Sequence[tuple[int, bytes]]) -> None:

@@ -16,7 +16,7 @@ PAGE_MESSAGES, PAGE_BYTES = 1000, 1024 * 1024
 BATCH_LIMIT = 1000
 """Records of one atomic batch."""
 _LAST = "Nats-Expected-Last-Subject-Sequence"
-_WRONG_LAST, _ALREADY_THERE, _OTHER_SETTINGS = (10071, 10164), 10077, 10058
+_WRONG_LAST, _ALREADY_THERE, _OTHER_SETTINGS, _NOT_CHANGED = (10071, 10164), 10077, 10058, 10052
 _FULL = (10023, 10028, 10047)
 """Out of disk or memory: nothing was written."""
 _RETRY_SECONDS = 0.05
@@ -73,15 +73,24 @@ class TroubleError(UnavailableError):
         self.code = code
 
 
-async def create(link: Link, name: str, settings: Mapping[str, object]) -> None:
-    """Make a stream, or give the one that is there these settings. Raises `ReplicaError`."""
+async def create(link: Link, name: str, settings: Mapping[str, object], *, is_fleeting: bool = False) -> None:
+    """Make a stream, or give the one that is there these settings. Raises `ReplicaError`.
+
+    Some settings hold for a stream's life: one that `is_fleeting` is made anew for them, without what was in it.
+    """
     body = json.dumps({"name": name, **settings}).encode()
     try:
         await _call(link, f"STREAM.CREATE.{name}", body)
     except ApiError as error:
         if error.code != _OTHER_SETTINGS:
             raise
-        await _call(link, f"STREAM.UPDATE.{name}", body)
+        try:
+            await _call(link, f"STREAM.UPDATE.{name}", body)
+        except (ApiError, TroubleError) as fixed:
+            if fixed.code != _NOT_CHANGED or not is_fleeting:
+                raise
+            await _call(link, f"STREAM.DELETE.{name}", b"")
+            await _call(link, f"STREAM.CREATE.{name}", body)
 
 
 async def clear(link: Link, stream: str, subject: str) -> None:

@@ -128,7 +128,11 @@ def _damaged(file: Path, why: str) -> ReplicaError:
 
 
 @contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+def _transaction(db: sqlite3.Connection, *, is_synced: bool = True) -> Iterator[None]:
+    """Commit what is done in the block. What is not synced is there for all processes, whatever becomes of them; when
+    the power fails it may be gone, but never without what was committed after it.
+    """
+    db.execute(f"PRAGMA synchronous={'FULL' if is_synced else 'NORMAL'}").close()
     db.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -165,13 +169,15 @@ def incarnation(db: sqlite3.Connection) -> str:
             raise DamagedError("the log has no name")
 
 
-def append(db: sqlite3.Connection, records: Sequence[Record], expected: Mapping[str, int]) -> int:
+def append(
+    db: sqlite3.Connection, records: Sequence[Record], expected: Mapping[str, int], *, is_synced: bool = True
+) -> int:
     """Commit all records, or none; return the sequence of the last one."""
     large = next((record for record in records if len(record.value) > MAX_RECORD), None)
     if large is not None or not records:
         what = "there is no record" if large is None else f"the record {large.subject} has {len(large.value)} bytes"
         raise ReplicaError(f"{what}; a commit takes at least one, each with at most {MAX_RECORD} bytes")
-    with _transaction(db):
+    with _transaction(db, is_synced=is_synced):
         for subject, sequence in expected.items():
             row = db.execute("SELECT sequence FROM records WHERE subject = ?", (subject,)).fetchone()
             if sequence != (0 if row is None else row[0]):
@@ -216,9 +222,9 @@ def last_sequence(db: sqlite3.Connection, table: str) -> int:
             raise DamagedError(f"the last sequence of {table} is no number")
 
 
-def order_purge(db: sqlite3.Connection, told: bytes, op: str, now: float) -> int:
+def order_purge(db: sqlite3.Connection, told: bytes, op: str, now: float, *, is_synced: bool = True) -> int:
     """Append a purge and return its sequence; one of the same `op` within two minutes is the same."""
-    with _transaction(db):
+    with _transaction(db, is_synced=is_synced):
         known = db.execute("SELECT sequence FROM purges WHERE op = ? AND at > ?", (op, now - _SAME_OP)).fetchone()
         if known is not None:
             return int(known[0])
@@ -251,8 +257,8 @@ def first_purge(db: sqlite3.Connection) -> int:
 
 
 def set_status(db: sqlite3.Connection, location: str, status: bytes) -> None:
-    """Put a location's status on the board."""
-    with _transaction(db):
+    """Put a location's status on the board. It is about now: after a power cut nobody asks for it."""
+    with _transaction(db, is_synced=False):
         db.execute("DELETE FROM statuses WHERE location = ?", (location,))
         db.execute("INSERT INTO statuses (location, status) VALUES (?, ?)", (location, status))
 

@@ -18,11 +18,9 @@ from edgefn.functions.replicas.base import (
     UnavailableError,
 )
 from edgefn.functions.replicas.sqlite import database
+from edgefn.functions.replicas.sqlite.bells import Bell, Bells
 from edgefn.functions.replicas.sqlite.files import BlobFiles
 from edgefn.functions.replicas.sqlite.lanes import reading_lane, writing_lane
-
-POLL = 0.025
-"""Seconds between two looks at whether anything has changed: a look takes some 20 microseconds."""
 
 T = TypeVar("T")
 
@@ -37,6 +35,7 @@ class SqliteReplica:
         self.directory = directory
         self._wall = wall
         self._files = BlobFiles(directory / "blobs")
+        self._bells = Bells(directory)
         self._reading = reading_lane(directory)
         self._writing = writing_lane(directory)
         self._watching: sqlite3.Connection | None = None
@@ -46,6 +45,7 @@ class SqliteReplica:
         """Make what is not there yet. Raises `ReplicaError`."""
         await self._writing.run(lambda: database.prepare(self.directory, incarnation))
         await self._writing.run(self._files.prepare)
+        await self._writing.run(self._bells.prepare)
 
     async def incarnation(self) -> str:
         """Return the random name that this log got when it was begun."""
@@ -53,7 +53,14 @@ class SqliteReplica:
 
     async def append(self, records: Sequence[Record], expected: Mapping[str, int]) -> int:
         """Commit all of `records`, or none; return the sequence of the last one."""
-        return await self._writing.query(lambda db: database.append(db, records, expected), changes=True)
+        return await self._change(Bell.RECORDS, lambda db: database.append(db, records, expected))
+
+    async def note(self, records: Sequence[Record]) -> int:
+        """Commit all of `records`, or none, without waiting for the disk; return the sequence of the last one.
+
+        It is for one's own use later, so no bell is rung.
+        """
+        return await self._writing.query(lambda db: database.append(db, records, {}, is_synced=False), changes=True)
 
     async def get(self, subject: str) -> Stored | None:
         """Return the newest record of a subject (a tombstone too), or None."""
@@ -69,7 +76,7 @@ class SqliteReplica:
         if log is not None and ((incarnation and incarnation != log[0]) or after > log[1]):
             yield Restarted(log[0])
             after = 0
-        async for _ in self._changes():
+        async for _ in self._changes(Bell.RECORDS):
             for stored in await self._patiently(partial(database.read, after=after)) or ():
                 after = stored.sequence
                 yield stored
@@ -107,7 +114,12 @@ class SqliteReplica:
     async def order_purge(self, order: bytes, op: str) -> int:
         """Append a purge and return its sequence; the same `op` again within two minutes appends nothing new."""
         now = self._wall()
-        return await self._writing.query(lambda db: database.order_purge(db, order, op, now), changes=True)
+        return await self._change(Bell.PURGES, lambda db: database.order_purge(db, order, op, now))
+
+    async def note_purge(self, order: bytes, op: str) -> int:
+        """Append a purge as `order_purge` does, without waiting for the disk."""
+        now = self._wall()
+        return await self._change(Bell.PURGES, lambda db: database.order_purge(db, order, op, now, is_synced=False))
 
     async def follow_purges(self, after: int, incarnation: str) -> AsyncGenerator[FollowedPurge, None]:
         """Yield purges beyond `after` in order, for ever; `PurgesLost` first when some of them are gone."""
@@ -117,9 +129,12 @@ class SqliteReplica:
         if log is not None and ((incarnation and incarnation != log[0]) or not log[1] - 1 <= after <= log[2]):
             yield PurgesLost(log[1])
             after = log[1] - 1
-        async for _ in self._changes():
-            while purges := await self._patiently(partial(database.read_purges, after=after, most=_MOST_PURGES)):
-                if purges[0].sequence > after + 1:
+        async for _ in self._changes(Bell.PURGES):
+            more = True
+            while more:
+                purges = await self._patiently(partial(database.read_purges, after=after, most=_MOST_PURGES)) or []
+                more = len(purges) == _MOST_PURGES
+                if purges and purges[0].sequence > after + 1:
                     yield PurgesLost(purges[0].sequence)
                 for purge in purges:
                     after = purge.sequence
@@ -131,7 +146,7 @@ class SqliteReplica:
 
     async def set_status(self, location: str, status: bytes) -> None:
         """Put a location's status on the board."""
-        await self._writing.query(lambda db: database.set_status(db, location, status), changes=True)
+        await self._change(Bell.STATUSES, lambda db: database.set_status(db, location, status))
 
     async def statuses(self) -> Mapping[str, bytes]:
         """Return the newest status of each location."""
@@ -141,7 +156,7 @@ class SqliteReplica:
     async def follow_statuses(self) -> AsyncGenerator[tuple[str, bytes], None]:
         """Yield (location, status) as they change, all current ones first, for ever."""
         after = 0
-        async for _ in self._changes():
+        async for _ in self._changes(Bell.STATUSES):
             for number, location, status in await self._patiently(partial(database.read_statuses, after=after)) or ():
                 after = number
                 yield location, status
@@ -149,22 +164,34 @@ class SqliteReplica:
     async def close(self) -> None:
         """Let go of everything; whoever still follows gets no more."""
         self._is_closed = True
+        self._bells.close()
         await self._writing.close()
         await self._reading.close()
         if self._watching is not None:
             self._watching.close()
             self._watching = None
 
-    async def _changes(self) -> AsyncGenerator[None, None]:
-        """Yield at once, and then whenever anybody may have committed, until the replica is closed."""
-        seen = -1
+    async def _change(self, bell: Bell, job: Callable[[sqlite3.Connection], T]) -> T:
+        def changed(db: sqlite3.Connection) -> T:
+            done = job(db)
+            self._bells.ring(bell)
+            return done
+
+        return await self._writing.query(changed, changes=True)
+
+    async def _changes(self, bell: Bell) -> AsyncGenerator[None, None]:
+        """Yield at once, and then whenever anybody may have committed, until the replica is closed.
+
+        The bell tells of it; a look at the database's version, which takes some 20 microseconds, is the guarantee.
+        """
+        version = self._version()
         while not self._is_closed:
-            version = self._version()
-            if version != seen:
-                yield
-                seen = version
-            else:
-                await asyncio.sleep(POLL)
+            rung = self._bells.rung(bell)
+            yield
+            while not await self._bells.wait(bell, rung):
+                seen, version = version, self._version()
+                if seen != version:
+                    break
 
     def _version(self) -> int:
         """Return a number that differs after a commit of any other connection: also those of our own threads."""
