@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, KeysView, Sequence, Set
 from typing import TypeAlias
 
 Line: TypeAlias = tuple[str, str]
-_Index: TypeAlias = dict[str, tuple[str, ...]]
+_Index: TypeAlias = dict[str, str | tuple[str, ...]]  # a tuple only of several lines: most names have one
 
 
 class Headers:
@@ -37,16 +37,17 @@ class Headers:
     def get(self, name: str) -> str | None:
         """Return the first line's value of the lower-case `name`, or None."""
         values = (self._index or self._by_name()).get(name)
-        return values[0] if values else None
+        return values[0] if isinstance(values, tuple) else values
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Return the value of each line of the lower-case `name`, in order; empty when absent."""
-        return (self._index or self._by_name()).get(name, ())
+        values = (self._index or self._by_name()).get(name, ())
+        return values if isinstance(values, tuple) else (values,)
 
     def joined(self, name: str) -> str | None:
         """Return all lines of the lower-case `name` as one list value, or None (RFC 9110 section 5.3)."""
         values = (self._index or self._by_name()).get(name)
-        return None if values is None else ", ".join(values)
+        return ", ".join(values) if isinstance(values, tuple) else values
 
     def names(self) -> KeysView[str]:
         """Return each name once, lower-case, in the order of first appearance."""
@@ -129,16 +130,16 @@ class Headers:
 
 def _with_lines(index: _Index, lines: Sequence[Line]) -> _Index:
     """Return `index` with `lines` behind."""
-    behind: _Index = {name.lower(): (value,) for name, value in lines}
+    behind: _Index = {name.lower(): value for name, value in lines}
     if len(behind) == len(lines):
         if not index:
             return behind
         if index.keys().isdisjoint(behind):
             return index | behind
-    gathered = {name: [*values] for name, values in index.items()}
+    gathered = {name: [values] if isinstance(values, str) else [*values] for name, values in index.items()}
     for name, value in lines:
         gathered.setdefault(name.lower(), []).append(value)
-    return {name: tuple(values) for name, values in gathered.items()}
+    return {name: values[0] if len(values) == 1 else tuple(values) for name, values in gathered.items()}
 
 
 NO_HEADERS = Headers()
