@@ -209,7 +209,7 @@ class Location:
     async def purge_as_told(self, purge: Purge, *, soft: bool, epoch: int) -> Hit:
         """Do the same when another worker has ordered the purge by that number already. Raises `StoreError`."""
         if self._stock.shares_its_ledger:
-            return Hit(epoch, self._stock.hit_by(epoch), NOTHING)
+            return Hit(epoch, await self._stock.hit_by(epoch), NOTHING)
         return await self._stock.purge(purge, soft=soft)
 
     def reload_soon(self) -> None:

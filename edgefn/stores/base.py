@@ -129,6 +129,18 @@ class Ledger(Protocol):
         """Return the purges after that one; None when they are too many to know. Raises `StoreError`."""
 
 
+class Swept(Protocol):
+    """One purge on its way through a store in memory."""
+
+    @property
+    def hit(self) -> Purged:
+        """Return what it has hit so far."""
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether that is all."""
+
+
 class Store(Protocol):
     """Keeps the variants of each key; bounded in bytes. Nothing here waits."""
 
@@ -151,8 +163,11 @@ class Store(Protocol):
     def remove(self, key: str) -> None:
         """Drop all variants of `key`, and of the keys that extend it behind a CR. Harmless when there are none."""
 
-    def purge(self, order: Order) -> Purged:
-        """Drop what the purge hits, or let it be stale; return what that was."""
+    def purge(self, order: Order) -> "Swept":
+        """Let nothing of what the purge hits be found any more, or only as stale; `sweep` clears it away."""
+
+    def sweep(self) -> bool:
+        """Clear away a little of what was purged; return whether there is more to do."""
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Let nothing be found any more; `sweep` clears it away."""

@@ -5,17 +5,21 @@ once, however much there is of it, drives out its like and not them (segmented L
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 
 from edgefn.rules.cache_key import uri_of
-from edgefn.rules.purges import ByKey, ByTag, Everything, hits, place_of, sieved
+from edgefn.rules.purges import ByKey, ByTag, Everything, hits, place_of
 from edgefn.rules.vary import Selected
-from edgefn.stores.base import NOTHING, Order, Purged, Stored
+from edgefn.stores.base import Order, Purged, Stored
+from edgefn.stores.sweeping import Sweep
 
 _LARGEST_SHARE = 8  # one response may take an eighth of the store
 _KEY_SHARE = 2  # all variants of one key may take half of it
 _REGULARS = 0.8
 _VARIANTS = 32
+_SHELVES = 256
+_DROPPED_AT_ONCE = 100
 # What Python spends, in bytes, on 64 bits: measured, and held by a test.
 _PER_KEY = 600
 _PER_VARIANT = 1_200
@@ -47,7 +51,10 @@ class MemoryStore:
     """
 
     def __init__(self, capacity: int, largest: int | None = None) -> None:
+        self._capacity = capacity
         self._entries = _Entries(capacity)
+        self._cleared: list[_Entries] = []
+        self._sweeps: list[Sweep] = []
         self._most_of_a_key = capacity // _KEY_SHARE
         self.largest = min(capacity // _LARGEST_SHARE, capacity if largest is None else largest)
 
@@ -62,11 +69,15 @@ class MemoryStore:
 
     def get(self, key: str) -> Sequence[Stored]:
         """Return the variants stored under `key`, newest first; empty when there are none. That counts as a use."""
+        if self._sweeps:
+            self._sweep_key(key)
         entry = self._entries.use(key)
         return () if entry is None else entry.variants
 
     def peek(self, key: str) -> Sequence[Stored]:
         """Return the same; it is no use."""
+        if self._sweeps:
+            self._sweep_key(key)
         entry = self._entries.look(key)
         return () if entry is None else entry.variants
 
@@ -107,65 +118,100 @@ class MemoryStore:
         for extended in self._entries.extending(key):
             self._entries.drop(extended)
 
-    def purge(self, order: Order) -> Purged:
-        """Drop what the purge hits, or let it be stale; return what that was."""
+    def purge(self, order: Order) -> Sweep:
+        """Let nothing of what the purge hits be found any more, or only as stale; `sweep` clears it away."""
+        self._entries.serial += 1
+        sweep = Sweep(order, self._entries.serial, self._shelves(order))
         if isinstance(order.purge, Everything) and not order.is_soft:
-            hit = Purged(self._entries.variants, self.size)
+            sweep.hit, sweep.is_over = Purged(self._entries.variants, self.size), True
             self.clear()
-            return hit
-        hit = NOTHING
-        for key in self._candidates(order):
-            hit += self._purge_key(key, order)
-        return hit
+        self._sweeps.append(sweep)
+        if isinstance(order.purge, ByKey):  # few, and often: what a POST has changed
+            while not sweep.is_over:
+                self._sweep_some(sweep)
+        self._sweeps = [each for each in self._sweeps if not each.is_over]
+        return sweep
 
-    def _candidates(self, order: Order) -> list[str]:
+    def _shelves(self, order: Order) -> Iterable[Sequence[str]]:
         match order.purge:
             case ByKey(key):
-                return self._entries.extending(key)
+                return [self._entries.extending(key)]
             case ByTag(tag):
-                return self._entries.tagged(tag)
-            case purge:
-                return sieved(purge, self._entries.keys())
+                return [self._entries.tagged(tag)]
+            case _:
+                return self._entries.shelved()
 
-    def _purge_key(self, key: str, order: Order) -> Purged:
-        place, variants = place_of(key), self.peek(key)
-        about = {index for index, each in enumerate(variants) if hits(order.purge, place, each.tags)}
-        if not about:
-            return NOTHING
-        size = sum(cost(variants[index]) for index in about)
-        if order.is_soft:
-            left = [each.softened(order.at) if index in about else each for index, each in enumerate(variants)]
-        else:
-            left = [each for index, each in enumerate(variants) if index not in about]
-        self._keep(key, left)
-        return Purged(len(about), size)
+    def sweep(self) -> bool:
+        """Clear away a little of what was purged; return whether there is more to do."""
+        if self._sweeps:
+            self._sweep_some(self._sweeps[0])
+            if self._sweeps[0].is_over:
+                del self._sweeps[0]
+        elif self._cleared and not self._cleared[0].drop_some(_DROPPED_AT_ONCE):
+            del self._cleared[0]
+        return bool(self._sweeps or self._cleared)
+
+    def _sweep_some(self, sweep: Sweep) -> None:
+        for key in sweep.next_keys():
+            self._sweep_key(key)
+
+    def _sweep_key(self, key: str) -> None:
+        """Do to what lies under `key` all that was ordered since it was put there, and has not come to it yet."""
+        entry = self._entries.look(key)
+        if entry is not None and entry.serial < self._entries.serial:
+            left, place = entry.variants, place_of(key)
+            for sweep in self._sweeps:
+                if sweep.serial > entry.serial:
+                    left = _purged(left, place, sweep)
+            if left is entry.variants:
+                entry.serial = self._entries.serial
+            else:
+                self._keep(key, left)
 
     def clear(self) -> None:
-        """Drop everything."""
-        self._entries.clear()
+        """Let nothing be found any more; `sweep` clears it away."""
+        self._cleared.append(self._entries)
+        self._entries = _Entries(self._capacity, self._entries.serial)
+        for sweep in self._sweeps:
+            sweep.is_over = True
+        self._sweeps = []
+
+
+def _purged(variants: tuple[Stored, ...], place: str, sweep: Sweep) -> tuple[Stored, ...]:
+    """Return what a purge leaves of the variants at `place`: the same tuple, where that is all. It counts the rest."""
+    order = sweep.order
+    about = [hits(order.purge, place, each.tags) for each in variants]
+    if not any(about):
+        return variants
+    sweep.hit += Purged(sum(about), sum(map(cost, compress(variants, about))))
+    if order.is_soft:
+        return tuple(each.softened(order.at) if is_hit else each for each, is_hit in zip(variants, about, strict=True))
+    return tuple(each for each, is_hit in zip(variants, about, strict=True) if not is_hit)
 
 
 class _Entry:
-    """The variants of one key and what they cost together."""
+    """The variants of one key and what they cost together. `serial`: the latest purge that has been done to it."""
 
-    __slots__ = ("size", "tags", "variants")
+    __slots__ = ("serial", "size", "tags", "variants")
 
     def __init__(self, variants: tuple[Stored, ...], size: int) -> None:
+        self.serial = 0
         self.variants = variants
         self.size = size
         self.tags = variants[0].tags if len(variants) == 1 else {tag for each in variants for tag in each.tags}
 
 
 class _Entries:
-    """The entries by key, in two queues, least recently used first; and the keys of each tag, and of each URI."""
+    """The entries by key, in two queues, least recently used first; and the keys of each tag, and of each URI.
 
-    def __init__(self, capacity: int) -> None:
+    `serial` is the number of the latest purge: what is put here is of after that. All keys lie on shelves as well, for
+    those queues can't be gone through piece by piece while they change.
+    """
+
+    def __init__(self, capacity: int, serial: int = 0) -> None:
         self._capacity = capacity
         self._most_of_regulars = int(capacity * _REGULARS)
-        self.clear()
-
-    def clear(self) -> None:
-        """Drop all."""
+        self.serial = serial
         self.size = 0
         self._size_of_regulars = 0
         self._regulars: OrderedDict[str, _Entry] = OrderedDict()
@@ -173,13 +219,23 @@ class _Entries:
         self.variants = 0
         self._extended: dict[str, set[str]] = {}
         self._tagged: dict[str, set[str]] = {}
+        self._on_shelves: list[set[str]] = [set() for _ in range(_SHELVES)]
 
     def __len__(self) -> int:
         return len(self._regulars) + len(self._newcomers)
 
-    def keys(self) -> list[str]:
-        """Return all keys."""
-        return [*self._regulars, *self._newcomers]
+    def shelved(self) -> Iterator[Sequence[str]]:
+        """Yield all keys but those that come meanwhile."""
+        for shelf in self._on_shelves:
+            yield list(shelf)
+
+    def drop_some(self, count: int) -> bool:
+        """Let go of some entries, of all of which nobody will ask any more; return whether there are others."""
+        for queue in (self._regulars, self._newcomers):
+            for _ in range(min(count, len(queue))):
+                queue.popitem()
+        self._extended, self._tagged, self._on_shelves = {}, {}, []
+        return bool(self._regulars or self._newcomers)
 
     def extending(self, key: str) -> list[str]:
         """Return `key` and, if it is a URI's, all that extend it, as far as they are here."""
@@ -208,6 +264,7 @@ class _Entries:
 
     def set(self, key: str, entry: _Entry) -> None:
         """Put the entry in the place of the one before; without one it is a newcomer."""
+        entry.serial = self.serial
         before = self._regulars.get(key)
         if before is not None:
             self._regulars[key] = entry
@@ -215,6 +272,7 @@ class _Entries:
         else:
             before = self._newcomers.get(key)
             self._newcomers[key] = entry
+            self._on_shelves[hash(key) % _SHELVES].add(key)
             uri = uri_of(key)
             if uri != key:
                 self._extended.setdefault(uri, set()).add(key)
@@ -252,6 +310,7 @@ class _Entries:
     def _forget(self, key: str, entry: _Entry) -> None:
         self.size -= entry.size
         self.variants -= len(entry.variants)
+        self._on_shelves[hash(key) % _SHELVES].discard(key)
         self._untag(key, entry)
         uri = uri_of(key)
         if uri != key:

@@ -1,10 +1,12 @@
 """READ FIRST. All that is stored within reach of one worker: in its memory, and on the disk behind it.
 
 Purges are numbered by a ledger that all workers of a location share. Before anything is taken out of memory its latest
-number is compared with the one seen last, and what was ordered in between is done first. So a purge holds for all
-workers from the moment that the ledger has it. What was fetched, or read from disk, before a purge is not kept after.
+number is compared with the one seen last, and from then on nothing is found that was purged in between. So a purge
+holds for all workers from the moment that the ledger has it; what it has hit is cleared away a little in each turn of
+the loop. What was fetched, or read from disk, before a purge is not kept after.
 """
 
+import asyncio
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -12,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from edgefn.rules.purges import Purge, hits, place_of
 from edgefn.rules.stale import NEVER_STALE
-from edgefn.stores.base import NOTHING, Found, Ledger, Order, Purged, Store, Stored, StoreError
+from edgefn.stores.base import NOTHING, Found, Ledger, Order, Purged, Store, Stored, StoreError, Swept
 from edgefn.stores.disk.base import BodyStore, Writer
 from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.scribe import Scribe
@@ -44,7 +46,8 @@ class Stock:
         self._scribe = None if disk is None else Scribe(disk)
         self._seen = self._forgotten = ledger.epoch
         self._orders: deque[Order] = deque()
-        self._hits: OrderedDict[int, Purged] = OrderedDict()
+        self._hits: OrderedDict[int, Swept] = OrderedDict()
+        self._sweeping: asyncio.Handle | None = None
         self._followers: list[Callable[[Order | None], None]] = []
         self.largest_in_memory = memory.largest
         self.largest_at_once = memory.largest if disk is None else max(memory.largest, _AT_ONCE)
@@ -137,16 +140,28 @@ class Stock:
             orders = None
         if orders is None:
             self._memory.clear()
+            self._sweep_soon()
             self._orders.clear()
             self._forgotten = latest
             self._tell(None)
         for order in orders or ():
             self._remember(order, self._memory.purge(order))
+            self._sweep_soon()
             self._tell(order)
             latest = max(latest, order.epoch)
         self._seen = latest
 
-    def _remember(self, order: Order, hit: Purged) -> None:
+    def _sweep_soon(self) -> None:
+        """Clear away what was purged, a little in each turn of the loop."""
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().call_soon(self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        if self._memory.sweep():
+            self._sweep_soon()
+
+    def _remember(self, order: Order, hit: Swept) -> None:
         self._orders.append(order)
         if len(self._orders) > _REMEMBERED:
             self._forgotten = self._orders.popleft().epoch
@@ -226,15 +241,21 @@ class Stock:
         if self._ledger.epoch > self._seen:
             self._catch_up()
         epoch = next((order.epoch for order in self._orders if order.epoch > before and order.purge == purge), 0)
-        return Hit(epoch, self.hit_by(epoch), disk)
+        return Hit(epoch, await self.hit_by(epoch), disk)
 
-    def hit_by(self, epoch: int) -> Purged:
-        """Return what the purge of that number has hit in this worker's memory."""
+    async def hit_by(self, epoch: int) -> Purged:
+        """Return what the purge of that number has hit in this worker's memory, once all of that is cleared away."""
         if self._ledger.epoch > self._seen:
             self._catch_up()
-        return self._hits.get(epoch, NOTHING)
+        swept = self._hits.get(epoch)
+        while swept is not None and not swept.is_over:
+            self._memory.sweep()
+            await asyncio.sleep(0)
+        return NOTHING if swept is None else swept.hit
 
     async def close(self) -> None:
         """Write down what is still to be written."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         if self._scribe is not None:
             await self._scribe.close()

@@ -8,16 +8,21 @@ import pytest
 from edgefn.model.headers import Headers
 from edgefn.rules.purges import ByHost, ByKey, ByPath, ByTag, Everything, Purge
 from edgefn.rules.stale import StaleLimits
-from edgefn.stores.base import Order, Part, Store, Stored
+from edgefn.stores.base import Order, Part, Purged, Store, Stored
 from edgefn.stores.memory import MemoryStore
 
 CAPACITY = 2**20
-MAKERS: dict[str, Callable[[], Store]] = {"memory": lambda: MemoryStore(CAPACITY)}
+MAKERS: dict[str, Callable[[int], Store]] = {"memory": MemoryStore}
 
 
 @pytest.fixture(params=MAKERS)
 def store(request: pytest.FixtureRequest) -> Store:
-    return MAKERS[request.param]()
+    return MAKERS[request.param](CAPACITY)
+
+
+@pytest.fixture(params=MAKERS)
+def large(request: pytest.FixtureRequest) -> Store:
+    return MAKERS[request.param](64 * CAPACITY)
 
 
 def stored(body: bytes = b"hello", vary: tuple[tuple[str, str | None], ...] = (), received_at: float = 1.0) -> Stored:
@@ -160,15 +165,24 @@ PURGES: dict[str, tuple[Purge, list[str]]] = {
 }
 
 
+def swept(store: Store, purge: Purge, *, soft: bool = False) -> Purged:
+    """Purge, and clear all of it away; return what that was."""
+    sweep = store.purge(Order(1, purge, is_soft=soft, at=5.0))
+    while store.sweep():
+        assert not sweep.is_over or isinstance(purge, Everything)
+    assert sweep.is_over
+    return sweep.hit
+
+
 @pytest.mark.parametrize("name", PURGES)
 def test_a_hard_purge_drops_what_it_hits_and_counts_it(store: Store, name: str) -> None:
     purge, hit = PURGES[name]
     for key in KEYS:
         store.put(key, replace(stored(), tags=(key.split("\n")[2],)))
-    purged = store.purge(Order(1, purge, is_soft=False, at=5.0))
+    purged = swept(store, purge)
     assert (purged.entries, bool(purged.size)) == (len(hit), bool(hit))
     assert [key for key in KEYS if store.peek(key)] == [key for key in KEYS if key not in hit]
-    assert store.purge(Order(2, purge, is_soft=False, at=5.0)).entries == 0
+    assert swept(store, purge).entries == 0
 
 
 @pytest.mark.parametrize("name", PURGES)
@@ -176,7 +190,7 @@ def test_a_soft_purge_lets_what_it_hits_be_stale(store: Store, name: str) -> Non
     purge, hit = PURGES[name]
     for key in KEYS:
         store.put(key, replace(stored(), tags=(key.split("\n")[2],)))
-    assert store.purge(Order(1, purge, is_soft=True, at=5.0)).entries == len(hit)
+    assert swept(store, purge, soft=True).entries == len(hit)
     for key in KEYS:
         assert [each.lifetime for each in store.peek(key)] == [4.0 if key in hit else 60.0]
 
@@ -184,5 +198,59 @@ def test_a_soft_purge_lets_what_it_hits_be_stale(store: Store, name: str) -> Non
 def test_a_purge_by_tag_hits_the_variants_that_bear_it(store: Store) -> None:
     store.put("a", replace(stored(b"1", (("lang", "fr"),)), tags=("x",)))
     store.put("a", replace(stored(b"2", (("lang", "de"),)), tags=("y",)))
-    assert store.purge(Order(1, ByTag("x"), is_soft=False, at=5.0)).entries == 1
+    assert swept(store, ByTag("x")).entries == 1
     assert [each.body for each in store.peek("a")] == [b"2"]
+
+
+MANY = [f"http\nshop.test\n/{number}" for number in range(3_000)]
+SLICED = {"a path": ByPath("/*"), "a host": ByHost("shop.test"), "a tag": ByTag("t"), "everything": Everything()}
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("name", SLICED)
+def test_what_was_purged_is_not_found_as_it_was_though_most_of_it_is_yet_to_be_cleared_away(
+    large: Store, name: str, soft: bool
+) -> None:
+    for key in MANY:
+        large.put(key, replace(stored(), tags=("t",)))
+    sweep = large.purge(Order(1, SLICED[name], is_soft=soft, at=5.0))
+    steps = 0
+    for key in MANY[::100]:
+        assert [each.lifetime for each in large.get(key)] == ([4.0] if soft else [])
+        large.put(key, stored(b"new"))  # by a fetch that began after the purge
+        steps += large.sweep()
+    while large.sweep():
+        steps += 1
+    assert sweep.is_over
+    assert sweep.hit.entries == len(MANY)
+    assert steps > len(MANY) / 200  # whoever sweeps lets others in between
+    for key in MANY:
+        expected = [(b"new", 60.0)] if key in MANY[::100] else [(b"hello", 4.0)] if soft else []
+        assert [(each.body, each.lifetime) for each in large.peek(key)] == expected
+
+
+def test_purges_that_overlap_are_each_done_to_what_was_there_before_them(large: Store) -> None:
+    for key in MANY:
+        large.put(key, stored())
+    soft = large.purge(Order(1, ByPath("/1*"), is_soft=True, at=5.0))
+    large.put(MANY[1], stored(b"between"))
+    hard = large.purge(Order(2, ByPath("/11*"), is_soft=False, at=6.0))
+    large.put(MANY[11], stored(b"after"))
+    while large.sweep():
+        pass
+    assert (soft.hit.entries, hard.hit.entries) == (1_111, 111)
+    found = {key: [(each.body, each.lifetime) for each in large.peek(key)] for key in (*MANY[:3], MANY[11], MANY[110])}
+    assert list(found.values()) == [
+        [(b"hello", 60.0)], [(b"between", 60.0)], [(b"hello", 60.0)], [(b"after", 60.0)], [],
+    ]  # fmt: skip
+
+
+def test_a_store_that_was_cleared_is_empty_at_once_and_takes_what_comes(large: Store) -> None:
+    for key in MANY:
+        large.put(key, stored())
+    large.clear()
+    assert not any(large.peek(key) for key in MANY)
+    large.put(MANY[0], stored(b"new"))
+    while large.sweep():
+        pass
+    assert [each.body for each in large.get(MANY[0])] == [b"new"]
