@@ -3,8 +3,8 @@
 from typing import Final
 
 from edgefn.configuration.document import parse
+from edgefn.configuration.guarding import SANDBOX, SIGNATURES
 from edgefn.configuration.kinds import Address, FilePath, Text, Whole
-from edgefn.configuration.location import SANDBOX, SIGNATURES
 from edgefn.configuration.reading import Field, Reading, Section, Values, WrongError
 from edgefn.configuration.shapes import OneOrMany
 from edgefn.model.control_settings import ControlSettings, NatsSettings

@@ -4,7 +4,7 @@ Nothing is constructed from YAML's tags: a scalar stays the text that was writte
 their meaning until a field says what it wants. Anchors, aliases and `<<` work; the tree they unfold to is bounded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -15,6 +15,8 @@ from edgefn.model.errors import SettingsError
 MAX_SIZE: Final = 1024 * 1024
 MAX_NODES: Final = 50_000
 MAX_DEPTH: Final = 32
+NO_LINE: Final = 0
+"""The line of what stands in no file."""
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = frozenset({"str", "int", "float", "bool", "null", "timestamp", "merge", "value"})
@@ -136,3 +138,37 @@ class _Unfolding:
 
     def _problem(self, line: int, what: str) -> SettingsError:
         return SettingsError((f"{self._filename}:{line}: {what}",))
+
+
+class NestingError(Exception):
+    """A JSON value is nested too deeply to be a configuration."""
+
+
+def node_of(value: object, line: int = NO_LINE, depth: int = 0) -> Node:
+    """Return a JSON value as a document, all of it in `line`. Raises `NestingError`."""
+    if depth > MAX_DEPTH:
+        raise NestingError(f"tables and lists are nested more than {MAX_DEPTH} deep")
+    match value:
+        case None:
+            return Scalar("null", line, null=True)
+        case bool():
+            return Scalar("true" if value else "false", line)
+        case Mapping():
+            return Table(
+                tuple(Entry(str(key), node_of(each, line, depth + 1), line) for key, each in value.items()), line
+            )
+        case list() | tuple():
+            return Items(tuple(node_of(each, line, depth + 1) for each in value), line)
+        case _:
+            return Scalar(str(value), line)
+
+
+def json_of(node: Node) -> object:
+    """Return a document as a JSON value: tables, lists, and texts as they were written."""
+    match node:
+        case Scalar():
+            return None if node.null else node.text
+        case Items():
+            return [json_of(item) for item in node.items]
+        case Table():
+            return {entry.key: json_of(entry.value) for entry in node.entries}

@@ -2,37 +2,80 @@
 
 import json
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from edgefn.configuration.document import parse
+from edgefn.configuration.document import NO_LINE, NestingError, Node, node_of, parse
 from edgefn.configuration.functions import is_source_file
 from edgefn.configuration.location import LOCATION, build, check, declared
 from edgefn.configuration.reading import Reading, WrongError
+from edgefn.configuration.sharing import as_whole, with_shared
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings, Settings
 from edgefn.rules.quotas import quotas
 
 
-def load(text: str, *, filename: str, base: str) -> Settings:
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The functions that are declared in other files than the one that is read; None where they are not known."""
+
+    functions: Collection[str] | None = None
+
+
+def load(text: str, *, filename: str, base: str, shared: Mapping[str, object] | None = None) -> Settings:
     """Return the settings in `text`; relative paths in it are seen from the directory `base`.
 
+    A published configuration, `shared`, takes the place of what the file says of the same.
     Raises `SettingsError` with all problems, in the order of the lines, each as
     `filename:line: key.path: what is wrong; what would be right`.
     """
     document = parse(text, filename)
     reading = Reading(base)
+    return _settings(document if shared is None else with_shared(document, shared), reading, filename)
+
+
+def load_shared(text: str, *, filename: str) -> Settings:
+    """Return the settings of a file that has nothing but what locations share. Raises `SettingsError` as `load`."""
+    reading = Reading("/")
+    return _settings(as_whole(parse(text, filename), reading), reading, filename, Elsewhere())
+
+
+def judge(shared: Mapping[str, object], functions: Collection[str] | None = None) -> Settings:
+    """Return the settings in a configuration to be published. Raises `SettingsError`, in which no line is named.
+
+    `functions` are those that locations have in their own files, None where that is not known.
+    """
+    reading = Reading("/")
+    try:
+        document = node_of(shared)
+    except NestingError as error:
+        raise SettingsError((str(error),)) from error
+    return _settings(as_whole(document, reading), reading, "", Elsewhere(functions))
+
+
+def _settings(document: Node, reading: Reading, filename: str, elsewhere: Elsewhere | None = None) -> Settings:
     try:
         values = LOCATION.values(document, "", reading)
     except WrongError as error:
         raise SettingsError((f"{filename}:{error.line}: the file {error.what}",)) from error
     facts = declared(values)
+    if elsewhere is not None:
+        names = elsewhere.functions
+        facts = replace(facts, function_names=None if names is None else tuple(names))
     for late_check in reading.checks:
         late_check(facts)
     check(values)
     if reading.problems:
         in_order = sorted(dict.fromkeys(reading.problems), key=lambda problem: problem[0])
-        raise SettingsError(tuple(f"{filename}:{line}: {what}" for line, what in in_order))
+        raise SettingsError(tuple(_told(filename, line, what) for line, what in in_order))
     return build(values)
+
+
+def _told(filename: str, line: int, what: str) -> str:
+    """Return a problem with its place. What was published stands in no line."""
+    if line != NO_LINE:
+        return f"{filename}:{line}: {what}"
+    return f"{filename}: published configuration: {what}" if filename else what
 
 
 def schema() -> str:
@@ -42,7 +85,8 @@ def schema() -> str:
         "title": "edgefn configuration",
         "description": "One location of edgefn.",
     }
-    return json.dumps({**head, **LOCATION.schema()}, indent=2) + "\n"
+    brought = {"anyOf": [{"required": ["origins", "routes"]}, {"required": ["site"]}]}
+    return json.dumps({**head, **LOCATION.schema(), **brought}, indent=2) + "\n"
 
 
 def verify(settings: Settings, exists: Callable[[str], bool]) -> tuple[str, ...]:

@@ -1,14 +1,14 @@
 """The top of the file: one location, its listeners, its stores, and everything that is declared in it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from edgefn.configuration.document import Node, Scalar
-from edgefn.configuration.functions import FUNCTION, PROCESS_RUNTIMES
+from edgefn.configuration.functions import FUNCTION
 from edgefn.configuration.functions import NAME as FUNCTION_NAME
 from edgefn.configuration.functions import NAMING as FUNCTION_NAMING
+from edgefn.configuration.guarding import SANDBOX, SIGNATURES
 from edgefn.configuration.kinds import (
     Address,
     AddressText,
@@ -33,11 +33,9 @@ from edgefn.model.settings import (
     FunctionSettings,
     OriginGroup,
     QuotaProfile,
-    SandboxMode,
     SandboxSettings,
     Settings,
     ShieldSettings,
-    SignaturePolicy,
     SignatureSettings,
     ViewerLimits,
 )
@@ -49,6 +47,8 @@ _ERROR_STATUSES: Final = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
 _LISTED: Final = ", ".join(map(str, _ERROR_STATUSES))
 _PATTERN: Final = "|".join(map(str, _ERROR_STATUSES))
 _NOWHERE: Final = ("", 0)
+MAIN_SITE: Final = "main"
+_NO_SITE: Final = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,9 @@ class _Admin:
     def schema(self) -> Json:
         """Return an address or the word."""
         return {"oneOf": [Address().schema(), {"const": "off"}]}
+
+
+SITE_NAME: Final = r"[A-Za-z0-9_-]{1,64}"
 
 
 class _CacheFields:
@@ -108,63 +111,6 @@ def _build_viewer(values: Values) -> ViewerLimits:
 
 
 VIEWER: Final = Section("viewer", _ViewerFields, _build_viewer)
-
-
-class _SandboxFields:
-    mode = Field(
-        "mode", Choice(SandboxMode), "How weak a sandbox is accepted; `required` is the full one.", SandboxMode.REQUIRED
-    )
-    user = Field(
-        "user",
-        Text("a user's name", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}"),
-        "Whom functions run as when edgefn itself is root. Default: edgefn, then nobody.",
-    )
-    parked = Field("parked", Whole(0, 64), "Sandboxes kept ready for each runtime.", "1")
-    interpreters = Field(
-        "interpreters",
-        MapOf(
-            FilePath("a path of an interpreter"),
-            "|".join(map(re.escape, PROCESS_RUNTIMES)),
-            "a Node.js or Python runtime",
-        ),
-        "Which program runs a runtime, such as `nodejs22.x: /opt/node22/bin/node`. Default: one that is found, of that "
-        "version or else the nearest, with a warning.",
-    )
-
-
-def _build_sandbox(values: Values) -> SandboxSettings:
-    return SandboxSettings(
-        values[_SandboxFields.mode],
-        values.get(_SandboxFields.user) or "",
-        values[_SandboxFields.parked],
-        values.get(_SandboxFields.interpreters) or {},
-    )
-
-
-SANDBOX: Final = Section("sandbox", _SandboxFields, _build_sandbox)
-
-
-class _SignatureFields:
-    keys = Field(
-        "keys",
-        FilePath("a path of a directory"),
-        "Where the keys are that sign and seal what is published, and those that are trusted: see `edgefn keys`. "
-        "Default: `keys` in data_dir.",
-    )
-    policy = Field(
-        "policy",
-        Choice(SignaturePolicy),
-        "What becomes of published things that nobody trusted has signed: a warning, or they do not count. Without any "
-        "key under `warn` nothing is verified.",
-        SignaturePolicy.WARN,
-    )
-
-
-def _build_signatures(values: Values) -> SignatureSettings:
-    return SignatureSettings(values.get(_SignatureFields.keys) or "", values[_SignatureFields.policy])
-
-
-SIGNATURES: Final = Section("signatures", _SignatureFields, _build_signatures)
 
 
 class _ShieldFields:
@@ -254,16 +200,27 @@ class _Fields:
         "The name of this location.",
         required=True,
     )
+    site = Field(
+        "site",
+        Text("a name such as main, or off", SITE_NAME),
+        "Whose published configuration (`edgefn apply`) takes the place of this file's, once there is one; `off`: "
+        "nobody's. With a name here, what is published may be left out of the file.",
+        MAIN_SITE,
+    )
     listen = Field("listen", OneOrMany(LISTEN), "Where viewers are served.", required=True)
     admin = Field("admin", _Admin(), "Where control API, metrics and dashboard are; keep it private.", "127.0.0.1:8081")
     workers = Field("workers", Workers(), "Processes; `auto` is one per core.", "1")
     data_dir = Field("data_dir", FilePath("a path of a directory"), "Functions, disk cache and logs.", "./var")
     cache = Field("cache", CACHE, "How much is stored.")
-    origins = Field("origins", MapOf(ORIGIN, NAME, NAMING), "Where answers come from, by name.", required=True)
+    origins = Field(
+        "origins", MapOf(ORIGIN, NAME, NAMING), "Where answers come from, by name. Required without `site`."
+    )
     origin_groups = Field("origin_groups", MapOf(GROUP, NAME, NAMING), "Pairs of origins with failover, by name.")
     functions = Field("functions", MapOf(FUNCTION, FUNCTION_NAME, FUNCTION_NAMING), "The functions, by name.")
     kvs = Field("kvs", MapOf(Either(_STORE_PATH, STORE), FUNCTION_NAME, FUNCTION_NAMING), "Key-value stores, by name.")
-    routes = Field("routes", Routes(), "Which requests go where; the first one that fits wins.", required=True)
+    routes = Field(
+        "routes", Routes(), "Which requests go where; the first one that fits wins. Required as `origins` is."
+    )
     default_root_object = Field(
         "default_root_object",
         Text("a path such as index.html, without a slash in front", r"(?!/)[!->@-~]{1,255}"),
@@ -309,7 +266,8 @@ def build(values: Values) -> Settings:
     return Settings(
         location=values[_Fields.location],
         listen=values[_Fields.listen],
-        routes=values[_Fields.routes],
+        site="" if values[_Fields.site] == _NO_SITE else values[_Fields.site],
+        routes=values.get(_Fields.routes) or (),
         origins=_origins(values),
         origin_groups=_groups(values),
         functions=_functions(values),
@@ -375,6 +333,7 @@ def declared(values: Values) -> Declared:
 
 def check(values: Values) -> None:
     """Report what is wrong between the top settings themselves."""
+    _check_shared(values)
     for name in set(values.names(_Fields.origins)).intersection(values.names(_Fields.origin_groups)):
         values.wrong(_Fields.origin_groups, f'"{name}" is the name of an origin too; take another one')
     taken = [(listen.host, listen.port) for listen in values.get(_Fields.listen) or () if listen.port]
@@ -382,6 +341,17 @@ def check(values: Values) -> None:
         values.wrong(_Fields.admin, "is an address of listen too; take another port")
     if len(set(taken)) < len(taken):
         values.wrong(_Fields.listen, "has an address twice; take one out")
+
+
+def _check_shared(values: Values) -> None:
+    """Report what is missing of that which only a named site may bring instead."""
+    wanted: tuple[Field[object], ...] = (_Fields.origins, _Fields.routes)
+    is_brought = values.given(_Fields.site) is not None and values[_Fields.site] != _NO_SITE
+    if is_brought and not any(values.given(each) for each in wanted):
+        return
+    for each in wanted:
+        if values.given(each) is None:
+            values.wrong(each, f"is missing; write {each.kind.shape}")
 
 
 def _nothing(values: Values) -> Values:

@@ -22,12 +22,13 @@ Json: TypeAlias = dict[str, object]
 class Declared:
     """What the whole document declares, for the checks that need more than their own line.
 
-    The names include those whose own settings are wrong; `functions` holds the sound ones only.
+    The names include those whose own settings are wrong; `functions` holds the sound ones only. `function_names` is
+    None where it is not known which functions there are: a published configuration may name those of each location.
     """
 
     origins: tuple[str, ...]
     groups: tuple[str, ...]
-    function_names: tuple[str, ...]
+    function_names: tuple[str, ...] | None
     stores: tuple[str, ...]
     functions: Mapping[str, FunctionSettings]
     quotas: QuotaProfile

@@ -94,8 +94,8 @@ class _FunctionName:
 
 
 def _hook_flaws(name: str, qualifier: str, event: Event, declared: Declared) -> list[str]:
-    if qualifier:
-        return []  # published: what it is will be known when it is opened
+    if qualifier or declared.function_names is None:
+        return []  # what it is will be known when it is opened
     if name not in declared.function_names:
         return [f'there is no function "{name}"; {did_you_mean(name, declared.function_names)}']
     function = declared.functions.get(name)

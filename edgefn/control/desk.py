@@ -11,7 +11,8 @@ from aiohttp import web
 
 from edgefn.control.endpoints import Handle
 from edgefn.control.faults import FaultError, unknown
-from edgefn.functions.committing import PublishError
+from edgefn.functions.committing import PublishError, StaleError
+from edgefn.functions.configuring import Configurer
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.base import ReplicaError, UnavailableError, UnknownOutcomeError
 from edgefn.model.publishing import LATEST, Alias, LocationState, Manifest, PublishedFunction, Use
@@ -22,11 +23,20 @@ _PATIENCE: Final = "try again; what is live is untouched"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where functions are published. `uses` tells which hooks need what, `wall` the time."""
+    """Where functions are published. `uses` tells which hooks need what, `wall` the time.
+
+    `functions` are those that the locations have in their own files, None where that is not known.
+    """
 
     publisher: Publisher
     uses: Callable[[], Collection[Use]]
     wall: Callable[[], float]
+    functions: Callable[[], Collection[str] | None] = lambda: None
+
+    @property
+    def configurer(self) -> Configurer:
+        """Return what publishes configurations."""
+        return Configurer(self.publisher, self.wall, self.functions)
 
     async def in_use(self) -> list[Use]:
         """Return which hooks need what: those of this machine, and what each location says that it runs."""
@@ -74,6 +84,8 @@ def refusals() -> Iterator[None]:
     """Turn what the publisher and its replica raise into faults."""
     try:
         yield
+    except StaleError as error:
+        raise FaultError(412, "stale", str(error)) from error
     except PublishError as error:
         raise FaultError(409, "refused", str(error)) from error
     except UnknownOutcomeError as error:

@@ -22,6 +22,7 @@ from edgefn.control.endpoints import (
     table,
 )
 from edgefn.control.views import PROGRESS, STATUS, progress_view, status_view
+from edgefn.rules.rollout import About
 
 _LONGEST: Final = 3_600
 _USUAL: Final = 30
@@ -48,10 +49,11 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
     async def wait(request: web.Request) -> web.StreamResponse:
         generation = whole_in(request, "generation", 0, 10**15)
         patience = whole_in(request, "timeout", _USUAL, _LONGEST)
-        fraction, function = part_in(request, "fraction"), request.query.get("function", "")
+        fraction = part_in(request, "fraction")
+        about = About(request.query.get("function", ""), request.query.get("site", ""))
 
         async def lines() -> AsyncGenerator[bytes]:
-            following = desk.publisher.wait(generation, fraction=fraction, patience=patience, function=function)
+            following = desk.publisher.wait(generation, fraction=fraction, patience=patience, about=about)
             with refusals():
                 async for now in following:
                     yield orjson.dumps(progress_view(now, fraction)) + b"\n"
@@ -63,6 +65,7 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
         Parameter("fraction", "How many of the active locations must have it, 0 to 1 (default 1).", NUMBER),
         Parameter("timeout", f"Seconds to wait at most (default {_USUAL}).", WHOLE),
         Parameter("function", "Failures of other functions don't count."),
+        Parameter("site", "Only the locations of this site count, and whether they have taken its configuration."),
     )
     problems = list_of(table({"subject": STRING, "why": STRING}))
     told = table({"generation": WHOLE, "incarnation": STRING, "locations": list_of(STATUS), "problems": problems})

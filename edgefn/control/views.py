@@ -4,7 +4,15 @@ from typing import Final
 
 from edgefn.control.endpoints import STRING, STRINGS, TRUTH, WHOLE, Json, list_of, table
 from edgefn.functions.documents import alias_to_document, settings_to_document
-from edgefn.model.publishing import LATEST, Alias, FailedVersion, LocationStatus, Manifest, PublishedFunction
+from edgefn.model.publishing import (
+    LATEST,
+    Alias,
+    FailedVersion,
+    LocationStatus,
+    Manifest,
+    PublishedFunction,
+    RefusedConfiguration,
+)
 from edgefn.rules.rollout import Progress
 
 VERSION: Final = table(
@@ -34,7 +42,7 @@ ALIAS: Final = table(
 FUNCTION: Final = table(
     {"name": STRING, "draft": TRUTH, "runtime": STRING, "versions": list_of(WHOLE), "aliases": list_of(ALIAS)}
 )
-FAILED: Final = list_of(table({"function": STRING, "version": STRING, "why": STRING}))
+FAILED: Final = list_of(table({"why": STRING}, {"function": STRING, "version": STRING, "configuration": STRING}))
 STATUS: Final = table(
     {
         "location": STRING,
@@ -47,6 +55,8 @@ STATUS: Final = table(
         "running": {"type": "object", "description": "function:qualifier -> version"},
         "failed": FAILED,
         "workers": WHOLE,
+        "site": {"type": "string", "description": "Whose published configuration it follows."},
+        "configuration": {"type": "integer", "description": "The revision that it runs; 0 for that of its own file."},
     }
 )
 PROGRESS: Final = table(
@@ -111,13 +121,17 @@ def _failed_view(failed: tuple[FailedVersion, ...]) -> list[Json]:
     return [{"function": each.function, "version": version_name(each.version), "why": each.why} for each in failed]
 
 
+def _refused_view(site: str, refused: RefusedConfiguration | None) -> list[Json]:
+    return [] if refused is None else [{"configuration": f"{site} {refused.revision}", "why": refused.why}]
+
+
 def status_view(status: LocationStatus, generation: int, now: float) -> Json:
     """Return a location's status beside the generation that is published, at `now`."""
     seen = max(0.0, now - status.at)
     lag = max(0, generation - status.generation)
     if seen > UNREACHABLE_AFTER:
         health = "unreachable"
-    elif status.failed:
+    elif status.failed or status.refused is not None:
         health = "failing"
     else:
         health = "applying" if lag else "current"
@@ -130,8 +144,10 @@ def status_view(status: LocationStatus, generation: int, now: float) -> Json:
         "seen": round(seen, 1),
         "purge": status.purge,
         "running": dict(status.running),
-        "failed": _failed_view(status.failed),
+        "failed": [*_failed_view(status.failed), *_refused_view(status.site, status.refused)],
         "workers": status.workers,
+        "site": status.site,
+        "configuration": status.configuration,
     }
 
 
@@ -141,7 +157,13 @@ def progress_view(now: Progress, fraction: float) -> Json:
         "generation": now.generation,
         "current": list(now.current),
         "applying": list(now.applying),
-        "failed": [{"location": each.location, "failed": _failed_view(each.failed)} for each in now.failed],
+        "failed": [
+            {
+                "location": each.location,
+                "failed": [*_failed_view(each.failed), *_refused_view(each.site, each.refused)],
+            }
+            for each in now.failed
+        ],
         "unreachable": list(now.unreachable),
         "done": now.is_done(fraction),
     }

@@ -6,17 +6,17 @@ and nothing that its signer has not seen.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from edgefn.functions import documents
+from edgefn.functions import configurations, documents
 from edgefn.functions.changes import changes
 from edgefn.functions.documents import DocumentError, Json
 from edgefn.functions.heads import Head, Payload, read, read_head, state_digest, written, written_head
 from edgefn.functions.replicas.base import HEAD, Record, Stored
 from edgefn.functions.signing import EnvelopeError, Keys
-from edgefn.model.publishing import Alias, Catalog, Garbage, Manifest, PublishedFunction
+from edgefn.model.publishing import Alias, Catalog, Configuration, Garbage, Manifest, PublishedFunction, Revision
 from edgefn.model.settings import SignaturePolicy
 
 _KINDS = frozenset({"fn", "ver", "alias", "config", "garbage"})
@@ -52,7 +52,13 @@ class _About:
     is_deleted: bool
 
 
-_Parsed: TypeAlias = _About | Manifest | Alias | str | dict[str, Garbage]
+@dataclass(frozen=True, slots=True)
+class _Pointer:
+    current: int
+    last: int
+
+
+_Parsed: TypeAlias = _About | Manifest | Alias | _Pointer | Revision | dict[str, Garbage]
 
 
 class CatalogBuilder:
@@ -157,11 +163,36 @@ class CatalogBuilder:
         return Catalog(
             functions,
             retired,
-            {subject.partition(".")[2]: text for subject, text in others.items() if isinstance(text, str)},
+            self._configurations(others),
             garbage if isinstance(garbage, dict) else {},
             self.head.generation,
             self.head.incarnation,
         )
+
+    def _configurations(self, parsed: Mapping[str, _Parsed]) -> dict[str, Configuration]:
+        """Return what is published for each site; where a revision does not count, what was in force before is."""
+        self._stuck = {subject: why for subject, why in self._stuck.items() if not subject.startswith("config.")}
+        revisions: dict[str, dict[int, Revision]] = {}
+        for subject, part in parsed.items():
+            if isinstance(part, Revision):
+                revisions.setdefault(subject.split(".")[1], {})[part.number] = part
+        found = {}
+        for subject, part in parsed.items():
+            if isinstance(part, _Pointer):
+                site = subject.split(".")[1]
+                whole = Configuration(site, part.current, revisions.get(site, {}), part.last)
+                found[site] = whole if whole.in_force is not None else self._unmoved(subject, whole)
+        return found
+
+    def _unmoved(self, subject: str, configuration: Configuration) -> Configuration:
+        why = f"it points at configuration {configuration.current}, which does not count; it stays where it was"
+        self._stuck[subject] = why
+        before = self.catalog.configurations.get(configuration.site)
+        in_force = None if before is None else before.in_force
+        if in_force is None:
+            return replace(configuration, current=0)
+        revisions = {**configuration.revisions, in_force.number: in_force}
+        return replace(configuration, current=in_force.number, revisions=revisions)
 
     def _function(self, name: str) -> PublishedFunction | int | None:
         """Return a function, the last version of a deleted one, or None."""
@@ -176,7 +207,7 @@ class CatalogBuilder:
                     versions[part.version] = part
                 case Alias():
                     aliases[part.name] = part
-                case str() | dict():
+                case _Pointer() | Revision() | dict():
                     pass
         if about is None:
             return None
@@ -241,10 +272,19 @@ def _document(subject: str, payload: Payload, keys: Keys) -> _Parsed:
             alias = documents.alias_from_document(document)
             if (alias.function, alias.name) == (function, name):
                 return alias
-        case "config", [_], {"text": str(text)}:
-            return text
+        case "config", [site, *numbers], document:
+            return _configuration(site, numbers, document, keys)
         case "garbage", [], document:
             return documents.garbage_from_document(document)
         case _:
             pass
     raise DocumentError(f"it does not say what {subject} must say")
+
+
+def _configuration(site: str, numbers: list[str], document: object, keys: Keys) -> _Pointer | Revision:
+    if not numbers:
+        return _Pointer(*configurations.pointer_from_document(document))
+    named, revision = configurations.revision_from_document(document, keys.sealing)
+    if [named, str(revision.number)] != [site, *numbers]:
+        raise DocumentError(f"it is configuration {revision.number} of site {named}")
+    return revision

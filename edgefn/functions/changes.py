@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from edgefn.functions import documents
+from edgefn.functions import configurations, documents
 from edgefn.functions.documents import Json
 from edgefn.functions.signing import Keys
-from edgefn.model.publishing import Catalog, Manifest, PublishedFunction
+from edgefn.model.publishing import Catalog, Configuration, Manifest, PublishedFunction
 
 
 def changes(before: Catalog, after: Catalog, keys: Keys) -> Iterator[tuple[str, Json | None]]:
@@ -19,9 +19,10 @@ def changes(before: Catalog, after: Catalog, keys: Keys) -> Iterator[tuple[str, 
             if was != will:
                 yield f"fn.{name}", will
     for site in sorted({*before.configurations, *after.configurations}):
-        text = after.configurations.get(site)
-        if text != before.configurations.get(site):
-            yield f"config.{site}", None if text is None else {"text": text}
+        old_site, new_site = before.configurations.get(site), after.configurations.get(site)
+        if old_site != new_site:
+            blank_site = Configuration(site)
+            yield from _configuration_changes(old_site or blank_site, new_site or blank_site, keys)
     if before.garbage != after.garbage:
         yield "garbage", documents.garbage_to_document(after.garbage)
 
@@ -50,3 +51,16 @@ def _function_changes(
 
 def _manifest(manifest: Manifest, keys: Keys) -> Json:
     return documents.manifest_to_document(manifest, keys.sealing[0] if keys.sealing else None)
+
+
+def _configuration_changes(
+    before: Configuration, after: Configuration, keys: Keys
+) -> Iterator[tuple[str, Json | None]]:
+    sealing = keys.sealing[0] if keys.sealing else None
+    for number in sorted({*before.revisions, *after.revisions}):
+        revision = after.revisions.get(number)
+        if revision != before.revisions.get(number):
+            document = None if revision is None else configurations.revision_to_document(after.site, revision, sealing)
+            yield f"config.{after.site}.{number}", document
+    if (before.current, before.last) != (after.current, after.last):
+        yield f"config.{after.site}", configurations.pointer_to_document(after) if after.last else None

@@ -28,6 +28,10 @@ class PublishError(Exception):
     """It was not published. The message says what, why, and what to do. What is live is untouched."""
 
 
+class StaleError(PublishError):
+    """It was not published, since what it should replace has been replaced already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Senses:
     """The clock (seconds since the epoch), and fresh names for operations."""
@@ -53,6 +57,11 @@ class Committed(Generic[T]):
 
     told: T
     generation: int
+
+
+def refusal(refused: Refused) -> PublishError:
+    """Return the error that says why a plan is not carried out."""
+    return (StaleError if refused.is_stale else PublishError)(refused.reason)
 
 
 class Committer:
@@ -164,7 +173,7 @@ class Committer:
                 raise PublishError("this location takes over what its fleet publishes: publish at the control plane")
             planned = plan(catalog)
             if isinstance(planned, Refused):
-                raise PublishError(planned.reason)
+                raise refusal(planned)
             if planned.catalog is catalog:
                 return Committed(planned.told, catalog.generation)
             await self._append(planned.catalog, op, least_generation)

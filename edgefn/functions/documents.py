@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import orjson
 
-from edgefn.configuration.document import Entry, Items, Node, Scalar, Table
+from edgefn.configuration.document import NestingError, node_of
 from edgefn.configuration.functions import FUNCTION
 from edgefn.configuration.kinds import MEGABYTE, Duration, Size
 from edgefn.configuration.reading import Reading, WrongError
@@ -25,8 +25,6 @@ NOT_PUBLISHED = frozenset({"path", "layers"})
 
 _DIGEST = 64
 _MOST_TARGETS = 2
-_MOST_DEPTH = 8
-"""Tables and lists inside each other: settings have no more than three."""
 
 
 class DocumentError(Exception):
@@ -70,7 +68,9 @@ def settings_from_document(name: str, document: Mapping[str, object]) -> Functio
         raise DocumentError(f"{key}: means nothing here; the files are published beside the settings")
     reading = Reading("/")
     try:
-        settings = FUNCTION.read(_node({**document, "path": "code"}), "", reading)
+        settings = FUNCTION.read(node_of({**document, "path": "code"}), "", reading)
+    except NestingError as error:
+        raise DocumentError(f"settings: {error}") from error
     except WrongError as error:
         if error.what:
             reading.wrong(error.line, "", error.what)
@@ -78,23 +78,6 @@ def settings_from_document(name: str, document: Mapping[str, object]) -> Functio
     if settings is None or reading.problems:
         raise DocumentError("; ".join(what for _, what in reading.problems) or "the settings are incomplete")
     return replace(settings, name=name, path="")
-
-
-def _node(value: object, depth: int = 0) -> Node:
-    """Return a JSON value as the configuration's own tree. Raises `DocumentError` for one that is too deep."""
-    if depth > _MOST_DEPTH:
-        raise DocumentError(f"settings: tables and lists are nested more than {_MOST_DEPTH} deep")
-    match value:
-        case None:
-            return Scalar("null", 1, null=True)
-        case bool():
-            return Scalar("true" if value else "false", 1)
-        case Mapping():
-            return Table(tuple(Entry(str(key), _node(each, depth + 1), 1) for key, each in value.items()), 1)
-        case list() | tuple():
-            return Items(tuple(_node(each, depth + 1) for each in value), 1)
-        case _:
-            return Scalar(str(value), 1)
 
 
 def manifest_to_document(manifest: Manifest, sealing: SealingKey | None = None) -> Json:

@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from edgefn.functions.blobs import BlobError, blob_of, fetched, in_pieces
 from edgefn.functions.bundle import Bundle, BundleError
 from edgefn.functions.catalog import Problem
 from edgefn.functions.collecting import DAY, Collected, Collector
-from edgefn.functions.committing import Committer, Planned, PublishError, Senses
+from edgefn.functions.committing import Committed, Committer, Planned, Planner, PublishError, Senses
 from edgefn.functions.documents import DocumentError, settings_from_document, settings_to_document
 from edgefn.functions.replicas.base import Replica, ReplicaError
 from edgefn.functions.signing import Keys
@@ -23,8 +23,10 @@ from edgefn.model.settings import FunctionSettings
 from edgefn.rules import planning
 from edgefn.rules.garbage import is_being_deleted
 from edgefn.rules.planning import Made, Plan, Refused
-from edgefn.rules.rollout import Progress, progress
+from edgefn.rules.rollout import EVERYTHING, About, Progress, progress
 from edgefn.rules.worker_sum import is_worker
+
+T = TypeVar("T")
 
 Trial: TypeAlias = Callable[[Manifest, Bundle], Awaitable[str | None]]
 """Starts a version and stops it again; returns why it does not start, or None."""
@@ -164,9 +166,9 @@ class Publisher:
 
         return (await self._committer.change(plan)).told
 
-    async def configure(self, site: str, text: str) -> int:
-        """Set the replicated configuration of a site, "" to take it away; return the generation."""
-        return await self._planned(lambda catalog: planning.configured(catalog, site, text))
+    async def change(self, plan: Planner[T]) -> Committed[T]:
+        """Make any planned change; return what the plan told, and the generation to wait for."""
+        return await self._committer.change(plan)
 
     async def renew(self, least_generation: int = 0) -> int:
         """Commit nothing new, under a new generation of at least `least_generation`; return it.
@@ -225,13 +227,13 @@ class Publisher:
         return statuses
 
     async def wait(
-        self, generation: int, *, fraction: float = 1.0, patience: float = 30.0, function: str = ""
+        self, generation: int, *, fraction: float = 1.0, patience: float = 30.0, about: About = EVERYTHING
     ) -> AsyncGenerator[Progress, None]:
         """Yield how far the locations have got: at once, and then whenever that changes.
 
-        It ends when `fraction` of the active ones have applied `generation`, when some failed and none that can be
-        reached is still at it, or after `patience` seconds: the last one tells by `is_done(fraction)`. Failures of
-        other functions than `function` don't count, unless it is "".
+        It ends when `fraction` of the active ones that `about` is about have applied `generation`, when some failed and
+        none that can be reached is still at it, when there are locations and it is about none of them, or after
+        `patience` seconds: the last one tells by `is_done(fraction)`.
         """
         last: Progress | None = None
         statuses = dict(await self.statuses())
@@ -240,11 +242,12 @@ class Publisher:
                 if change is not None and not is_worker(change[0]):
                     with suppress(ValueError):
                         statuses[change[0]] = status_from_json(change[1])
-                now = progress(statuses.values(), generation, self._senses.wall(), function)
+                now = progress(statuses.values(), generation, self._senses.wall(), about)
                 if now != last:
                     yield now
                     last = now
-                if now.is_done(fraction) or (now.is_settled() and now.failed):
+                is_over = now.is_done(fraction) or (now.is_settled() and now.failed)
+                if is_over or (about.site and statuses and not now.active):
                     return
 
     async def _prepared(self, settings: FunctionSettings, bundle: Bundle, description: str) -> "_Prepared":

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 
-from edgefn.model.publishing import FailedVersion, LocationState, LocationStatus
+from edgefn.model.publishing import FailedVersion, LocationState, LocationStatus, RefusedConfiguration
 
 
 def status_to_json(status: LocationStatus) -> bytes:
@@ -20,6 +20,9 @@ def status_to_json(status: LocationStatus) -> bytes:
         "rolled_back": dict(status.rolled_back),
         "at": status.at,
         "workers": status.workers,
+        "site": status.site,
+        "configuration": status.configuration,
+        "refused": None if status.refused is None else {"revision": status.refused.revision, "why": status.refused.why},
     }
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -39,6 +42,9 @@ def status_from_json(text: bytes) -> LocationStatus:
             "rolled_back": dict(rolled_back),
             "at": int() | float() as at,
             "workers": int(workers),
+            "site": str(site),
+            "configuration": int(configuration),
+            "refused": refused,
         }:
             return LocationStatus(
                 location=location,
@@ -51,6 +57,9 @@ def status_from_json(text: bytes) -> LocationStatus:
                 rolled_back=_versions("rolled_back", rolled_back),
                 at=float(at),
                 workers=workers,
+                site=site,
+                configuration=configuration,
+                refused=_refused(refused),
             )
         case _:
             raise ValueError("this is no location's status: fields are missing or of another kind")
@@ -61,6 +70,16 @@ def _versions(field: str, document: Mapping[object, object]) -> dict[str, int]:
     if len(versions) != len(document):
         raise ValueError(f"{field}: must be a table of names and versions")
     return versions
+
+
+def _refused(document: object) -> RefusedConfiguration | None:
+    match document:
+        case None:
+            return None
+        case {"revision": int(revision), "why": str(why)}:
+            return RefusedConfiguration(revision, why)
+        case _:
+            raise ValueError("refused: must be null, or have revision and why")
 
 
 def _failed(document: object) -> FailedVersion:

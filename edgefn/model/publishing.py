@@ -119,6 +119,50 @@ class PublishedFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """A hook that needs a function. `qualifier` is a version or an alias, `where` says which hook it is."""
+
+    function: str
+    qualifier: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One configuration of a site, which never changes: numbered from 1.
+
+    `document` is the JSON text of what locations share (`configuration.sharing`). `uses` are the published functions
+    that its hooks name. `previous` is the revision that was in force when this one was published, 0 for none: a
+    rollback returns to it.
+    """
+
+    number: int
+    document: str
+    uses: tuple[Use, ...] = ()
+    published: float = 0.0
+    description: str = ""
+    previous: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What is published for the locations of a site: the revision in force, and those that one can go back to.
+
+    `last` is the highest number that was ever given.
+    """
+
+    site: str
+    current: int = 0
+    revisions: Mapping[int, Revision] = field(default_factory=dict)
+    last: int = 0
+
+    @property
+    def in_force(self) -> Revision | None:
+        """Return the revision that locations run, None where nothing is published."""
+        return self.revisions.get(self.current)
+
+
+@dataclass(frozen=True, slots=True)
 class Garbage:
     """A blob that nothing refers to, since when and since which generation.
 
@@ -137,21 +181,12 @@ class Catalog:
     functions: Mapping[str, PublishedFunction] = field(default_factory=dict)
     retired: Mapping[str, int] = field(default_factory=dict)
     """The last version that a deleted function had: if it comes again, its numbers go on from there."""
-    configurations: Mapping[str, str] = field(default_factory=dict)
-    """Text of a replicated configuration, by the name of the site it is for."""
+    configurations: Mapping[str, Configuration] = field(default_factory=dict)
+    """What the locations of each site share, by the site's name."""
     garbage: Mapping[str, Garbage] = field(default_factory=dict)
     """Blobs that nothing refers to, by their digest: they are deleted later, in case somebody is still reading."""
     generation: int = 0
     incarnation: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A hook that needs a function. `qualifier` is a version or an alias, `where` says which hook it is."""
-
-    function: str
-    qualifier: str
-    where: str
 
 
 class LocationState(StrEnum):
@@ -172,8 +207,19 @@ class FailedVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedConfiguration:
+    """A revision of a site's configuration that a location could not take into use, and why. It runs the one before."""
+
+    revision: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class LocationStatus:
     """One location's word on itself. `at` is its wall clock, in seconds since the epoch; `workers` how many run.
+
+    `site` is whose published configuration it follows, "" for nobody's; `configuration` is the revision that it runs, 0
+    for that of its own file.
 
     `running` tells for each "function:qualifier" in use the version behind it; one behind several workers that
     differ is the oldest. `generation` and `purge` are what all of its workers have applied.
@@ -190,3 +236,6 @@ class LocationStatus:
     workers: int = 1
     rolled_back: Mapping[str, int] = field(default_factory=dict)
     """The version that each "function:alias" has been rolled back from by the location itself."""
+    site: str = ""
+    configuration: int = 0
+    refused: RefusedConfiguration | None = None

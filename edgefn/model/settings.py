@@ -272,7 +272,8 @@ class ShieldSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One location. `routes` end with the catch-all. `resolve` maps a domain to "host:port", for tests.
+    """One location. `routes` end with the catch-all; none at all: nothing is configured yet, a published configuration
+    brings them. `site` is whose that is, "" for nobody's. `resolve` maps a domain to "host:port", for tests.
 
     `workers` 0 is one per core; `access_log` "-" is standard output and "" none. `kvs` are the absolute paths of the
     key-value stores, by name.
@@ -282,6 +283,7 @@ class Settings:
     listen: tuple[Listen, ...]
     routes: tuple[RouteSettings, ...]
     origins: Mapping[str, Origin]
+    site: str = "main"
     origin_groups: Mapping[str, OriginGroup] = field(default_factory=dict)
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
     kvs: Mapping[str, str] = field(default_factory=dict)

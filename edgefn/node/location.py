@@ -32,7 +32,7 @@ from edgefn.node.functions import Callees, Functions
 from edgefn.node.hosting import function_hosts
 from edgefn.node.membership import is_member
 from edgefn.node.parts import Lasting, site_of
-from edgefn.node.publishing import Place, open_publishing, uses_of
+from edgefn.node.publishing import Place, open_publishing
 from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
 from edgefn.node.stocking import opened_stock
@@ -40,6 +40,7 @@ from edgefn.proxy.background import Background
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.site import Site
 from edgefn.rules.purges import Purge
+from edgefn.rules.uses import uses_of
 from edgefn.rules.worker_sum import worker_name
 from edgefn.stores.base import NOTHING
 from edgefn.stores.stock import Hit
@@ -168,7 +169,16 @@ class Location:
         log = self._stack.enter_context(function_log(settings.location, settings.data_dir, settings.function_log))
         reports = settings.function_log is FunctionLogging.ALL
         around, keys = Surroundings(world.invocation_id, world.timestamp, log, reports), open_keys(settings)
-        self._place = Place(self._replica, keys, hosts, bundles, around, self._uses, settings.data_dir)
+        self._place = Place(
+            self._replica,
+            keys,
+            hosts,
+            bundles,
+            around,
+            self._uses,
+            settings.data_dir,
+            functions=lambda: self._running.settings.functions,
+        )
         opener = VersionOpener(hosts, bundles, BlobFetch(self._replica, keys), around)
         published = Published(opener, world.monotonic, self._report)
         functions = Functions(Registry(hosts, bundles, around), published)

@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgefn.control.alias_endpoints import alias_endpoints
+from edgefn.control.configuration_endpoints import configuration_endpoints
 from edgefn.control.deploy_endpoints import deploy_endpoints
 from edgefn.control.desk import Desk
 from edgefn.control.endpoints import Endpoint, Scope
@@ -33,6 +34,7 @@ from edgefn.node.function_logs import function_log
 from edgefn.node.hosting import function_hosts
 from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
+from edgefn.rules.uses import uses_of
 
 _COLLECT_EVERY = 3_600.0
 _log = logging.getLogger("edgefn")
@@ -42,7 +44,7 @@ _log = logging.getLogger("edgefn")
 class Place:
     """What publishing needs of a process. `uses` tells which hooks need what is published, `locations` who must have
     said what it runs before anything is deleted; `lifetime` is for how many seconds what is published is fresh, 0 for
-    ever.
+    ever; `functions` are those of the location's own file, None where there are several files.
     """
 
     replica: Replica
@@ -54,19 +56,31 @@ class Place:
     data_dir: str
     locations: Callable[[], Collection[str]] = tuple
     lifetime: float = 0.0
+    functions: Callable[[], Collection[str] | None] = lambda: None
 
 
-async def open_place(
-    stack: AsyncExitStack, settings: Settings, uses: Callable[[], Collection[Use]], report: Callable[[str], None]
-) -> Place:
-    """Return a place of its own for a process that answers no viewers; `stack` closes it. Raises `SettingsError`."""
+async def open_place(stack: AsyncExitStack, running: Callable[[], Settings], report: Callable[[str], None]) -> Place:
+    """Return a place of its own for a process that answers no viewers; `stack` closes it. Raises `SettingsError`.
+
+    `running` returns the settings in force.
+    """
+    settings = running()
     host = await stack.enter_async_context(function_hosts(settings, report))
     bundles = Path(settings.data_dir) / "bundles"
     scratch = Path(stack.enter_context(scratch_directory(bundles)))
     log = stack.enter_context(function_log(settings.location, settings.data_dir))
     around = Surroundings(world.invocation_id, world.timestamp, log)
     replica = await open_replica(stack, settings.data_dir)
-    return Place(replica, open_keys(settings), host, scratch, around, uses, settings.data_dir)
+    return Place(
+        replica,
+        open_keys(settings),
+        host,
+        scratch,
+        around,
+        lambda: uses_of(running()),
+        settings.data_dir,
+        functions=lambda: running().functions,
+    )
 
 
 def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = False) -> tuple[Publisher, list[Endpoint]]:
@@ -82,11 +96,12 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
     stack.push_async_callback(bench.close)
     senses = Senses(world.wall, world.pseudonym)
     publisher = Publisher(place.replica, place.keys, bench.trial, senses, lifetime=place.lifetime)
-    desk = Desk(publisher, place.uses, world.wall)
+    desk = Desk(publisher, place.uses, world.wall, place.functions)
     endpoints = [
         *deploy_endpoints(desk),
         *function_endpoints(desk),
         *alias_endpoints(desk),
+        *configuration_endpoints(desk),
         *invoke_endpoints(desk, bench.invoke),
         *status_endpoints(desk),
         *log_endpoints(log_directory(place.data_dir)),
@@ -109,15 +124,3 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-def uses_of(settings: Settings) -> list[Use]:
-    """Return which hooks of a configuration need what is published."""
-    return list(_uses(settings))
-
-
-def _uses(settings: Settings) -> Iterator[Use]:
-    for index, route in enumerate(settings.routes):
-        for event, hook in route.hooks.items():
-            if hook.qualifier:
-                yield Use(hook.function, hook.qualifier, f"routes[{index}].hooks.{event}")

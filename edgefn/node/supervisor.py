@@ -20,7 +20,7 @@ from edgefn.model.settings import Settings
 from edgefn.node.administering import open_admin
 from edgefn.node.location import refuse_changes_that_need_a_restart, reload_and_tell
 from edgefn.node.membership import is_member
-from edgefn.node.publishing import open_place, open_publishing, uses_of
+from edgefn.node.publishing import open_place, open_publishing
 from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.worker import DISCARD
 from edgefn.node.workers import WorkerGoneError, WorkerProcess, start_worker
@@ -95,7 +95,7 @@ class Supervisor:
         settings, stack = self._settings, self._stack
         if settings.admin is None:
             return
-        place = await open_place(stack, settings, lambda: uses_of(self._settings), self._report)
+        place = await open_place(stack, lambda: self._settings, self._report)
         endpoints = [*running_endpoints(Operations(self._health, self.reload)), *purge_endpoints(self.purge)]
         endpoints += open_publishing(stack, place, mirrors=is_member(settings.data_dir))[1]
         await open_admin(stack, settings.admin, settings.data_dir, endpoints)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import islice
 
 from edgefn.model.publishing import Catalog, Garbage, LocationState, LocationStatus, Manifest, PublishedFunction, Use
+from edgefn.rules.uses import uses_in
 
 _KEEP = 10
 _AT_ONCE = 400
@@ -19,9 +20,10 @@ def unneeded(
 ) -> Mapping[str, Collection[int]]:
     """Return the versions by function that nobody needs, at most so many as fit in one commit.
 
-    Needed are those that an alias points at or would go back to, that a hook uses, that a location runs, that were
-    published after `oldest`, and the newest ten of each function.
+    Needed are those that an alias points at or would go back to, that a hook uses, of a published configuration too,
+    that a location runs, that were published after `oldest`, and the newest ten of each function.
     """
+    uses = [*uses, *uses_in(catalog)]
     found = (
         (name, version)
         for name, function in sorted(catalog.functions.items())

@@ -21,6 +21,7 @@ from edgefn.model.publishing import (
     Target,
     Use,
 )
+from edgefn.rules.uses import uses_in
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)
@@ -32,9 +33,10 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The change is not made: why, and what to do instead."""
+    """The change is not made: why, and what to do instead. `is_stale`: somebody else has changed the same before."""
 
     reason: str
+    is_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ def without_alias(catalog: Catalog, name: str, alias: str, uses: Collection[Use]
     function = catalog.functions.get(name)
     if function is None or alias not in function.aliases:
         return Refused(_unknown_alias(catalog, name, alias))
-    where = _where(uses, name, alias)
+    where = _where([*uses, *uses_in(catalog)], name, alias)
     if where:
         return Refused(f"{name}:{alias} is used by {where}; take it out there first")
     return _with(catalog, replace(function, aliases=_less(function.aliases, alias)))
@@ -162,7 +164,7 @@ def without_version(catalog: Catalog, name: str, version: int, uses: Collection[
             return Refused(f"{name}:{version} is used by the alias {alias.name}; point that at another version first")
         if version == alias.previous:
             return Refused(f"{name}:{version} is what the alias {alias.name} would roll back to; move that on first")
-    where = _where(uses, name, str(version))
+    where = _where([*uses, *uses_in(catalog)], name, str(version))
     if where:
         return Refused(f"{name}:{version} is used by {where}; take it out there first")
     return _with(catalog, replace(function, versions=_less(function.versions, version)))
@@ -173,23 +175,11 @@ def without_function(catalog: Catalog, name: str, uses: Collection[Use] = ()) ->
     function = catalog.functions.get(name)
     if function is None:
         return Refused(_unknown_function(catalog, name))
-    where = ", ".join(sorted({use.where for use in uses if use.function == name}))
+    where = ", ".join(sorted({use.where for use in [*uses, *uses_in(catalog)] if use.function == name}))
     if where:
         return Refused(f"{name} is used by {where}; take it out there first")
     retired = {**catalog.retired, name: function.last_version}
     return replace(catalog, functions=_less(catalog.functions, name), retired=retired)
-
-
-def configured(catalog: Catalog, site: str, text: str) -> Plan:
-    """Set the replicated configuration of a site; "" takes it away."""
-    flaw = _name_flaw("site", site)
-    if flaw is not None:
-        return Refused(flaw)
-    if text == catalog.configurations.get(site, ""):
-        return catalog
-    if not text:
-        return replace(catalog, configurations=_less(catalog.configurations, site))
-    return replace(catalog, configurations={**catalog.configurations, site: text})
 
 
 def _alias_flaw(function: PublishedFunction, alias: Alias) -> str | None:

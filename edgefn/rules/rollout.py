@@ -4,18 +4,31 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edgefn.model.publishing import FailedVersion, LocationState, LocationStatus
+from edgefn.model.publishing import FailedVersion, LocationState, LocationStatus, RefusedConfiguration
 
 UNREACHABLE_AFTER = 15.0
 """Seconds of silence after which a location counts as unreachable."""
 
 
 @dataclass(frozen=True, slots=True)
+class About:
+    """What somebody waits for: a function, the configuration of a site, or everything. Other failures don't count."""
+
+    function: str = ""
+    site: str = ""
+
+
+EVERYTHING = About()
+
+
+@dataclass(frozen=True, slots=True)
 class FailedLocation:
-    """A location that has applied the generation but for some versions."""
+    """A location that has applied the generation but for some versions, or the configuration of its site."""
 
     location: str
     failed: tuple[FailedVersion, ...]
+    site: str = ""
+    refused: RefusedConfiguration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +55,29 @@ class Progress:
         return self.active > 0 and not self.applying
 
 
-def progress(statuses: Iterable[LocationStatus], generation: int, now: float, function: str = "") -> Progress:
-    """Return how far `generation` has got. Failures count when they are of `function`, or of any when it is ""."""
+def progress(statuses: Iterable[LocationStatus], generation: int, now: float, about: About = EVERYTHING) -> Progress:
+    """Return how far `generation` has got. Only locations of the site that it is about count, if there is one."""
     current: list[str] = []
     applying: list[str] = []
     unreachable: list[str] = []
     failed: list[FailedLocation] = []
     for status in sorted(statuses, key=lambda each: each.location):
-        failures = tuple(each for each in status.failed if function in {"", each.function})
-        if status.state is not LocationState.ACTIVE:
+        if status.state is not LocationState.ACTIVE or about.site not in {"", status.site}:
             continue
+        failure = _failure(status, about)
         if status.generation < generation:
             late = now - status.at > UNREACHABLE_AFTER
             (unreachable if late else applying).append(status.location)
-        elif failures:
-            failed.append(FailedLocation(status.location, failures))
+        elif failure is not None:
+            failed.append(failure)
         else:
             current.append(status.location)
     return Progress(generation, tuple(current), tuple(applying), tuple(failed), tuple(unreachable))
+
+
+def _failure(status: LocationStatus, about: About) -> FailedLocation | None:
+    failed = tuple(each for each in status.failed if not about.site and about.function in {"", each.function})
+    refused = None if about.function else status.refused
+    if not failed and refused is None:
+        return None
+    return FailedLocation(status.location, failed, status.site, refused)

@@ -38,7 +38,8 @@ def test_the_schema_knows_every_setting_and_nothing_else():
 
 def test_the_schema_says_what_is_required_and_what_the_defaults_are():
     top = json.loads(schema())
-    assert top["required"] == ["location", "listen", "origins", "routes"]
+    assert top["required"] == ["location", "listen"]
+    assert top["anyOf"] == [{"required": ["origins", "routes"]}, {"required": ["site"]}]
     assert top["additionalProperties"] is False
     assert top["properties"]["drain_timeout"]["default"] == "30s"
     assert top["properties"]["workers"]["default"] == 1

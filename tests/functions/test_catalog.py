@@ -11,12 +11,24 @@ from edgefn.functions.heads import written
 from edgefn.functions.replicas.base import HEAD, Record, Stored
 from edgefn.functions.sealing import SealingKey
 from edgefn.functions.signing import Keys, SigningKey, key_id
-from edgefn.model.publishing import Alias, Catalog, Garbage, PublishedFunction, RollbackRule, Sticky, StickyBy, Target
+from edgefn.model.publishing import (
+    Alias,
+    Catalog,
+    Garbage,
+    PublishedFunction,
+    Revision,
+    RollbackRule,
+    Sticky,
+    StickyBy,
+    Target,
+)
 from edgefn.model.settings import SignaturePolicy
 from edgefn.rules import planning
+from edgefn.rules.configuring import configured, reverted
 from edgefn.rules.planning import Made, Plan, Refused
 from tests.fakes.published import Log, codes, draft, names
 
+REVISION = Revision(0, '{"origins":{"app":{"headers":{"X-Key":"secret-word"}}}}', (), 3.5, "first")
 PLAIN = Keys()
 OURS = SigningKey(bytes(range(32)))
 THEIRS = SigningKey(bytes(32))
@@ -82,17 +94,18 @@ def test_what_was_committed_is_read_as_it_was() -> None:
         "half",
     )
     writer.commit(planning.aliased(writer.catalog, alias))
-    writer.commit(planning.configured(writer.catalog, "fra", "location: fra\n"))
+    writer.commit(configured(writer.catalog, "main", REVISION, 0))
+    writer.commit(configured(writer.catalog, "main", replace(REVISION, document='{"routes":[]}'), 1))
     writer.commit(replace(writer.catalog, garbage={"d" * 64: Garbage(1.5, 2, 3.0)}))
     writer.deploy("c", "other")
     writer.commit(planning.without_function(writer.catalog, "other"))
     assert writer.catalog.functions["hello"].aliases["beta"] == alias
     assert writer.catalog.retired == {"other": 1}
     assert read(writer.log).catalog == writer.catalog
-    assert (writer.catalog.generation, writer.catalog.incarnation) == (7, "i")
+    assert (writer.catalog.generation, writer.catalog.incarnation) == (8, "i")
 
 
-steps = st.lists(st.tuples(names, codes, st.integers(0, 4), st.sampled_from(["live", "beta"])), max_size=12)
+steps = st.lists(st.tuples(names, codes, st.integers(0, 6), st.sampled_from(["live", "beta"])), max_size=12)
 
 
 @given(steps)
@@ -105,6 +118,8 @@ def test_whatever_is_planned_its_records_make_it(done: list[tuple[str, str, int,
             planning.pointed(writer.catalog, name, alias, number, 2_500),
             planning.rolled_back(writer.catalog, name, alias),
             planning.without_function(writer.catalog, name),
+            configured(writer.catalog, name, replace(REVISION, document=f'{{"quotas":"{code}"}}'), None),
+            reverted(writer.catalog, name, None, None),
         ]
         plan = plans[number]
         if isinstance(plan, Refused):
@@ -239,6 +254,35 @@ def test_a_version_that_was_changed_leaves_its_alias_where_it_was() -> None:
     assert {problem.subject for problem in applied.problems} == {"ver.hello.2", "alias.hello.live"}
     good = builder.records(builder.catalog, builder.head.following("op", "i"))
     assert good[-1].subject == HEAD
+
+
+def test_a_configuration_that_does_not_count_leaves_the_one_before_in_force() -> None:
+    writer = Writer(SIGNING)
+    writer.commit(configured(writer.catalog, "main", REVISION, 0))
+    builder = read(writer.log, TRUSTING)
+    records = writer.records(configured(writer.catalog, "main", replace(REVISION, document='{"routes":[]}'), 1))
+    forgery = written("config.main.2", 2, {"shared": {}}, Keys(signing=THEIRS))
+    swapped = [Record(each.subject, forgery if each.subject == "config.main.2" else each.value) for each in records]
+    twin = read(writer.log, SIGNING)
+    stored = writer.log.append(swapped[:-1])
+    for each in stored:
+        twin.take(each)
+        builder.take(each)
+    head = twin.written((), twin.head.following("op", "i"))[-1]
+    assert isinstance(builder.take(Stored(60, HEAD, head.value)), Applied)
+    site = builder.catalog.configurations["main"]
+    assert (site.current, site.in_force) == (1, replace(REVISION, number=1))
+    assert {problem.subject for problem in builder.problems} == {"config.main.2", "config.main"}
+
+
+def test_a_configuration_is_sealed_where_there_is_a_key() -> None:
+    writer = Writer(Keys(sealing=(SECRET,)))
+    writer.commit(configured(writer.catalog, "main", REVISION, 0))
+    assert b"secret-word" not in b"".join(base64_decoded(each.value) for each in writer.log)
+    assert read(writer.log, Keys(sealing=(SECRET,))).catalog == writer.catalog
+    without = read(writer.log)
+    assert without.catalog.configurations["main"].in_force is None
+    assert "sealed with the key" in " ".join(problem.why for problem in without.problems)
 
 
 @pytest.mark.parametrize("value", [b"\xff", b"{}", b"[]", b'{"payloadType": "x", "payload": "", "signatures": []}'])

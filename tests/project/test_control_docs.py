@@ -6,6 +6,7 @@ import pytest
 
 from edgefn.cli.main import COMMANDS
 from edgefn.control.alias_endpoints import alias_endpoints
+from edgefn.control.configuration_endpoints import configuration_endpoints
 from edgefn.control.deploy_endpoints import deploy_endpoints
 from edgefn.control.fleet_purging import fleet_purge_endpoints
 from edgefn.control.function_endpoints import function_endpoints
@@ -30,6 +31,7 @@ ENDPOINTS = [
     *deploy_endpoints(NOBODY),
     *function_endpoints(NOBODY),
     *alias_endpoints(NOBODY),
+    *configuration_endpoints(NOBODY),
     *invoke_endpoints(NOBODY, NOBODY),
     *status_endpoints(NOBODY),
     *log_endpoints(NOBODY),

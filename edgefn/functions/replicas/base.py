@@ -5,7 +5,8 @@ A *record* is the newest document of its subject; a commit appends several at on
     fn.<function>                the draft and the counter of versions
     ver.<function>.<number>      one version's manifest, signed; written once
     alias.<function>.<name>      one alias
-    config.<site>                a replicated configuration
+    config.<site>                which configuration of a site is in force
+    config.<site>.<number>       one such configuration; written once
     garbage                      blobs that nothing refers to any more
     head                         the commit mark: generation, incarnation, operation, the digest of all other records
 

@@ -35,7 +35,7 @@ from edgefn.model.publishing import (
     Use,
 )
 from edgefn.model.settings import SignaturePolicy
-from edgefn.rules.rollout import FailedLocation, Progress
+from edgefn.rules.rollout import About, FailedLocation, Progress
 from tests.fakes.published import bundle, settings
 from tests.functions.publishing.stage import Stage, senses, staged
 
@@ -171,7 +171,6 @@ async def test_what_is_used_stays_and_what_is_not_can_go(publisher: Publisher) -
         (lambda p: p.deploy(settings(), ONE, alias="live", description="x" * 300), "at most 256"),
         (lambda p: p.publish("nothing"), 'no function "nothing"'),
         (lambda p: p.rollback("hello", "live"), "no function"),
-        (lambda p: p.configure("a b", "x"), "can't name a site"),
     ],
 )
 async def test_what_can_not_be_is_refused_with_its_reason(publisher: Publisher, change: object, told: str) -> None:
@@ -179,14 +178,6 @@ async def test_what_can_not_be_is_refused_with_its_reason(publisher: Publisher, 
         await change(publisher)  # type: ignore[operator]
     assert told in str(caught.value)
     assert (await publisher.catalog()).generation == 0
-
-
-async def test_a_configuration_is_replicated_and_taken_away(publisher: Publisher) -> None:
-    assert await publisher.configure("fra", "location: fra\n") == 1
-    assert await publisher.configure("fra", "location: fra\n") == 1
-    assert (await publisher.catalog()).configurations == {"fra": "location: fra\n"}
-    await publisher.configure("fra", "")
-    assert (await publisher.catalog()).configurations == {}
 
 
 async def test_two_publishers_at_once_both_get_their_way(stage: Stage) -> None:
@@ -250,7 +241,7 @@ async def test_an_answer_that_got_lost_is_found_again_and_nothing_is_done_twice(
 async def test_when_nobody_can_be_asked_the_publisher_says_that_it_does_not_know(stage: Stage) -> None:
     unsure = stage.publisher(Unsure(stage.replica, True, lost=True))  # type: ignore[arg-type]
     with pytest.raises(UnknownOutcomeError, match="it is not known whether this was published"):
-        await unsure.configure("fra", "x")
+        await unsure.deploy(settings(), ONE, alias="live")
 
 
 async def test_a_purge_has_a_sequence(stage: Stage, publisher: Publisher) -> None:
@@ -393,9 +384,9 @@ async def test_waiting_ends_when_a_location_failed_or_time_is_up(stage: Stage, p
     failed = FailedVersion("hello", 1, "no room")
     status = LocationStatus("fra", 1, stage.clock.now, failed=(failed,))
     await stage.replica.set_status("fra", status_to_json(status))
-    told = [now async for now in publisher.wait(1, function="hello")]
+    told = [now async for now in publisher.wait(1, about=About("hello"))]
     assert told == [Progress(1, failed=(FailedLocation("fra", (failed,)),))]
-    assert [now.is_done() async for now in publisher.wait(1, function="other")] == [True]
+    assert [now.is_done() async for now in publisher.wait(1, about=About("other"))] == [True]
     assert [now.applying async for now in publisher.wait(2, patience=0.05)] == [("fra",)]
     stage.clock.now += 16
     assert [now.unreachable async for now in publisher.wait(2, patience=0.05)] == [("fra",)]

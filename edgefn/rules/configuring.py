@@ -1,0 +1,83 @@
+"""What becomes of the published configuration of a site: a new revision in force, or an older one again."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from edgefn.model.publishing import Catalog, Configuration, Revision
+from edgefn.rules.planning import Plan, Refused
+
+KEPT = 10
+"""How many revisions of a site are kept, the one in force included."""
+
+_SITE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_NO_SITE = "off"
+_MOST_TEXT = 256
+
+
+def configured(catalog: Catalog, site: str, fresh: Revision, expected: int | None) -> Plan:
+    """Put a revision in force; the same document as that in force changes nothing. `fresh` gets its number here.
+
+    `expected` is the revision that must be in force until now (0: none), None for whichever is.
+    """
+    flaw = _flaw(site, fresh.description)
+    if flaw is not None:
+        return Refused(flaw)
+    known = catalog.configurations.get(site, Configuration(site))
+    if expected is not None and expected != known.current:
+        return _stale(known, expected)
+    if known.in_force is not None and known.in_force.document == fresh.document:
+        return catalog
+    revision = replace(fresh, number=known.last + 1, previous=known.current)
+    revisions = _kept({**known.revisions, revision.number: revision}, revision.number)
+    return _with(catalog, Configuration(site, revision.number, revisions, revision.number))
+
+
+def reverted(catalog: Catalog, site: str, number: int | None, expected: int | None) -> Plan:
+    """Put an older revision in force again: `number`, or None for the one before. `expected` as in `configured`."""
+    known = catalog.configurations.get(site)
+    if known is None or known.in_force is None:
+        sites = ", ".join(sorted(catalog.configurations)) or "none"
+        return Refused(f'nothing is published for a site "{site}"; there are: {sites}')
+    if expected is not None and expected != known.current:
+        return _stale(known, expected)
+    wanted = known.in_force.previous if number is None else number
+    if wanted not in known.revisions:
+        kept = ", ".join(map(str, sorted(known.revisions)))
+        what = f"configuration {wanted}" if wanted else f"a configuration before {known.current}"
+        return Refused(f"{what} of site {site} is not there any more, or never was; there are: {kept}")
+    return catalog if wanted == known.current else _with(catalog, replace(known, current=wanted))
+
+
+def _flaw(site: str, description: str) -> str | None:
+    if not _SITE.fullmatch(site) or site == _NO_SITE:
+        return (
+            f'"{site[:80]}" can\'t name a site: write at most 64 letters, digits, dashes and underscores, and not off'
+        )
+    if len(description) > _MOST_TEXT:
+        return f"the description has {len(description)} characters; write at most {_MOST_TEXT}"
+    return None
+
+
+def _stale(known: Configuration, expected: int) -> Refused:
+    was = f"configuration {expected}" if expected else "none"
+    return Refused(
+        f"somebody was faster: {was} of site {known.site} was to be replaced, but {known.current or 'none'} is in "
+        "force by now; look at the differences again",
+        is_stale=True,
+    )
+
+
+def _kept(revisions: Mapping[int, Revision], current: int) -> dict[int, Revision]:
+    """Return the newest revisions; those that rollbacks lead to from the one in force count as the newest of all."""
+    wanted: list[int] = []
+    number = current
+    while number in revisions and number not in wanted and len(wanted) < KEPT:
+        wanted.append(number)
+        number = revisions[number].previous
+    rest = [each for each in sorted(revisions, reverse=True) if each not in wanted]
+    return {each: revisions[each] for each in sorted([*wanted, *rest][:KEPT])}
+
+
+def _with(catalog: Catalog, site: Configuration) -> Catalog:
+    return replace(catalog, configurations={**catalog.configurations, site.site: site})
