@@ -97,7 +97,7 @@ async def _demo(port: int, data_dir: str) -> int:
     origin_port = await origin.start("127.0.0.1", 0)
     try:
         settings = _adapted(read_settings(str(_CONFIG)), port, origin_port, data_dir)
-        return await run_location(settings, reread=lambda: settings, announce=_announce)
+        return await run_location(settings, read=lambda _: settings, announce=_announce)
     finally:
         await origin.close()
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "functions": "list the functions that are published",
     "versions": "list the versions of a function",
     "alias": "list, set and delete the aliases of a function",
+    "apply": "publish routes, origins and settings for all locations of a site",
     "rollback": "go back to the version before",
     "status": "show each location and what it runs",
     "control": "run and set up the control plane of a fleet",
@@ -43,6 +44,7 @@ examples:
   edgefn check config/edgefn.yaml      say what is wrong with a configuration, without starting it
   edgefn new --runtime nodejs22.x hello            write a function to start from
   edgefn deploy hello --name hello     publish it, and point its alias live at the new version
+  edgefn apply edgefn.yaml --dry-run   say what would change in the routes, origins and settings of all locations
   edgefn invoke my-function --runtime nodejs20.x --handler index.handler --sample viewer-request
 
 `edgefn COMMAND --help` has more examples.

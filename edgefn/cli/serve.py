@@ -11,10 +11,12 @@ from dataclasses import replace
 
 import uvloop
 
-from edgefn.cli.reading import read_settings
+from edgefn.cli.reading import read_settings, reader_of
 from edgefn.model.errors import SettingsError
+from edgefn.model.publishing import Revision
 from edgefn.model.settings import Settings
 from edgefn.node.collecting import settle
+from edgefn.node.configured import Read
 from edgefn.node.location import Location
 from edgefn.node.supervisor import Supervisor
 from edgefn.node.worker import Line
@@ -50,24 +52,24 @@ def run(given: argparse.Namespace) -> int:
     def announce(addresses: list[str]) -> None:
         print(f"ready: {settings.location} listens on {' '.join(addresses)}", flush=True)
 
-    def reread() -> Settings:
-        return read_settings(given.config)
-
+    read = reader_of(given.config)
     if settings.workers == 1:
-        return run_until_stopped(run_location(settings, reread=reread, announce=announce))
-    supervisor = Supervisor(given.config, settings, reread=reread, report=_report)
+        return run_until_stopped(run_location(settings, read=read, announce=announce))
+    supervisor = Supervisor(given.config, settings, read=read, report=_report)
     return run_until_stopped(_run(supervisor, settings, announce))
 
 
 async def _run_worker(config: str, number: int, line: Line) -> int:
     """Run one of several workers; the supervisor hears of what is wrong, and has the control API."""
 
-    def reread() -> Settings:
-        return replace(read_settings(config), admin=None)
+    read_all = reader_of(config)
+
+    def read(revision: Revision | None) -> Settings:
+        return replace(read_all(revision), admin=None)
 
     stopping = _stopping_on_signals()
     try:
-        async with Location(reread(), reread=reread, report=_report, worker=number) as location:
+        async with Location(read(None), read=read, report=_report, worker=number) as location:
             settle()
             line.ready(location.addresses)
             following = asyncio.create_task(line.follow(location, stopping.set))
@@ -90,9 +92,9 @@ def run_until_stopped(work: Coroutine[object, object, int]) -> int:
         return 130
 
 
-async def run_location(settings: Settings, *, reread: Callable[[], Settings], announce: Announce) -> int:
+async def run_location(settings: Settings, *, read: Read, announce: Announce) -> int:
     """Run a location until SIGTERM or SIGINT; return the exit status. Raises `SettingsError`."""
-    return await _run(Location(settings, reread=reread, report=_report), settings, announce)
+    return await _run(Location(settings, read=read, report=_report), settings, announce)
 
 
 async def _run(running: Location | Supervisor, settings: Settings, announce: Announce) -> int:

@@ -16,7 +16,8 @@ examples:
   edgefn status
   edgefn status --control https://control.example:8443 --token-file ci.token --json
 
-Health: current; applying; failing (a version could not be taken into use; the one before still answers); unreachable.
+Health: current; applying; failing (a version or a configuration could not be taken into use; the one before still
+answers); unreachable. CONFIGURATION is the site's name and the number of what `edgefn apply` has published for it.
 Exit status 0: all active locations are current; 1: some are not; 2: unusable arguments.
 """
 
@@ -51,16 +52,20 @@ def words(told: dict[str, object]) -> str:
                 row.get("lag"),
                 f"{row.get('seen')} s ago",
                 row.get("workers"),
+                f"{row.get('site')} {row.get('configuration')}" if row.get("configuration") else "its own",
                 _running(row.get("running")),
             )
         )
-        notes += [
-            f"{row.get('location')}: {each.get('function')}:{each.get('version')} is not in use: {each.get('why')}"
-            for each in rows_in(row, "failed")
-        ]
+        notes += [f"{row.get('location')}: {_failure(each)}" for each in rows_in(row, "failed")]
     notes += _problems(rows_in(told, "problems"))
-    heads = ("LOCATION", "STATE", "HEALTH", "GENERATION", "LAG", "SEEN", "WORKERS", "RUNNING")
+    heads = ("LOCATION", "STATE", "HEALTH", "GENERATION", "LAG", "SEEN", "WORKERS", "CONFIGURATION", "RUNNING")
     return "\n".join([f"published: generation {told.get('generation')}", table(heads, rows), *map(one_line, notes)])
+
+
+def _failure(failed: Mapping[str, object]) -> str:
+    configuration = failed.get("configuration")
+    what = f"configuration {configuration}" if configuration else f"{failed.get('function')}:{failed.get('version')}"
+    return f"{what} is not in use: {failed.get('why')}"
 
 
 def _problems(problems: Sequence[Mapping[str, object]]) -> list[str]:

@@ -89,9 +89,18 @@ class _Board:
 
 
 async def wait_for(
-    client: ControlClient, given: argparse.Namespace, generation: object, function: str = "", *, quiet: bool = False
+    client: ControlClient,
+    given: argparse.Namespace,
+    generation: object,
+    function: str = "",
+    *,
+    site: str = "",
+    quiet: bool = False,
 ) -> Waited:
-    """Wait as the arguments say until the locations have `generation`; unless `quiet`, each change is told."""
+    """Wait as the arguments say until the locations have `generation`; unless `quiet`, each change is told.
+
+    Only what is about `function`, or about the configuration of `site`, counts, where one is given.
+    """
     if given.wait is None or not isinstance(generation, int):
         return Waited(DONE, {}, 0.0)
     began = time.monotonic()
@@ -100,6 +109,7 @@ async def wait_for(
         "fraction": f"{given.wait:g}",
         "timeout": str(given.wait_timeout),
         "function": function,
+        "site": site,
     }
     board, last = _Board(), dict[str, object]()
     try:
@@ -168,5 +178,7 @@ def _reason(failed: object) -> str:
     match failed:
         case {"function": str(function), "version": str(version), "why": str(why)}:
             return one_line(f"{function}:{version}: {why}")
+        case {"configuration": str(configuration), "why": str(why)}:
+            return one_line(f"configuration {configuration}: {why}")
         case _:
             return one_line(str(failed))

@@ -48,7 +48,7 @@ _LISTED: Final = ", ".join(map(str, _ERROR_STATUSES))
 _PATTERN: Final = "|".join(map(str, _ERROR_STATUSES))
 _NOWHERE: Final = ("", 0)
 MAIN_SITE: Final = "main"
-_NO_SITE: Final = "off"
+NO_SITE: Final = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ def build(values: Values) -> Settings:
     return Settings(
         location=values[_Fields.location],
         listen=values[_Fields.listen],
-        site="" if values[_Fields.site] == _NO_SITE else values[_Fields.site],
+        site="" if values[_Fields.site] == NO_SITE else values[_Fields.site],
         routes=values.get(_Fields.routes) or (),
         origins=_origins(values),
         origin_groups=_groups(values),
@@ -346,7 +346,7 @@ def check(values: Values) -> None:
 def _check_shared(values: Values) -> None:
     """Report what is missing of that which only a named site may bring instead."""
     wanted: tuple[Field[object], ...] = (_Fields.origins, _Fields.routes)
-    is_brought = values.given(_Fields.site) is not None and values[_Fields.site] != _NO_SITE
+    is_brought = values.given(_Fields.site) is not None and values[_Fields.site] != NO_SITE
     if is_brought and not any(values.given(each) for each in wanted):
         return
     for each in wanted:

@@ -41,7 +41,7 @@ class ControlClient:
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, object]:
         """Return what the API says. Raises `ControlError`."""
-        return await self._ask("GET", path, query, None)
+        return await self._ask("GET", path, query, None, {})
 
     async def change(
         self,
@@ -51,16 +51,20 @@ class ControlClient:
         query: Mapping[str, str] | None = None,
         *,
         patience: float = PATIENCE,
+        replaces: int | None = None,
     ) -> dict[str, object]:
         """Have something changed, with a JSON body; return what the API says. Raises `ControlError`.
 
-        It is asked again when the answer is lost on its way, and done once.
+        It is asked again when the answer is lost on its way, and done once; with `replaces`, only if that revision is
+        still in force.
         """
-        return await self._ask(method, path, query, None if sent is None else orjson.dumps(sent), patience)
+        content = None if sent is None else orjson.dumps(sent)
+        headers = {} if replaces is None else {"If-Match": f'"{replaces}"'}
+        return await self._ask(method, path, query, content, headers, patience)
 
     async def upload(self, method: str, path: str, parts: Mapping[str, Part]) -> dict[str, object]:
         """Send files (multipart/form-data, in order); return what the API says. Raises `ControlError`."""
-        return await self._ask(method, path, None, parts, patience=10 * PATIENCE)
+        return await self._ask(method, path, None, parts, {}, 10 * PATIENCE)
 
     async def lines(self, path: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, object]]:
         """Yield the JSON documents of an answer that goes on. Raises `ControlError`, also when it breaks off."""
@@ -87,9 +91,10 @@ class ControlClient:
         path: str,
         query: Mapping[str, str] | None,
         sent: bytes | Mapping[str, Part] | None,
+        headers: Mapping[str, str],
         patience: float = PATIENCE,
     ) -> dict[str, object]:
-        headers = {} if method == "GET" else {HEADER: uuid.uuid4().hex}
+        headers = dict(headers) if method == "GET" else {**headers, HEADER: uuid.uuid4().hex}
         for left in reversed(range(_TRIES)):
             try:
                 async with (

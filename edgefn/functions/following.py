@@ -5,18 +5,18 @@ and no control plane, is waited for.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from edgefn.functions.blobs import BlobError, fetched
 from edgefn.functions.bundle import Bundle
 from edgefn.functions.catalog import Applied, CatalogBuilder, Held, Problem
-from edgefn.functions.published import Published, Running
+from edgefn.functions.published import Running
 from edgefn.functions.replicas.base import Followed, Replica, ReplicaError, Restarted, Stored
 from edgefn.functions.signing import Keys
 from edgefn.model.location_status import status_to_json
-from edgefn.model.publishing import FailedVersion, LocationStatus, Manifest
+from edgefn.model.publishing import Catalog, FailedVersion, LocationStatus, Manifest
 
 _HEARTBEAT = 5.0
 _RETRY = 1.0
@@ -39,37 +39,42 @@ class BlobFetch:
 
 @dataclass(slots=True)
 class Following:
-    """Keeps `published` at what `replica` says. `name` is that of this process on the replica's board of statuses.
+    """Has `apply` called with each catalog of `replica`, one after the other; `news` after each, and when one is held.
 
-    `wall` is the time in seconds since the epoch, `report` takes lines for the operator.
+    `report` takes lines for the operator.
     """
 
-    name: str
     replica: Replica
     builder: CatalogBuilder
-    published: Published
-    wall: Callable[[], float]
+    apply: Callable[[Catalog], Awaitable[object]]
     report: Callable[[str], None]
+    news: Callable[[], None]
+    problems: tuple[Problem, ...] = ()
+    held: str = ""
+    _generation: int = 0
     _sequence: int = 0
     _incarnation: str = ""
-    _problems: tuple[Problem, ...] = ()
-    _held: str = ""
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def generation(self) -> int:
+        """Return the generation that has been applied wholly."""
+        return self._generation
 
     async def catch_up(self) -> None:
         """Apply what is there now. Raises `ReplicaError`."""
         self._incarnation = await self.replica.incarnation()
         for stored in await self.replica.read():
             await self._take(stored)
-        await self._tell()
+
+    async def reach(self, generation: int) -> None:
+        """Wait until that generation has been applied: without end, if it never comes."""
+        while self._generation < generation:
+            self._moved.clear()
+            await self._moved.wait()
 
     async def run(self) -> None:
         """Apply what comes, for ever; trouble is reported once and tried again."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow())
-            group.create_task(self._heartbeat())
-
-    async def _follow(self) -> None:
         trouble = ""
         while True:
             try:
@@ -90,24 +95,40 @@ class Following:
                 self._sequence, self._incarnation = 0, incarnation
             case Stored(sequence=sequence):
                 self._sequence = sequence
-                await self._apply(self.builder.take(followed))
+                await self._heed(self.builder.take(followed))
 
-    async def _apply(self, taken: Applied | Held | None) -> None:
+    async def _heed(self, taken: Applied | Held | None) -> None:
         match taken:
             case None:
                 return
             case Held(reason=reason):
-                self._held = reason
+                self.held = reason
                 self.report(reason)
             case Applied(catalog=catalog, problems=problems):
-                self._held, self._problems = "", problems
+                self.held, self.problems = "", problems
                 for problem in problems:
                     self.report(f"{problem.subject}: {problem.why}")
-                await self.published.apply(catalog)
+                await self.apply(catalog)
+                self._generation = catalog.generation
+        self._moved.set()
+        self.news()
+
+
+@dataclass(slots=True)
+class Reporting:
+    """Puts the word of this process on the replica's board of statuses, under `name`: when told, and now and then."""
+
+    name: str
+    replica: Replica
+    status: Callable[[], LocationStatus]
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def soon(self) -> None:
+        """Have the status reported again soon."""
         self._news.set()
 
-    async def _heartbeat(self) -> None:
-        """Report after each commit, and now and then."""
+    async def run(self) -> None:
+        """Report, for ever; what can't be reported is tried again."""
         while True:
             try:
                 async with asyncio.timeout(_HEARTBEAT):
@@ -115,32 +136,33 @@ class Following:
             except TimeoutError:
                 pass
             try:
-                await self._tell()
+                await self.now()
             except ReplicaError:
                 await asyncio.sleep(_RETRY)
 
-    async def _tell(self) -> None:
+    async def now(self) -> None:
+        """Report. Raises `ReplicaError`."""
         self._news.clear()
-        status = status_of(self.name, self.published.running, self._problems, self._held, self.wall())
-        await self.replica.set_status(self.name, status_to_json(status))
+        await self.replica.set_status(self.name, status_to_json(self.status()))
 
 
-def status_of(name: str, running: Running, problems: tuple[Problem, ...], held: str, now: float) -> LocationStatus:
+def status_of(name: str, running: Running, following: Following, now: float) -> LocationStatus:
     """Return what a process says of itself. A version that it rolled back counts as failed."""
     failed = list(running.failed)
     failed += [
         FailedVersion(label.partition(":")[0], back.version, f"rolled back: {back.reason}")
         for label, back in running.rolled_back.items()
     ]
-    failed += [FailedVersion(_function_of(each.subject), 0, each.why) for each in problems]
-    if held:
-        failed.append(FailedVersion("", 0, held))
+    failed += [FailedVersion(_function_of(each.subject), 0, each.why) for each in following.problems]
+    if following.held:
+        failed.append(FailedVersion("", 0, following.held))
     versions = {label: int(behind[0]) for label, behind in running.versions.items() if behind and behind[0].isdigit()}
     rolled_back = {label: back.version for label, back in running.rolled_back.items()}
     return LocationStatus(
-        name, running.generation, now, running=versions, failed=tuple(failed), rolled_back=rolled_back
+        name, following.generation, now, running=versions, failed=tuple(failed), rolled_back=rolled_back
     )
 
 
 def _function_of(subject: str) -> str:
-    return subject.split(".")[1] if "." in subject else ""
+    kind, *parts = subject.split(".")
+    return parts[0] if parts and kind != "config" else ""

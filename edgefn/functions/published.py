@@ -100,6 +100,14 @@ class Published:
             self._generation = catalog.generation
             return self.running
 
+    def lacking(self, function: str, qualifier: str) -> str:
+        """Return why nothing can run under a name that is wanted, "" when something can."""
+        if self.pointer(function, qualifier).versions:
+            return ""
+        live = _named(self._catalog, function, qualifier).live
+        found = (failure.why for manifest in live if (failure := self._failed.get(_key(manifest))) is not None)
+        return next(found, "nothing is published under this name")
+
     @property
     def running(self) -> Running:
         """Return what runs now."""

@@ -1,8 +1,9 @@
 """Several workers, one location: their words on the local board, summed up under the location's name."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgefn.functions.replicas.base import Replica
 from edgefn.model.location_status import status_from_json, status_to_json
@@ -12,21 +13,33 @@ from edgefn.rules.worker_sum import summed, worker_name
 
 @dataclass(frozen=True, slots=True)
 class WorkerSum:
-    """Reports for `location` what its `workers` say together."""
+    """Reports for `location` what its `workers` say together; `completed` adds what only their supervisor knows."""
 
     location: str
     workers: int
     replica: Replica
+    completed: Callable[[LocationStatus], LocationStatus]
+    _told: dict[str, LocationStatus] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Report whenever a worker does, for ever. Raises `ReplicaError`."""
         names = {worker_name(self.location, number) for number in range(self.workers)}
-        told: dict[str, LocationStatus] = {}
         async with aclosing(_of(self.replica.follow_statuses(), names)) as statuses:
             async for name, status in statuses:
-                told[name] = status
-                whole = summed(self.location, LocationState.ACTIVE, list(told.values()), self.workers)
-                await self.replica.set_status(self.location, status_to_json(whole))
+                self._told[name] = status
+                await self.now()
+
+    async def tell_of(self, news: asyncio.Event) -> None:
+        """Report whenever there are news, for ever. Raises `ReplicaError`."""
+        while True:
+            await news.wait()
+            news.clear()
+            await self.now()
+
+    async def now(self) -> None:
+        """Report. Raises `ReplicaError`."""
+        whole = summed(self.location, LocationState.ACTIVE, list(self._told.values()), self.workers)
+        await self.replica.set_status(self.location, status_to_json(self.completed(whole)))
 
 
 async def _of(

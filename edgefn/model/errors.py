@@ -44,6 +44,10 @@ class NotStoredError(EdgeError):
     fault = Fault.VIEWER
 
 
+class NotConfiguredError(EdgeError):
+    """Nothing is configured here yet."""
+
+
 class OriginFailure(StrEnum):
     """How an origin failed, named as in the access log's detailed result types."""
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Self, TextIO
 from edgefn.control.purging import purge_endpoints
 from edgefn.control.running import Operations, running_endpoints
 from edgefn.functions.catalog import CatalogBuilder
-from edgefn.functions.following import BlobFetch, Following
+from edgefn.functions.following import BlobFetch, Following, Reporting, status_of
 from edgefn.functions.logs import LineWriter
 from edgefn.functions.opening import VersionOpener
 from edgefn.functions.published import Published
@@ -22,10 +22,11 @@ from edgefn.functions.registry import Registry
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
-from edgefn.model.publishing import Use
+from edgefn.model.publishing import Catalog, LocationStatus, Revision, Use
 from edgefn.model.settings import FunctionLogging, Settings
 from edgefn.node import world
 from edgefn.node.administering import open_admin
+from edgefn.node.configured import Configured, LastGood, Read
 from edgefn.node.files import Files, read_files
 from edgefn.node.function_logs import function_log
 from edgefn.node.functions import Callees, Functions
@@ -33,6 +34,7 @@ from edgefn.node.hosting import function_hosts
 from edgefn.node.membership import is_member
 from edgefn.node.parts import Lasting, site_of
 from edgefn.node.publishing import Place, open_publishing
+from edgefn.node.reloading import refuse_changes_that_need_a_restart, refuse_what_is_lacking, reload_and_tell
 from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
 from edgefn.node.stocking import opened_stock
@@ -47,6 +49,7 @@ from edgefn.stores.stock import Hit
 from edgefn.wire.listening import FreshCertificates, Listening
 from edgefn.wire.pool import Pool
 
+_PATIENCE = 45.0
 _log = logging.getLogger("edgefn")
 
 
@@ -63,6 +66,7 @@ class Change:
     """A configuration that was read, and found good to the last part: nothing is left that could fail."""
 
     settings: Settings
+    revision: Revision | None
     site: Site
     callees: Callees
     certificates: FreshCertificates
@@ -71,7 +75,7 @@ class Change:
 class Location:
     """Runs one location while its `async with` block does.
 
-    `reread` returns the settings anew for a reload, `report` takes lines for the operator. Entering raises
+    `settings` are those of its file, `read` returns them anew, `report` takes lines for the operator. Entering raises
     `SettingsError`, also for an address that is taken. Leaving drains; when that is cancelled, requests end at once.
     `worker` is its number when it is one of several.
     """
@@ -80,13 +84,14 @@ class Location:
         self,
         settings: Settings,
         *,
-        reread: Callable[[], Settings],
+        read: Read,
         report: Callable[[str], None],
         worker: int | None = None,
     ) -> None:
         self._name = settings.location if worker is None else worker_name(settings.location, worker)
+        self._is_worker = worker is not None
         self._settings = settings
-        self._reread = reread
+        self._read = read
         self._report = report
         self._stack = AsyncExitStack()
         self._reloading = asyncio.Lock()
@@ -121,8 +126,10 @@ class Location:
             await self._stack.aclose()
 
     async def _start(self) -> None:
-        settings = self._settings
-        _make_directory(settings.data_dir)
+        _make_directory(self._settings.data_dir)
+        self._last_good = LastGood(self._settings.data_dir, self._settings.site, open_keys(self._settings))
+        self._configured = Configured(self._settings.site, self._take, self._report, self._last_good.read())
+        settings = self._configured.first_settings(self._read)
         access = self._stack.enter_context(LineWriter(self._open_log(settings.access_log)))
         pool = Pool()
         self._stack.push_async_callback(pool.close)
@@ -136,10 +143,13 @@ class Location:
         self._functions = await self._open_functions(settings)
         callees = await self._functions.open(settings)
         self._functions.adopt(callees)
-        await self._follow_published()
+        await self._catch_up()
         site = site_of(settings, callees.of, self._lasting, read_files(settings))
         self._running = Running(settings, site)
         self._listening = Listening(site, settings.viewer)
+        if not self._is_worker or self._configured.kept is None:
+            await self._configured.follow(self._following.builder.catalog)
+        await self._follow_published()
         await self._listening.start(settings.listen, reuse_port=settings.workers != 1)
         if settings.workers == 1 and is_member(settings.data_dir):
             from edgefn.node.mirroring import open_mirror  # the extra `cluster` is needed by fleets only
@@ -185,17 +195,37 @@ class Location:
         self._stack.push_async_callback(functions.close)
         return functions
 
-    async def _follow_published(self) -> None:
-        """Open what is published and named, and keep up with it from then on."""
+    async def _catch_up(self) -> None:
+        """Open what is published and named."""
         builder, published = CatalogBuilder(open_keys(self._settings)), self._functions.published
-        following = Following(self._name, self._replica, builder, published, world.wall, self._report)
+        self._reporting = Reporting(self._name, self._replica, self._status)
+        news = self._reporting.soon
+        self._following = Following(self._replica, builder, published.apply, self._report, news)
         try:
-            await following.catch_up()
+            await self._following.catch_up()
         except ReplicaError as error:
             raise SettingsError((f"data_dir: what is published can't be read: {error}",)) from error
-        task = asyncio.get_running_loop().create_task(following.run())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+    async def _follow_published(self) -> None:
+        """Keep up with what is published from now on, and say so."""
+        if not self._is_worker:  # several workers take another configuration into use together
+            self._following.apply = self._apply
+        try:
+            await self._reporting.now()
+        except ReplicaError as error:
+            raise SettingsError((f"data_dir: the status can't be reported: {error}",)) from error
+        for work in (self._following.run(), self._reporting.run()):
+            task = asyncio.get_running_loop().create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _apply(self, catalog: Catalog) -> None:
+        await self._functions.published.apply(catalog)
+        await self._configured.follow(catalog)
+
+    def _status(self) -> LocationStatus:
+        running = self._functions.published.running
+        return self._configured.complete(status_of(self._name, running, self._following, world.wall()))
 
     def _uses(self) -> list[Use]:
         return uses_of(self._running.settings)
@@ -222,6 +252,21 @@ class Location:
             return Hit(epoch, await self._stock.hit_by(epoch), NOTHING)
         return await self._stock.purge(purge, soft=soft)
 
+    async def revision(self, number: int, generation: int) -> Revision:
+        """Return a published configuration of a generation, once this process has applied that. Raises `SettingsError`.
+
+        So whatever its hooks name is open here, if it can be.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._following.reach(generation)
+        except TimeoutError as error:
+            raise SettingsError((f"generation {generation} was not applied within {_PATIENCE:g} s",)) from error
+        site = self._following.builder.catalog.configurations.get(self._configured.site)
+        if site is None or number not in site.revisions:
+            raise SettingsError((f"configuration {number} is not published any more",))
+        return site.revisions[number]
+
     def reload_soon(self) -> None:
         """Reload in the background; what went wrong is reported."""
         task = asyncio.get_running_loop().create_task(reload_and_tell(self.reload, self._report))
@@ -234,31 +279,50 @@ class Location:
         Requests that are under way end on the configuration that they began with.
         """
         async with self.changing() as change:
+            said = self.adopt(change)
+        await self._configured.follow(self._following.builder.catalog)
+        self._reporting.soon()
+        return said
+
+    async def _take(self, revision: Revision, generation: int) -> str:
+        """Take a published configuration into use, and keep it; return a line about it. Raises `SettingsError`."""
+        del generation  # this process has applied it already
+        async with self.changing(revision) as change:
+            if not self._is_worker:
+                await asyncio.to_thread(self._last_good.write, revision)
             return self.adopt(change)
 
     @asynccontextmanager
-    async def changing(self) -> AsyncIterator[Change]:
+    async def changing(self, revision: Revision | None = None) -> AsyncIterator[Change]:
         """Give the configuration as it is on disk now, ready for `adopt`; what isn't adopted in the block is undone.
 
-        Raises `SettingsError`. One at a time.
+        A `revision` takes the place of the published configuration in use. Raises `SettingsError`. One at a time.
         """
         async with self._reloading:
-            change = await self._prepare()
+            change = await self._prepare(revision)
             try:
                 yield change
             finally:
                 if self._running.site is not change.site:
                     await self._functions.discard(change.callees)
 
-    async def _prepare(self) -> Change:
-        settings, files, certificates = await asyncio.to_thread(self._reread_all, self._running.settings)
+    async def _prepare(self, fresh: Revision | None) -> Change:
+        revision = self._configured.kept if fresh is None else fresh
+        before = self._running.settings
+        settings, files, certificates = await asyncio.to_thread(self._reread_all, before, revision)
         callees = await self._functions.open(settings)
-        site = site_of(settings, callees.of, self._lasting, files)
-        return Change(settings, site, callees, certificates)
+        try:
+            if fresh is not None:
+                refuse_what_is_lacking(settings, self._functions.published)
+            site = site_of(settings, callees.of, self._lasting, files)
+        except BaseException:
+            await self._functions.discard(callees)
+            raise
+        return Change(settings, revision, site, callees, certificates)
 
-    def _reread_all(self, before: Settings) -> tuple[Settings, Files, FreshCertificates]:
+    def _reread_all(self, before: Settings, revision: Revision | None) -> tuple[Settings, Files, FreshCertificates]:
         """Read all that may take a while. Runs on a thread of its own; changes nothing."""
-        settings = self._reread()
+        settings = self._read(revision)
         refuse_changes_that_need_a_restart(before, settings)
         return settings, read_files(settings), self._listening.load_certificates()
 
@@ -269,6 +333,7 @@ class Location:
         self._listening.use_certificates(change.certificates)
         self._listening.swap(change.site, settings.viewer)
         self._running = Running(settings, change.site)
+        self._configured.use(change.revision)
         self._retire(before, retired, settings.drain_timeout)
         return f"reloaded (routes: {len(settings.routes)}, functions: {len(settings.functions)})"
 
@@ -281,16 +346,7 @@ class Location:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(before.site.wait_idle(), patience)
         await self._functions.let_go(before.settings, runners)
-
-
-async def reload_and_tell(reload: Callable[[], Awaitable[str]], tell: Callable[[str], None]) -> None:
-    """Reload; `tell` hears what came of it, or all that was wrong."""
-    try:
-        tell(await reload())
-    except SettingsError as error:
-        tell("the configuration was not reloaded:")
-        for problem in error.problems:
-            tell(f"  {problem}")
+        self._reporting.soon()
 
 
 def _make_directory(*parts: str) -> Path:
@@ -304,27 +360,3 @@ def _make_directory(*parts: str) -> Path:
 
 def _host(ip: str) -> str:
     return f"[{ip}]" if ":" in ip else ip
-
-
-def refuse_changes_that_need_a_restart(before: Settings, after: Settings) -> None:
-    """Raise `SettingsError` when a setting differs that a running location can't change."""
-    fixed = (
-        "location",
-        "listen",
-        "admin",
-        "data_dir",
-        "workers",
-        "cache_memory",
-        "cache_disk",
-        "sandbox",
-        "signatures",
-        "access_log",
-        "function_log",
-    )
-    problems = tuple(
-        f"{name}: can't change while the location runs; restart it"
-        for name in fixed
-        if getattr(before, name) != getattr(after, name)
-    )
-    if problems:
-        raise SettingsError(problems)

@@ -2,11 +2,12 @@
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from edgefn.functions.callee import Callee
 from edgefn.model.hook import Event
+from edgefn.model.origin import Origin
 from edgefn.model.origin_choice import OriginChoice
 from edgefn.model.settings import HookSettings, RouteSettings, Settings
 from edgefn.node import world
@@ -21,6 +22,7 @@ from edgefn.proxy.hooks import Hook, Hooks
 from edgefn.proxy.origins import Origins, Sender
 from edgefn.proxy.shields import Shielded, Shielding
 from edgefn.proxy.site import Lane, Site, Surroundings
+from edgefn.proxy.unconfigured import Unconfigured
 from edgefn.proxy.viewer_facts import ViewerFacts
 from edgefn.proxy.walk import Walk
 from edgefn.rules.cff_event import EdgeLocation
@@ -33,6 +35,8 @@ from edgefn.rules.response_headers import Dressing
 from edgefn.rules.shielding import cdn_id
 from edgefn.rules.viewer_headers import wanted
 from edgefn.stores.stock import Stock
+
+_NOWHERE = Origin("nowhere", "nowhere.invalid", 80, "http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,8 @@ CalleeOf: TypeAlias = Callable[[HookSettings], Callee]
 
 
 def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, files: Files) -> Site:
-    """Return the site that answers by `settings`."""
+    """Return the site that answers by `settings`; without any routes it says that there are none yet."""
     dressing = Dressing(lasting.pseudonym, pop_of(settings.location))
-    shielding = _shielding(settings, lasting, files)
-    lanes = [_lane(route, settings, callee_of, lasting, Beside(files.locate, shielding)) for route in settings.routes]
     around = Surroundings(
         new_id=world.request_id,
         wall=world.wall,
@@ -66,6 +68,12 @@ def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, files: Fi
         timestamp=world.timestamp,
         access_log=lasting.access_log if settings.access_log else None,
     )
+    if not settings.routes:
+        nothing = replace(settings, routes=(RouteSettings("*", _NOWHERE.id),), origins={_NOWHERE.id: _NOWHERE})
+        lanes = [_lane(route, nothing, callee_of, lasting, Beside(files.locate, None)) for route in nothing.routes]
+        return Unconfigured(lanes, dressing, around, default_root_object="", error_pages={})
+    shielding = _shielding(settings, lasting, files)
+    lanes = [_lane(route, settings, callee_of, lasting, Beside(files.locate, shielding)) for route in settings.routes]
     return Site(
         lanes,
         dressing,

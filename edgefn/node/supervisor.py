@@ -8,21 +8,26 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
 from edgefn.control.purging import purge_endpoints
 from edgefn.control.running import Operations, running_endpoints
+from edgefn.functions.catalog import CatalogBuilder
+from edgefn.functions.following import Following
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.summing import WorkerSum
 from edgefn.model.errors import SettingsError
+from edgefn.model.publishing import LocationStatus, Revision
 from edgefn.model.settings import Settings
 from edgefn.node.administering import open_admin
-from edgefn.node.location import refuse_changes_that_need_a_restart, reload_and_tell
+from edgefn.node.configured import Configured, LastGood, Read
 from edgefn.node.membership import is_member
 from edgefn.node.publishing import open_place, open_publishing
+from edgefn.node.reloading import refuse_changes_that_need_a_restart, reload_and_tell
 from edgefn.node.replication import open_keys, open_replica
-from edgefn.node.worker import DISCARD
+from edgefn.node.worker import DISCARD, PrepareCommand
 from edgefn.node.workers import WorkerGoneError, WorkerProcess, start_worker
 from edgefn.rules.purges import Purge
 from edgefn.stores.base import StoreError
@@ -32,6 +37,10 @@ START_PATIENCE: Final = 60.0
 _STOP_GRACE: Final = 5.0
 _FIRST_DELAY: Final = 0.5
 _LONGEST_DELAY: Final = 10.0
+
+
+def _say_nothing(_: str) -> None:
+    """Say nothing: the workers follow the same, and have said it."""
 
 
 async def _tell_end(work: Coroutine[object, object, None], report: Callable[[str], None]) -> None:
@@ -44,12 +53,10 @@ async def _tell_end(work: Coroutine[object, object, None], report: Callable[[str
 class Supervisor:
     """Runs the workers of one location while its `async with` block does. As `Location`, from the outside."""
 
-    def __init__(
-        self, config: str, settings: Settings, *, reread: Callable[[], Settings], report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, config: str, settings: Settings, *, read: Read, report: Callable[[str], None]) -> None:
         self._config = config
         self._settings = settings
-        self._reread = reread
+        self._read = read
         self._report = report
         self._stack = AsyncExitStack()
         self._workers: dict[int, WorkerProcess] = {}
@@ -62,9 +69,12 @@ class Supervisor:
         if any(listen.port == 0 for listen in self._settings.listen):
             raise SettingsError(("listen: several workers can't share port 0; name a port, or set workers: 1",))
         try:
+            self._last_good = LastGood(self._settings.data_dir, self._settings.site, open_keys(self._settings))
+            self._configured = Configured(self._settings.site, self._take, self._report, self._last_good.read())
+            self._settings = self._configured.first_settings(self._read)
             for number in range(self._settings.workers or os.cpu_count() or 1):
                 await self._start(number)
-            await self._sum_up()
+            await self._follow_published()
             if is_member(self._settings.data_dir):
                 await self._follow_fleet()
             await self._open_admin()
@@ -115,13 +125,27 @@ class Supervisor:
             case _:
                 raise SettingsError((f"worker {number} said {told}",))
 
-    async def _sum_up(self) -> None:
-        """Report the location's status from those of its workers, from now on."""
+    async def _follow_published(self) -> None:
+        """Take published configurations into use, and report the location's status from those of its workers."""
         replica = await open_replica(self._stack, self._settings.data_dir)
-        summing = WorkerSum(self._settings.location, len(self._workers), replica)
-        task = asyncio.get_running_loop().create_task(_tell_end(summing.run(), self._report))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        summing = WorkerSum(self._settings.location, len(self._workers), replica, self._completed)
+        news = asyncio.Event()
+        self._following = Following(
+            replica, CatalogBuilder(open_keys(self._settings)), self._configured.follow, _say_nothing, news.set
+        )
+        try:
+            await self._following.catch_up()
+        except ReplicaError as error:
+            raise SettingsError((f"data_dir: what is published can't be read: {error}",)) from error
+        for work in (self._following.run(), summing.run(), summing.tell_of(news)):
+            task = asyncio.get_running_loop().create_task(_tell_end(work, self._report))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _completed(self, status: LocationStatus) -> LocationStatus:
+        """Return the sum of what the workers say, no further than configurations have been decided on."""
+        generation = min(status.generation, self._following.generation)
+        return self._configured.complete(replace(status, generation=generation))
 
     async def _stop(self) -> None:
         self._stopping = True
@@ -145,7 +169,8 @@ class Supervisor:
             self._report(f"worker {number} ended with status {status}; another one starts in {delay:g} s")
             await asyncio.sleep(delay)
             try:
-                await self._start(number)
+                async with self._reloading:  # it starts with the old configuration or with the new one, and takes part
+                    await self._start(number)
             except (SettingsError, OSError) as error:
                 self._report(f"worker {number} could not be started: {error}")
                 delay = min(delay * 2, _LONGEST_DELAY)
@@ -175,19 +200,42 @@ class Supervisor:
         on disk.
         """
         async with self._reloading:
-            settings = self._reread()
-            refuse_changes_that_need_a_restart(self._settings, settings)
-            said = await self._adopt(await self._prepare())
-            self._settings = settings
-            return f"{said} by {len(self._workers)} workers"
+            revision = self._configured.kept
+            said = await self._swapped(revision, PrepareCommand(0, 0))
+            self._configured.use(revision)
+        await self._configured.follow(self._following.builder.catalog)
+        return said
 
-    async def _prepare(self) -> list[WorkerProcess]:
+    async def _take(self, revision: Revision, generation: int) -> str:
+        """Have every worker take a published configuration into use, and keep it. Raises `SettingsError`: none did."""
+        async with self._reloading:
+            said = await self._swapped(revision, PrepareCommand(revision.number, generation), self._last_good.write)
+            self._configured.use(revision)
+            return said
+
+    async def _swapped(
+        self, revision: Revision | None, wanted: PrepareCommand, keep: Callable[[Revision], None] | None = None
+    ) -> str:
+        settings = await asyncio.to_thread(self._read, revision)
+        refuse_changes_that_need_a_restart(self._settings, settings)
+        ready = await self._prepare(wanted)
+        if keep is not None and revision is not None:
+            try:
+                await asyncio.to_thread(keep, revision)
+            except SettingsError:
+                self._discard(ready)
+                raise
+        said = await self._adopt(ready)
+        self._settings = settings
+        return f"{said} by {len(self._workers)} workers"
+
+    async def _prepare(self, wanted: PrepareCommand) -> list[WorkerProcess]:
         """Return the workers that are ready to swap. Raises `SettingsError` when one has found something wrong."""
         ready: list[WorkerProcess] = []
         problems: list[str] = []
         for number, worker in self._workers.items():
             try:
-                told = await worker.prepare()
+                told = await worker.prepare(wanted)
             except WorkerGoneError as error:
                 self._report(f"worker {number}: {error}; it starts again with the new configuration")
                 continue
@@ -195,10 +243,14 @@ class Supervisor:
             if not told:
                 ready.append(worker)
         if problems:
-            for worker in ready:
-                worker.tell(DISCARD)
+            self._discard(ready)
             raise SettingsError(tuple(problems))
         return ready
+
+    @staticmethod
+    def _discard(ready: list[WorkerProcess]) -> None:
+        for worker in ready:
+            worker.tell(DISCARD)
 
     async def _adopt(self, ready: list[WorkerProcess]) -> str:
         said = "reloaded"

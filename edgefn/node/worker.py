@@ -15,7 +15,7 @@ from edgefn.stores.base import StoreError
 
 _log = logging.getLogger("edgefn")
 
-PREPARE = b"prepare\n"
+PREPARE = b"prepare"
 ADOPT = b"adopt\n"
 DISCARD = b"discard\n"
 PURGE = b"purge "
@@ -28,6 +28,16 @@ class PurgeCommand(NamedTuple):
     purge: str
     soft: bool
     epoch: int | None
+
+
+class PrepareCommand(NamedTuple):
+    """What follows `PREPARE` on its line, as a JSON list: a published configuration, and its generation.
+
+    Number 0 is a reload: the location's file is read again, and the configuration stays the one in use.
+    """
+
+    number: int
+    generation: int
 
 
 class Line:
@@ -53,8 +63,9 @@ class Line:
         commands = _Commands(location, reader, writer)
         try:
             async with asyncio.TaskGroup() as purging:
-                while await commands.next(purging) == PREPARE:
-                    await _reload(location, commands, purging)
+                while (line := await commands.next(purging)).startswith(PREPARE):
+                    wanted = PrepareCommand(*orjson.loads(line.removeprefix(PREPARE)))
+                    await _reload(location, wanted, commands, purging)
         except* ConnectionError:
             pass  # the supervisor is gone, which is what ends this
         finally:
@@ -103,10 +114,11 @@ class _Commands:
         await self._writer.drain()
 
 
-async def _reload(location: Location, commands: _Commands, purging: asyncio.TaskGroup) -> None:
+async def _reload(location: Location, wanted: PrepareCommand, commands: _Commands, purging: asyncio.TaskGroup) -> None:
     """Prepare a reload, say what came of it, and do it when the supervisor says that all others are ready too."""
     try:
-        async with location.changing() as change:
+        revision = await location.revision(*wanted) if wanted.number else None
+        async with location.changing(revision) as change:
             commands.say({"prepared": True})
             if await commands.next(purging) == ADOPT:
                 commands.say({"reloaded": location.adopt(change)})

@@ -10,7 +10,7 @@ from typing import Final
 
 import orjson
 
-from edgefn.node.worker import ADOPT, PREPARE, PURGE, PurgeCommand
+from edgefn.node.worker import ADOPT, PREPARE, PURGE, PrepareCommand, PurgeCommand
 from edgefn.rules.purges import Purge, written
 from edgefn.stores.base import Purged, StoreError
 from edgefn.stores.stock import Hit
@@ -71,9 +71,9 @@ class WorkerProcess:
             raise WorkerGoneError(f"worker {self.process.pid} ended")
         return told
 
-    async def prepare(self) -> tuple[str, ...]:
-        """Have the worker make its configuration ready; return what is wrong with it. Raises `WorkerGoneError`."""
-        self.tell(PREPARE)
+    async def prepare(self, wanted: PrepareCommand) -> tuple[str, ...]:
+        """Have the worker make a configuration ready; return what is wrong with it. Raises `WorkerGoneError`."""
+        self.tell(PREPARE + orjson.dumps(list(wanted)) + b"\n")
         match await self.answer(RELOAD_PATIENCE):
             case {"prepared": True}:
                 return ()

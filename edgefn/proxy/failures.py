@@ -7,6 +7,7 @@ from edgefn.model.errors import (
     EdgeError,
     FunctionError,
     FunctionFault,
+    NotConfiguredError,
     NotStoredError,
     OriginError,
     OriginFailure,
@@ -49,6 +50,9 @@ def failure(error: EdgeError) -> Failure:
             return Failure(400, Result.ERROR, "ClientCommError", "The viewer closed the connection.", page=False)
         case NotStoredError():
             return Failure(504, Result.ERROR, "NotStored", "Nothing stored can answer this.", page=False)
+        case NotConfiguredError():
+            sentence = "This location has no configuration yet."
+            return Failure(503, Result.ERROR, f"NotConfigured: {error}", sentence, page=False)
         case OriginError(failure=kind):
             status = 504 if kind in _TIMEOUTS else 502
             return Failure(status, Result.ERROR, f"{kind}: {error}", _origin_sentence(kind))

@@ -38,7 +38,4 @@ def summed(location: str, state: LocationState, workers: Sequence[LocationStatus
         failed=tuple(failed),
         rolled_back=rolled_back,
         workers=len(workers),
-        site=workers[0].site if workers else "",
-        configuration=min((worker.configuration for worker in workers), default=0),
-        refused=next((worker.refused for worker in workers if worker.refused is not None), None),
     )

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,10 @@ from typing import Self
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 
-from edgefn.configuration.loader import load
+from edgefn.configuration.loader import load, verify
+from edgefn.functions.configurations import read
+from edgefn.model.errors import SettingsError
+from edgefn.model.publishing import Revision
 from edgefn.model.settings import Settings
 from edgefn.node.location import Location
 
@@ -61,7 +65,7 @@ class Edge:
         self.text = text
         self.reports: list[str] = []
 
-    def settings(self) -> Settings:
+    def settings(self, revision: Revision | None = None) -> Settings:
         common = "" if "\nlocation:" in f"\n{self.text}" else "location: fra1\n"
         common += f"admin: off\ndata_dir: {self._tmp_path}/var\naccess_log: {self._access}\n"
         if "\nlisten:" not in self.text:
@@ -69,10 +73,15 @@ class Edge:
         filled = self.text.replace("{hooks}", str(HOOKS))
         for name, value in self._names.items():
             filled = filled.replace("{" + name + "}", str(value))
-        return load(common + filled, filename="edge.yaml", base=str(self._tmp_path))
+        shared = None if revision is None else read(revision)
+        settings = load(common + filled, filename="edge.yaml", base=str(self._tmp_path), shared=shared)
+        missing = verify(settings, os.path.exists)
+        if missing:
+            raise SettingsError(missing)
+        return settings
 
     async def __aenter__(self) -> Self:
-        self.location = Location(self.settings(), reread=self.settings, report=self.reports.append)
+        self.location = Location(self.settings(), read=self.settings, report=self.reports.append)
         await self.location.__aenter__()
         self.base = self.location.addresses[0]
         connector = TCPConnector(limit=0, ssl=False)

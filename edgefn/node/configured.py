@@ -1,0 +1,131 @@
+"""The published configuration of a location: taken into use when it comes, and kept for a start without a network."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import orjson
+
+from edgefn.control.credentials import write_secret
+from edgefn.functions.configurations import revision_from_document, revision_to_document
+from edgefn.functions.documents import DocumentError
+from edgefn.functions.signing import Keys
+from edgefn.model.errors import SettingsError
+from edgefn.model.publishing import Catalog, LocationStatus, RefusedConfiguration, Revision
+from edgefn.model.settings import Settings
+
+FILE = "configuration.json"
+
+Read: TypeAlias = Callable[[Revision | None], Settings]
+"""Reads the location's file; a published configuration takes the place of what it says of the same.
+
+Raises `SettingsError`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LastGood:
+    """The configuration of `site` that this location used last, in its data directory. Sealed where there is a key."""
+
+    data_dir: str
+    site: str
+    keys: Keys
+
+    def read(self) -> Revision | None:
+        """Return it, None where none was ever used. Raises `SettingsError`."""
+        if not self.site:
+            return None
+        file = Path(self.data_dir) / FILE
+        try:
+            site, revision = revision_from_document(orjson.loads(file.read_bytes()), self.keys.sealing)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, DocumentError) as error:
+            cure = "mend it, or remove it to start with what is published, or with what the location's own file says"
+            raise SettingsError((f"{file}: what was used last can't be read ({error}); {cure}",)) from error
+        return revision if site == self.site else None
+
+    def write(self, revision: Revision) -> None:
+        """Keep another one, whole or not at all. Raises `SettingsError`."""
+        sealing = self.keys.sealing[0] if self.keys.sealing else None
+        file = Path(self.data_dir) / FILE
+        try:
+            write_secret(file, orjson.dumps(revision_to_document(self.site, revision, sealing)).decode())
+        except OSError as error:
+            raise SettingsError((f"{file}: the configuration can't be kept: {error.strerror}",)) from error
+
+
+@dataclass(slots=True)
+class Configured:
+    """Which configuration of its site a location runs, and which one it could not take, and why.
+
+    `swap` takes a revision of a generation into use and returns a line about it, or raises `SettingsError`: then the
+    one before is still in use. `report` takes lines for the operator.
+    """
+
+    site: str
+    swap: Callable[[Revision, int], Awaitable[str]]
+    report: Callable[[str], None]
+    kept: Revision | None = None
+    """What the location starts with, and what a reload takes: the one in use, if it could be used."""
+    current: Revision | None = None
+    refused: RefusedConfiguration | None = None
+
+    async def follow(self, catalog: Catalog) -> None:
+        """Take what is in force into use. What could not be used is tried again with each catalog."""
+        known = catalog.configurations.get(self.site)
+        wanted = None if known is None else known.in_force
+        if wanted is None:
+            return
+        if _are_same(wanted, self.current):
+            self.refused = None
+            return
+        try:
+            said = await self.swap(wanted, catalog.generation)
+        except SettingsError as error:
+            self.refuse(wanted, error)
+        else:
+            self.report(f"configuration {wanted.number} of site {self.site}: {said}")
+
+    def refuse(self, revision: Revision, error: SettingsError) -> None:
+        """Note that a revision can't be used here."""
+        refused = RefusedConfiguration(revision.number, "; ".join(error.problems))
+        if refused != self.refused:
+            self.report(f"configuration {revision.number} of site {self.site} can't be used here: {refused.why}")
+        self.refused = refused
+
+    def use(self, revision: Revision | None) -> None:
+        """Note what is in use from now on."""
+        self.kept = self.current = revision
+        self.refused = None
+
+    def complete(self, status: LocationStatus) -> LocationStatus:
+        """Return a location's status with what is in use."""
+        number = 0 if self.current is None else self.current.number
+        return replace(status, site=self.site, configuration=number, refused=self.refused)
+
+    def first_settings(self, read: Read) -> Settings:
+        """Return the settings to start with: with what was kept. What can't be used leaves nothing to answer by.
+
+        Raises `SettingsError` where the location's own file is wrong.
+        """
+        settings = read(None)
+        if self.kept is None:
+            return settings
+        try:
+            settings = read(self.kept)
+        except SettingsError as error:
+            self.refuse(self.kept, error)
+            return without_routes(settings)
+        self.current = self.kept
+        return settings
+
+
+def without_routes(settings: Settings) -> Settings:
+    """Return the settings of a location that has nothing to answer by."""
+    return replace(settings, routes=(), origins={}, origin_groups={}, error_pages={})
+
+
+def _are_same(one: Revision, other: Revision | None) -> bool:
+    return other is not None and (one.number, one.document) == (other.number, other.document)

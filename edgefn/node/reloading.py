@@ -1,0 +1,51 @@
+"""What a reload may not do, and how it is told of."""
+
+from collections.abc import Awaitable, Callable
+
+from edgefn.functions.published import Published
+from edgefn.model.errors import SettingsError
+from edgefn.model.settings import Settings
+from edgefn.rules.uses import uses_of
+
+
+async def reload_and_tell(reload: Callable[[], Awaitable[str]], tell: Callable[[str], None]) -> None:
+    """Reload; `tell` hears what came of it, or all that was wrong."""
+    try:
+        tell(await reload())
+    except SettingsError as error:
+        tell("the configuration was not reloaded:")
+        for problem in error.problems:
+            tell(f"  {problem}")
+
+
+def refuse_what_is_lacking(settings: Settings, published: Published) -> None:
+    """Raise `SettingsError` when a hook names something that can't run here."""
+    lacking = ((use, published.lacking(use.function, use.qualifier)) for use in uses_of(settings))
+    problems = tuple(f"{use.where}: {use.function}:{use.qualifier}: {why}" for use, why in lacking if why)
+    if problems:
+        raise SettingsError(problems)
+
+
+def refuse_changes_that_need_a_restart(before: Settings, after: Settings) -> None:
+    """Raise `SettingsError` when a setting differs that a running location can't change."""
+    fixed = (
+        "location",
+        "site",
+        "listen",
+        "admin",
+        "data_dir",
+        "workers",
+        "cache_memory",
+        "cache_disk",
+        "sandbox",
+        "signatures",
+        "access_log",
+        "function_log",
+    )
+    problems = tuple(
+        f"{name}: can't change while the location runs; restart it"
+        for name in fixed
+        if getattr(before, name) != getattr(after, name)
+    )
+    if problems:
+        raise SettingsError(problems)
