@@ -38,7 +38,7 @@ import uvloop
 from edgefn.functions.bundle import Bundle, BundleFile
 from edgefn.functions.catalog import CatalogBuilder
 from edgefn.functions.committing import Senses
-from edgefn.functions.following import Following
+from edgefn.functions.following import Following, Reporting, status_of
 from edgefn.functions.mirror.mirror import Mirror, Station
 from edgefn.functions.published import OpeningError, Published
 from edgefn.functions.publishing import Publisher
@@ -101,7 +101,8 @@ async def run_location(told: dict[str, str], goal: int) -> None:
     upstream = NatsReplica(address, random.random, fresh_id)
     async with opened(Path(told["directory"]), time.time, fresh_id) as local:
         published = Published(NoSandbox(), time.monotonic, quiet)
-        following = Following(name, local, CatalogBuilder(keys), published, time.time, quiet)
+        reporting = Reporting(name, local, lambda: status_of(name, published.running, following, time.time()))
+        following = Following(local, CatalogBuilder(keys), published.apply, quiet, reporting.soon)
 
         def total(statuses: Sequence[LocationStatus]) -> LocationStatus:
             own = next((each for each in statuses if each.location == name), LocationStatus(name, 0, 0))
@@ -113,7 +114,7 @@ async def run_location(told: dict[str, str], goal: int) -> None:
         mirror = Mirror(upstream, local, keys, Station(name, total, time.time, fresh_id, random.random, quiet))
         purging = Purging(local, purged, mirror.tell)
         await following.catch_up()
-        await asyncio.gather(mirror.run(), following.run(), purging.run())
+        await asyncio.gather(mirror.run(), following.run(), reporting.run(), purging.run())
 
 
 async def run_locations() -> None:

@@ -21,7 +21,7 @@ COMMANDS = {
     "functions": "list the functions that are published",
     "versions": "list the versions of a function",
     "alias": "list, set and delete the aliases of a function",
-    "apply": "publish routes, origins and settings for all locations of a site",
+    "apply": "publish routes and settings for all locations of a site",
     "rollback": "go back to the version before",
     "status": "show each location and what it runs",
     "control": "run and set up the control plane of a fleet",

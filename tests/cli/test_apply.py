@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
-from tests.cli.running import Here, Running, free_port
+from tests.cli.running import Here, Running
 from tests.cli.test_serve import command
 from tests.cli.test_workers import children, until
 from tests.fakes.website import Website, page
+from tests.free_ports import free_port
 
 CODE = "exports.handler = async () => ({status: '200', body: 'greeted'});\n"
 
