@@ -5,6 +5,7 @@ from enum import StrEnum
 from edgefn.model.message import Request
 from edgefn.model.settings import CachePolicy
 from edgefn.rules.cache_control import parse
+from edgefn.rules.hop_by_hop import asks_for_websocket
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110 section 9.2.1
 _CONDITIONS = frozenset({"range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range"})
@@ -35,7 +36,8 @@ class Bypass(StrEnum):
 def bypass(request: Request, policy: CachePolicy) -> Bypass | None:
     """Return why nothing stored may answer `request`, or None when it may be looked up.
 
-    A GET's body is in no key, so what an origin makes of it must neither be stored nor be replaced by what is.
+    A GET's body is in no key, so what an origin makes of it must neither be stored nor be replaced by what is. A wish
+    to upgrade that is not passed on is ignored (RFC 9110 section 7.8).
     """
     if not policy.enabled:
         return Bypass.POLICY
@@ -43,7 +45,8 @@ def bypass(request: Request, policy: CachePolicy) -> Bypass | None:
         return Bypass.METHOD
     if request.body.length != 0:
         return Bypass.BODY
-    return Bypass.UPGRADE if "upgrade" in request.headers else None
+    headers = request.headers
+    return Bypass.UPGRADE if "upgrade" in headers and asks_for_websocket(request.method, headers) else None
 
 
 def is_safe(method: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgefn.model.headers import Headers
+from edgefn.model.headers import Headers, Line
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result
 from edgefn.rules.http_date import imf_fixdate
@@ -196,7 +196,7 @@ async def test_with_nothing_stored_conditions_go_to_the_origin_untouched() -> No
     ("request_", "reason"),
     [
         (asking(body=saying("x").body), "request-body"),
-        (asking("/a", ("Upgrade", "websocket")), "upgrade"),
+        (asking("/a", ("Connection", "Upgrade"), ("Upgrade", "websocket")), "upgrade"),
     ],
 )
 async def test_what_no_key_holds_neither_takes_from_the_cache_nor_gives(request_: object, reason: str) -> None:
@@ -205,6 +205,22 @@ async def test_what_no_key_holds_neither_takes_from_the_cache_nor_gives(request_
     assert (first.cache, first.reason) == ("bypass", reason)
     assert (await stage.get()).result is Result.MISS
     assert (await stage.get(request_)).result is Result.MISS
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"), ("HTTP2-Settings", "AAMAAABkAAQAAP__")),
+        (("Connection", "Upgrade"), ("Upgrade", "TLS/1.0")),
+        (("Upgrade", "websocket"),),
+    ],
+)
+async def test_a_wish_to_upgrade_that_is_not_passed_on_is_ignored(headers: tuple[Line, ...]) -> None:
+    stage = Stage()
+    stage.says("hello", FRESH)
+    assert (await stage.get(asking("/a", *headers))).reason == "stored"
+    assert (await stage.get(asking("/a", *headers))).reason == "fresh"
+    assert (await stage.get(asking("/a"))).reason == "fresh"
 
 
 async def test_a_disabled_policy_stores_nothing() -> None:

@@ -16,6 +16,7 @@ from tests.proxy.cache_stage import FRESH, NOW, ArrivingBody, Stage, asking, con
 
 PAGE = "<p>hello</p>" * 100
 HTML: tuple[Line, ...] = (("Content-Type", "text/html"), FRESH)
+TO_WEBSOCKET: tuple[Line, ...] = (("Connection", "Upgrade"), ("Upgrade", "websocket"))
 GZIP = CachePolicy(compress=True, encodings=("gzip",))
 
 
@@ -119,7 +120,7 @@ async def test_every_answer_says_how_it_came_about() -> None:
     assert posted.cache_status == "inner; hit, edgefn; fwd=method; fwd-status=200"
     stage.says("mine", controlled("private"))
     assert (await stage.get()).cache_status == "edgefn; fwd=uri-miss; fwd-status=200; detail=private"
-    upgrade = await stage.get(asking("/a", ("Upgrade", "x")))
+    upgrade = await stage.get(asking("/a", *TO_WEBSOCKET))
     assert upgrade.cache_status == "edgefn; fwd=bypass; fwd-status=200; detail=upgrade"
 
 
@@ -136,7 +137,7 @@ async def test_a_route_may_keep_that_to_itself() -> None:
     told = [await stage.get(), await stage.get(), await stage.get(asking(method="POST"))]
     await stage.get()
     stage.says("", ("ETag", '"x"'), status=304)
-    told += [await stage.later(60), await stage.get(asking("/b", ("Upgrade", "x")))]
+    told += [await stage.later(60), await stage.get(asking("/b", *TO_WEBSOCKET))]
     assert {one.cache_status for one in told} == {""}
 
 
