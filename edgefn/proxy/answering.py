@@ -11,7 +11,7 @@ from edgefn.rules.cache_status import FIELD
 from edgefn.rules.conditions import is_not_modified, not_modified_headers
 from edgefn.rules.ranges import Span, Unsatisfiable, asked_span, content_range, if_range_holds
 from edgefn.rules.vary import matches
-from edgefn.stores.base import Stored
+from edgefn.stores.base import Stored, is_newer
 
 CONDITIONS: Final = frozenset({"if-none-match", "if-modified-since", "range"})
 """What may make the answer less than all that is stored."""
@@ -33,11 +33,6 @@ def chosen(variants: Sequence[Stored], request: Request) -> Stored | None:
 def matching(variants: Sequence[Stored], request: Request) -> list[Stored]:
     """Return all variants that `request` selects, the incomplete ones too."""
     return [variant for variant in variants if matches(variant.vary, request.headers)]
-
-
-def is_newer(one: Stored, other: Stored) -> bool:
-    """Return whether `one` was made after `other`, by what their ages tell."""
-    return one.received_at - one.initial_age > other.received_at - other.initial_age
 
 
 def can_answer(stored: Stored, request: Request) -> bool:

@@ -8,7 +8,7 @@ from edgefn.model.headers import Headers
 from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
-from edgefn.proxy.answering import can_answer, is_newer, matching
+from edgefn.proxy.answering import can_answer, matching
 from edgefn.proxy.errand import Errand, origin_headers
 from edgefn.proxy.flights import Duty
 from edgefn.proxy.parts import as_part, combined
@@ -84,7 +84,7 @@ class Keeping:
             return Reason.INVALIDATED
         for held in self._stock.peek(key):
             if held.vary == new.vary:
-                if _outweighs(held, new, now):
+                if held.outweighs(new, now):
                     return Reason.SUPERSEDED  # a slow fetch that began before the one that brought it
                 new = combined(held, new, self._stock.largest_in_memory)
                 break
@@ -94,7 +94,7 @@ class Keeping:
     async def is_superseded(self, key: str, new: Stored, now: float) -> bool:
         """Return whether a response that is on its way to the disk would cover a newer one, in memory or there."""
         known = [*self._stock.peek(key), *await self._stock.bring(key, lambda _: False)]
-        return any(held.vary == new.vary and _outweighs(held, new, now) for held in known)
+        return any(held.vary == new.vary and held.outweighs(new, now) for held in known)
 
     async def confirm(self, errand: Errand, answer: Headers, times: Times, duty: Duty) -> Stored | None:
         """Update what a 304 is about, and return what it says of the response to `errand` (RFC 9111 section 4.3.4).
@@ -186,12 +186,6 @@ class Keeping:
     def variants(self, key: str) -> Sequence[Stored]:
         """Return what is stored under `key`."""
         return self._stock.peek(key)
-
-
-def _outweighs(held: Stored, new: Stored, now: float) -> bool:
-    """Return whether `held` stays rather than `new`: it was made later, may be served, and is no part of less."""
-    is_no_less = held.part is None or new.part is not None
-    return is_no_less and is_newer(held, new) and is_fresh_at(held, now)
 
 
 def _with_own_tag(headers: Headers, held: Stored) -> Headers:

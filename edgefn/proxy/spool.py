@@ -165,10 +165,13 @@ class Spool:
         except StoreError:
             self._give_up(Reason.STORE)
             return
-        if outcome is Outcome.STORED:
-            self.keeper.kept()
-        else:
-            self._give_up(Reason.INVALIDATED)
+        match outcome:
+            case Outcome.STORED:
+                self.keeper.kept()
+            case Outcome.SUPERSEDED:
+                self._give_up(Reason.SUPERSEDED)
+            case Outcome.PURGED:
+                self._give_up(Reason.INVALIDATED)
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -8,6 +8,7 @@ from edgefn.model.errors import EdgeError
 from edgefn.model.headers import Headers
 from edgefn.model.hot import hot_dataclass
 from edgefn.rules.age import current_age
+from edgefn.rules.freshness import is_fresh
 from edgefn.rules.purges import Purge
 from edgefn.rules.stale import NEVER_STALE, StaleLimits
 from edgefn.rules.vary import Selected
@@ -64,10 +65,21 @@ class Stored:
         """Return the bytes of the body, wherever it lies."""
         return len(self.body) if self.shelved is None else self.shelved.length
 
+    def outweighs(self, new: "Stored", now: float) -> bool:
+        """Return whether it stays rather than `new`: it was made later, may be served, and is no part of less."""
+        is_no_less = self.part is None or new.part is not None
+        age = current_age(self.initial_age, self.received_at, now)
+        return is_no_less and is_newer(self, new) and is_fresh(self.lifetime, age)
+
     def softened(self, at: float) -> "Stored":
         """Return it as one that became stale at `at`, if it was not before."""
         age = current_age(self.initial_age, self.received_at, at)
         return replace(self, lifetime=min(self.lifetime, age))
+
+
+def is_newer(one: Stored, other: Stored) -> bool:
+    """Return whether `one` was made after `other`, by what their ages tell."""
+    return one.received_at - one.initial_age > other.received_at - other.initial_age
 
 
 @dataclass(frozen=True, slots=True)

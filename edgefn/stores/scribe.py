@@ -5,13 +5,14 @@ What waits is bounded; beyond that it stays in memory alone. Of several changes 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from edgefn.rules.vary import Selected
 from edgefn.stores.base import Stored, StoreError
-from edgefn.stores.disk.base import BodyStore
+from edgefn.stores.disk.base import BodyStore, Outcome
 
 _log = logging.getLogger("edgefn")
 
@@ -42,10 +43,14 @@ class _Job:
 
 
 class Scribe:
-    """Owns the work. Closing it ends what waits, for a few seconds."""
+    """Owns the work. Closing it ends what waits, for a few seconds.
 
-    def __init__(self, disk: BodyStore) -> None:
+    `superseded` is told of what was not written because something newer is there.
+    """
+
+    def __init__(self, disk: BodyStore, superseded: Callable[[str, Stored], None]) -> None:
         self._disk = disk
+        self._superseded = superseded
         self._waiting: dict[_Name, _Job] = {}
         self._bytes = 0
         self._busy: set[_Name] = set()
@@ -109,7 +114,9 @@ class Scribe:
             return
         async with self._disk.writing(job.key, job.stored, job.since) as writer:
             await writer.write(job.stored.body)
-            await writer.commit()
+            outcome = await writer.commit()
+        if outcome is Outcome.SUPERSEDED:
+            self._superseded(job.key, job.stored)
 
     async def _renewed(self, job: _Job) -> bool:
         """Put the head before the body that is there; return whether that is done, or something newer is there."""

@@ -43,7 +43,7 @@ class Stock:
         self._ledger = ledger
         self._disk = disk
         self._now = now
-        self._scribe = None if disk is None else Scribe(disk)
+        self._scribe = None if disk is None else Scribe(disk, self._superseded)
         self._seen = self._forgotten = ledger.epoch
         self._orders: deque[Order] = deque()
         self._hits: OrderedDict[int, Swept] = OrderedDict()
@@ -110,6 +110,11 @@ class Stock:
             self._memory.drop(key, held.vary)
         if held.shelved is None:
             self.outdate_on_disk(key, held, replace(held, lifetime=0.0, stale=NEVER_STALE))
+
+    def _superseded(self, key: str, stored: Stored) -> None:
+        """Drop what is older than what another fetch has brought to the disk: whoever asks next finds that one."""
+        if any(variant is stored for variant in self._memory.peek(key)):
+            self._memory.drop(key, stored.vary)
 
     def touch_up(self, key: str, stored: Stored) -> None:
         """Keep `stored` in the place of its like in memory, and nowhere else."""

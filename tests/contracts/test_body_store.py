@@ -131,6 +131,22 @@ async def test_variants_come_newest_first_and_take_the_place_of_their_like(store
     assert await bodies(store, key()) == [b"new", b"other"]
 
 
+@pytest.mark.parametrize("size", [5, 100_000])
+async def test_a_slow_fetch_does_not_take_the_place_of_what_was_made_later(store: BodyStore, size: int) -> None:
+    newer: dict[str, object] = {"received_at": 995.0, "lifetime": 60.0}
+    await put(store, key(), bytes_of(size), **newer)
+    assert await put(store, key(), b"older", received_at=993.0) is Outcome.SUPERSEDED
+    assert await put(store, key(), bytes_of(200_000), received_at=993.0) is Outcome.SUPERSEDED
+    assert await bodies(store, key()) == [bytes_of(size)]
+    assert await put(store, key(), b"another", received_at=993.0, vary=(("lang", "fr"),)) is Outcome.STORED
+    assert await put(store, key(), b"of the same age", **newer) is Outcome.STORED
+    await store.purge(ByPath("/"), soft=True, now=996.0)
+    late: dict[str, object] = {"received_at": 997.0, "initial_age": 10.0}
+    assert await put(store, key(), b"older", **late) is Outcome.STORED, "the newer one is stale"
+    await put(store, key("/part"), bytes_of(size), part=Part(0, 10**6), **newer)
+    assert await put(store, key("/part"), b"the whole", received_at=993.0) is Outcome.STORED
+
+
 async def test_the_variants_of_a_key_have_a_bound_and_the_oldest_go(store: BodyStore) -> None:
     for number in range(100):
         await put(store, key(), b"x", vary=(("n", str(number)),))

@@ -234,6 +234,16 @@ async def test_a_newer_one_in_memory_is_not_replaced_from_disk(tmp_path: Path) -
         assert [each.body for each in other.get(KEY)] == [b"new"]
 
 
+async def test_a_slow_fetch_gives_way_to_a_newer_response_that_is_on_disk_only(tmp_path: Path) -> None:
+    async with stock_with_disk(tmp_path) as one, stock_with_disk(tmp_path) as other:
+        one.put(KEY, stored(b"new", received_at=995.0), one.epoch())
+        await one.close()
+        other.put(KEY, stored(b"old"), other.epoch())
+        await other.close()
+        assert list(other.get(KEY)) == []
+        assert [each.body for each in await other.bring(KEY, anything)] == [b"new"]
+
+
 async def test_a_change_without_a_body_keeps_the_body_on_disk(tmp_path: Path) -> None:
     async with stock_with_disk(tmp_path) as stock:
         held = stored(b"the body")

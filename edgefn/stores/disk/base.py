@@ -29,6 +29,7 @@ class Outcome(StrEnum):
     """What became of a response that was to be kept."""
 
     STORED = "stored"
+    SUPERSEDED = "superseded"  # one that was made later, and was fresh when this one came, is there
     PURGED = "purged"  # it was hit by a purge since its fetch began, or by one too many to know
 
 
@@ -52,7 +53,7 @@ class Writer(Protocol):
         """Add to the body. Raises `StoreError`; no more may be written then."""
 
     async def commit(self) -> Outcome:
-        """Let the entry be found, in place of one with the same `vary`. Raises `StoreError`."""
+        """Let the entry be found, in place of one with the same `vary`, unless that is newer. Raises `StoreError`."""
 
 
 class BodyStore(Protocol):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from edgefn.rules.purges import ByTag, Everything, Purge, hits, place_of, read, written
 from edgefn.stores.base import Found, Order, Purged, Stored
 from edgefn.stores.disk.base import Outcome
-from edgefn.stores.disk.finding import unfinished
+from edgefn.stores.disk.finding import find, unfinished
 from edgefn.stores.disk.heads import packed
 from edgefn.stores.disk.seals import block_seal, head_seal, sealed_size
 
@@ -86,11 +86,14 @@ class Changes:
         return range(first, first + count)
 
     def add(self, new: New) -> Outcome:
-        """Add an entry in place of its like, unless it was purged since its fetch began."""
+        """Add an entry in place of its like, unless that is newer, or it was purged since its fetch began."""
         place, tags, variant = place_of(new.key), new.stored.tags, _variant(new.stored)
         if self._is_purged(place, tags, new.since):
             return Outcome.PURGED
-        self.drop(self._rows("place = ? AND variant = ?", place, variant))
+        like = self._rows("place = ? AND variant = ?", place, variant)
+        if like and self._is_superseded(new):
+            return Outcome.SUPERSEDED
+        self.drop(like)
         self.drop(self._rows("place = ? ORDER BY number DESC LIMIT -1 OFFSET ?", place, VARIANTS - 1))
         number = self.numbers(1)[0] if new.number is None else new.number
         if new.data is not None:
@@ -98,6 +101,12 @@ class Changes:
             self._db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)", (number, seal, new.data))
         self._insert(new, number, place, variant)
         return Outcome.STORED
+
+    def _is_superseded(self, new: New) -> bool:
+        found = (each.stored for each in find(self._db, new.key).found)
+        return any(
+            held.vary == new.stored.vary and held.outweighs(new.stored, new.stored.received_at) for held in found
+        )
 
     def _insert(self, new: New, number: int, place: str, variant: str) -> None:
         stored, in_file = new.stored, new.data is None
