@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from edgefn.functions.function_log import FunctionLog, LogLine
 from edgefn.functions.report import closing_lines, start_line, stopped_lines
-from edgefn.sandbox.base import Code, Invocation, Outcome, Sandbox
+from edgefn.model.hot import hot_dataclass
+from edgefn.sandbox.base import AtOnce, Code, Invocation, Outcome, Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,14 @@ class Surroundings:
     timestamp: Callable[[], str]
     log: Callable[[LogLine], None]
     reports: bool = True
+
+
+@hot_dataclass(frozen=True, slots=True)
+class Ran:
+    """An event that was run at once, by the id of its invocation."""
+
+    invocation: str
+    done: AtOnce
 
 
 class Runner:
@@ -43,6 +52,31 @@ class Runner:
     def label(self) -> str:
         """Return "name:version", as logs name it."""
         return f"{self.name}:{self.code.version}"
+
+    @property
+    def may_answer_at_once(self) -> bool:
+        """Return whether `run_now` may be worth the try just now."""
+        return self._sandbox.may_answer_at_once
+
+    def run_now(self, event: bytes) -> "Ran | None":
+        """Run one event without a body, if that takes no waiting and ends well; None: it did not, and is to be `run`.
+
+        As long as nobody calls `log`, nothing has happened.
+        """
+        invocation = self._around.new_id()
+        done = self._sandbox.run_now(Invocation(invocation, event))
+        return None if done is None else Ran(invocation, done)
+
+    def log(self, ran: "Ran", request: str) -> None:
+        """Write what is to be said of an event that was run at once."""
+        lines, invocation = ran.done.lines, ran.invocation
+        if self._around.reports:
+            ending = closing_lines(self.code, invocation, ran.done.outcome, self._around.timestamp())
+            lines = (start_line(self.code, invocation), *lines, *ending)
+        if lines:
+            self._log.begin(invocation, request)
+            for line in lines:
+                self._log.write(invocation, line)
 
     async def run(self, event: bytes, body: bytes | None, request: str = "") -> Outcome:
         """Run one event (JSON); `body` is put into it, base64-encoded, inside the sandbox. Never raises.

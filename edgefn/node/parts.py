@@ -120,7 +120,7 @@ def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting
     walk = direct
     if shielding is not None and shielding.shields:
         walk = Walk(hooks, facts, cache, Shielded(shielding, route.path, origins))
-    return Lane(route, walk, direct, None if hooks.on_viewer_side or facts.names else cache)
+    return Lane(route, walk, direct, None if hooks.on_viewer_side or facts.names else cache, hooks.on_viewer_side)
 
 
 def _usual(route: RouteSettings, settings: Settings) -> OriginChoice:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from edgefn.functions.callee import Callee
-from edgefn.functions.runner import Runner
+from edgefn.functions.runner import Ran, Runner
 from edgefn.model.errors import FunctionError
 from edgefn.model.hook import Event, Quotas
 from edgefn.model.message import Request, Response
@@ -52,6 +52,55 @@ class Hook:
         if judged.body is not request.body:
             request.body.close()
         return judged
+
+    def on_request_now(self, request: Request, showing: Showing | None = None) -> Request | Response | None:
+        """Return what `on_request` would, where the function ends well at once; None: nothing has been done yet."""
+        runner = None if self.include_body else self.callee.choose(request)
+        if runner is None or not runner.may_answer_at_once:
+            return None
+        dialect = self.dialects.of(runner.code.runtime)
+        shown = showing(request) if dialect.sees_facts and showing is not None else request
+        began = self.now()
+        ran = runner.run_now(dialect.request_event(self.event, self.config, shown, None))
+        if ran is None:
+            return None
+        result = ran.done.outcome.result
+        judged = dialect.judge_request(self.event, shown, None, result, self.quotas)
+        if isinstance(judged, Violation):
+            return None
+        self._took(runner, ran, request, self.now() - began)
+        if isinstance(judged, Response) and self.event.is_viewer:
+            request.trail.result = dialect.generated
+        if judged.body is not request.body:
+            request.body.close()
+        return judged
+
+    def on_response_now(self, asked: Request, response: Response, showing: Showing | None = None) -> Response | None:
+        """Return what `on_response` would, where the function ends well at once; None: nothing has been done yet."""
+        runner = self.callee.choose(asked)
+        if runner is None or not runner.may_answer_at_once:
+            return None
+        dialect = self.dialects.of(runner.code.runtime)
+        shown = showing(asked) if dialect.sees_facts and showing is not None else asked
+        began = self.now()
+        ran = runner.run_now(dialect.response_event(self.event, self.config, shown, response))
+        if ran is None:
+            return None
+        judged = dialect.judge_response(self.event, shown, response, ran.done.outcome.result, self.quotas)
+        if isinstance(judged, Violation):
+            return None
+        self._took(runner, ran, asked, self.now() - began)
+        if judged.body is not response.body:
+            response.body.close()
+        return judged
+
+    def _took(self, runner: Runner, ran: Ran, request: Request, seconds: float) -> None:
+        """Take note of an event that was run at once."""
+        outcome, trail = ran.done.outcome, request.trail
+        runner.log(ran, request.id)
+        trail.hooks.append(_noted(self.event, runner.label, outcome, seconds))
+        trail.custom = self.dialects.of(runner.code.runtime).custom_data(outcome.result) or trail.custom
+        self.callee.count(runner, failed=False)
 
     async def on_response(self, asked: Request, response: Response, showing: Showing | None = None) -> Response:
         """Run an origin-response or viewer-response function. Raises `FunctionError`."""
@@ -198,6 +247,21 @@ class Hooks:
         if isinstance(asked, Response):
             return replace(asked, headers=generated(asked.headers))
         return asked
+
+    def viewer_request_now(self, request: Request) -> Request | Response | None:
+        """Return what `viewer_request` would, if it needs no waiting."""
+        if self.at_viewer_request is None:
+            return request
+        asked = self.at_viewer_request.on_request_now(request, self._showing(request))
+        if isinstance(asked, Response):
+            return replace(asked, headers=generated(asked.headers))
+        return asked
+
+    def viewer_response_now(self, asked: Request, response: Response, request: Request) -> Response | None:
+        """Return what `viewer_response` would, if it needs no waiting."""
+        if self.at_viewer_response is None:
+            return response
+        return self.at_viewer_response.on_response_now(asked, response, self._showing(request))
 
     async def origin_request(self, request: Request) -> Request | Response:
         """Return what to send, or the answer in the origin's stead."""

@@ -40,13 +40,14 @@ class Cache(repeats.Cache, Protocol):
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One route's walk. `direct` is the same one past all shields; `cache` is the short cut of a route without
-    functions on every request, else None.
+    functions on every request, else None. `may_walk_now`: a walk may come to its end without waiting.
     """
 
     route: RouteSettings
     walk: Walk
     direct: Walk
     cache: Cache | None
+    may_walk_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +93,26 @@ class Site:
         """Return the id and the trail of a request that has just come in."""
         return self._around.new_id(), Trail(started=self._around.monotonic())
 
-    def answer_now(self, request: Request) -> Response | None:
-        """Return a fresh stored response that no function needs to see, or None."""
+    def answer_now(self, request: Request) -> Response | Request | None:
+        """Return a fresh stored response, if whatever function is to see it needs no waiting.
+
+        Otherwise return what viewer-request made of `request`, for `answer`, or None where nothing has been done.
+        """
         if self._default_root_object and request.path == "/":
             return None
         if self._door is not None and self._door.concerns(request):
             return None
         lane = self._lane(request.path)
         request.trail.route = lane.route.path
-        if lane.cache is None or self._error_pages or lane.route.viewer_protocol is not ViewerProtocol.ALLOW_ALL:
+        if self._error_pages or lane.route.viewer_protocol is not ViewerProtocol.ALLOW_ALL:
             return None
-        response = lane.cache.serve_now(request)
-        return None if response is None else self._dressed(request, response)
+        if lane.cache is not None:
+            found: Response | Request | None = lane.cache.serve_now(request)
+        elif lane.may_walk_now and not self._routes.is_ambiguous(request.path):
+            found = self._walked_now(lane, request)
+        else:
+            return None
+        return self._dressed(request, found) if isinstance(found, Response) else found
 
     def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
         """Return head and body of what answers a request that has been answered before, to the letter; else None."""
@@ -126,11 +135,18 @@ class Site:
         if cache is not None:
             self._repeats.learn(block, request, head, cache)
 
-    async def answer(self, request: Request) -> Response:
-        """Return the answer; every error has become a response."""
+    @staticmethod
+    def _walked_now(lane: Lane, request: Request) -> Response | Request | None:
+        try:
+            return lane.walk.now(request)
+        except Exception:  # noqa: BLE001  # `answer` meets it again, and turns it into a response
+            return None
+
+    async def answer(self, request: Request, asked: Request | None = None) -> Response:
+        """Return the answer; every error has become a response. `asked` is what `answer_now` has returned."""
         self._running += 1
         try:
-            return self._dressed(request, await self._answer(request))
+            return self._dressed(request, await self._answer(request, asked))
         except Exception as error:  # noqa: BLE001  # the last resort: whatever broke, the viewer gets an answer
             _log.exception("%s: internal error", request.id)
             return self._dressed(request, self._failed(request, failure(EdgeError(repr(error)))))
@@ -148,7 +164,7 @@ class Site:
     def _lane(self, path: str) -> Lane:
         return self._lanes[self._routes.position(path)]
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, asked: Request | None) -> Response:
         if self._door is not None and self._door.concerns(request):
             try:
                 given = self._door.admitted(request)
@@ -168,7 +184,7 @@ class Site:
         if turned_away is not None:
             return turned_away
         try:
-            response = await lane.walk(request)
+            response = await lane.walk(request, asked)
         except EdgeError as error:
             _tell(request, error)
             failed = failure(error)

@@ -14,5 +14,6 @@ class Unconfigured(Site):
         del request
         return None
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, asked: Request | None) -> Response:
+        del asked
         return self._failed(request, failure(NotConfiguredError("no configuration has come yet")))

@@ -31,6 +31,12 @@ class Hooks(Protocol):
     async def viewer_response(self, asked: Request, response: Response, request: Request) -> Response:
         """Let the function change what goes out; `request` is what came in."""
 
+    def viewer_request_now(self, request: Request) -> Request | Response | None:
+        """Return what `viewer_request` would, if it needs no waiting; None: nothing has been done."""
+
+    def viewer_response_now(self, asked: Request, response: Response, request: Request) -> Response | None:
+        """Return what `viewer_response` would, if it needs no waiting; None: nothing has been done."""
+
 
 class ViewerFacts(Protocol):
     """Knows what the edge tells the origin side about a viewer."""
@@ -44,6 +50,9 @@ class Cache(Protocol):
 
     def serve(self, request: Request, fetch: Callable[[Request], Awaitable[Response]]) -> Awaitable[Response]:
         """Return the response to `request`, calling `fetch` only when it must."""
+
+    def serve_now(self, request: Request) -> Response | None:
+        """Return a fresh stored response that needs no waiting, or None."""
 
 
 class Origins(Protocol):
@@ -65,9 +74,25 @@ class Walk:
         self._cache = cache
         self._origins = origins
 
-    async def __call__(self, request: Request) -> Response:
-        """Return the response to `request`. Raises `EdgeError`."""
-        asked = await self._hooks.viewer_request(request)
+    def now(self, request: Request) -> Response | Request | None:
+        """Return the response to `request`, if the whole way to it needs no waiting.
+
+        Otherwise return what viewer-request made of it, to go on from there, or None where nothing has been done.
+        """
+        asked = self._hooks.viewer_request_now(request)
+        if asked is None or isinstance(asked, Response):
+            return asked
+        response = self._cache.serve_now(self._facts.told(asked, request))
+        if response is None:
+            return asked
+        if response.from_origin_error:
+            return response
+        return self._hooks.viewer_response_now(asked, response, request) or asked
+
+    async def __call__(self, request: Request, asked: Request | Response | None = None) -> Response:
+        """Return the response to `request`, of which viewer-request made `asked`, if it has run. Raises `EdgeError`."""
+        if asked is None:
+            asked = await self._hooks.viewer_request(request)
         if isinstance(asked, Response):
             return asked  # answered at the door: not cached, no viewer-response
         response = await self.without_viewer_hooks(asked, request)

@@ -1,6 +1,6 @@
 """The promise of every sandbox: run one event, under limits, and say what came of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -64,6 +64,14 @@ class Returned:
     usage: Usage
 
 
+@hot_dataclass(frozen=True, slots=True)
+class AtOnce:
+    """What a function came to while its caller waited, and the lines that it logged."""
+
+    outcome: Returned
+    lines: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The function threw, crashed, or could not be started. `type` and `message` as in AWS's error document.
@@ -120,6 +128,16 @@ class Sandbox(Protocol):
     @property
     def stopping_is_cheap(self) -> bool:
         """Return whether a function that nobody waits for is best stopped: it costs nothing that was warm."""
+
+    @property
+    def may_answer_at_once(self) -> bool:
+        """Return whether `run_now` may be worth the try just now."""
+
+    def run_now(self, invocation: Invocation) -> AtOnce | None:
+        """Run one event if that takes no waiting, and ends well; otherwise nothing has been done, and `run` is to.
+
+        What the function logs is told, not logged: whoever has no use for the result forgets it, and calls `run`.
+        """
 
     async def run(self, invocation: Invocation) -> Outcome:
         """Run one event to its end or its limit. Cancelling stops the function."""

@@ -13,8 +13,11 @@ class Application(Protocol):
     def open(self) -> tuple[str, Trail]:
         """Return the id and the trail of a request that has just come in."""
 
-    def answer_now(self, request: Request) -> Response | None:
-        """Return a complete buffered answer that needs no waiting, or None to be asked by `answer`."""
+    def answer_now(self, request: Request) -> Response | Request | None:
+        """Return a complete buffered answer that needs no waiting, or None to be asked by `answer`.
+
+        A request instead of that is how far it came, and goes to `answer` too.
+        """
 
     def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
         """Return head and body for a request that was remembered and comes again to the letter, from anybody.
@@ -28,8 +31,11 @@ class Application(Protocol):
         `block` is the request as it came in. Neither it nor the answer asks for the connection to be closed.
         """
 
-    async def answer(self, request: Request) -> Response:
-        """Return the answer. Raises nothing but `CancelledError`, which it gets when the viewer is gone."""
+    async def answer(self, request: Request, asked: Request | None = None) -> Response:
+        """Return the answer; `asked` is what `answer_now` came to, if anything.
+
+        Raises nothing but `CancelledError`, which it gets when the viewer is gone.
+        """
 
     def refuse(self, error: BadRequestError, request_id: str, trail: Trail) -> Response:
         """Return the page for a message that is no request; its body is buffered. The connection closes after it."""

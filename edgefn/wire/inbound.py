@@ -252,13 +252,13 @@ class Inbound(asyncio.Protocol):
             exchange.id, exchange.trail, head.version, None, exchange.interim,
         )  # fmt: skip
         exchange.request = request
-        response = application.answer_now(request)
-        if response is not None and self._sent_now(exchange, response):
+        found = application.answer_now(request)
+        if isinstance(found, Response) and self._sent_now(exchange, found):
             if exchange.keeps and head.length == 0:
                 application.remember(block, request, exchange.head)
             return
         self._await_answer()
-        self._attendant.do(self._answer(exchange, request, response))
+        self._attendant.do(self._answer(exchange, request, found))
 
     def _await_answer(self) -> None:
         """Give an answer all the time it takes; but one who has ended may well have hung up: a FIN says no more."""
@@ -290,13 +290,13 @@ class Inbound(asyncio.Protocol):
             self._over(exchange, complete=True)
         return True
 
-    async def _answer(self, exchange: Exchange, request: Request, response: Response | None) -> None:
+    async def _answer(self, exchange: Exchange, request: Request, found: Response | Request | None) -> None:
         exchange.answering = True
         complete = False
         try:
-            if response is None:
-                response = await exchange.application.answer(request)
-            complete = await self._send(exchange, response)
+            if not isinstance(found, Response):
+                found = await exchange.application.answer(request, found)
+            complete = await self._send(exchange, found)
         except EdgeError:
             pass  # the head is out, so the only way to tell the viewer is to break off
         finally:

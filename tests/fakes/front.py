@@ -62,7 +62,7 @@ class FakeApplication:
         self.opened += 1
         return f"id-{self.opened}", Trail()
 
-    def answer_now(self, request: Request) -> Response | None:
+    def answer_now(self, request: Request) -> Response | Request | None:
         self.asked.append(request)
         self.news.set()
         return self.at_once(request) if self.at_once is not None else None
@@ -74,7 +74,8 @@ class FakeApplication:
     def remember(self, block: bytes, request: Request, head: bytes) -> None:
         """Remember nothing."""
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request, asked: Request | None = None) -> Response:
+        assert asked is None
         try:
             if self.answering is not None:
                 return await self.answering(request)

@@ -13,6 +13,7 @@ from edgefn.sandbox.wasm import cache as cache_module
 from edgefn.sandbox.wasm import compile as compile_module
 from edgefn.sandbox.wasm.cache import CacheError, CodeCache, cache_key
 from edgefn.sandbox.wasm.compile import CompileError, Compiler
+from edgefn.sandbox.wasm.state import shown
 from tests.sandbox_wasm import guests
 from tests.sandbox_wasm.stage import Stage
 
@@ -86,7 +87,9 @@ def test_a_file_of_another_engine_is_not_looked_at(own_cache: CodeCache, monkeyp
 
 async def test_what_the_engine_rejects_is_compiled_anew(stage: Stage) -> None:
     source = guests.reactor(guests.returns(0, 2), more='(func (export "rejected"))')
-    digest = hashlib.sha256(source).hexdigest()
+    compiled = shown(source)
+    assert compiled is not None
+    digest = hashlib.sha256(compiled.source).hexdigest()
     stage.cache.put(digest, b"sealed by us, and yet not native code")
     assert await stage.result(source) == b"\0\0"
     assert stage.cache.get(digest) != b"sealed by us, and yet not native code"

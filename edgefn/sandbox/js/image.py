@@ -6,7 +6,7 @@ copied one stood, for the price of the pages that it writes to.
 
 from collections.abc import Iterator
 
-from edgefn.sandbox.wasm.binary import HEADER, BinaryError, sections, unsigned
+from edgefn.sandbox.wasm.binary import HEADER, BinaryError, number, section, sections, unsigned, vector
 
 PAGE = 65_536
 """Bytes of a page of linear memory."""
@@ -21,13 +21,13 @@ _NO_MAXIMUM = b"\x00"
 def memory_module(memory: bytes) -> bytes:
     """Return a module that has this memory, exports it as `memory`, and has nothing else."""
     pieces = list(_filled(memory))
-    content = b"".join(b"\x00" + _constant(at) + _vector(piece) for at, piece in pieces)
+    content = b"".join(b"\x00" + _constant(at) + vector(piece) for at, piece in pieces)
     return b"".join(
         (
             HEADER,
-            _section(_MEMORIES, _number(1) + _NO_MAXIMUM + _number(len(memory) // PAGE)),
-            _section(_EXPORTS, _number(1) + _vector(b"memory") + _MEMORY_KIND + _number(0)),
-            _section(_DATA, _number(len(pieces)) + content),
+            section(_MEMORIES, number(1) + _NO_MAXIMUM + number(len(memory) // PAGE)),
+            section(_EXPORTS, number(1) + vector(b"memory") + _MEMORY_KIND + number(0)),
+            section(_DATA, number(len(pieces)) + content),
         )
     )
 
@@ -37,16 +37,16 @@ def code_module(source: bytes) -> bytes:
 
     Raises `BinaryError` for a module that has imports, or state outside of its memory besides the stack pointer.
     """
-    imports = _number(1) + _vector(b"image") + _vector(b"memory") + _MEMORY_KIND + _NO_MAXIMUM + _number(1)
+    imports = number(1) + vector(b"image") + vector(b"memory") + _MEMORY_KIND + _NO_MAXIMUM + number(1)
     made = [HEADER]
     placed = False
     for kind, content in sections(source):
         _check(kind, content)
         if kind > _IMPORTS and not placed:
-            made.append(_section(_IMPORTS, imports))
+            made.append(section(_IMPORTS, imports))
             placed = True
         if kind not in {0, _MEMORIES, _DATA, _DATA_COUNT}:
-            made.append(_section(kind, content))
+            made.append(section(kind, content))
     return b"".join(made)
 
 
@@ -97,24 +97,5 @@ def _segments(content: bytes) -> Iterator[tuple[int, bytes]]:
         at += size
 
 
-def _section(kind: int, content: bytes) -> bytes:
-    return bytes([kind]) + _vector(content)
-
-
-def _vector(content: bytes) -> bytes:
-    return _number(len(content)) + content
-
-
 def _constant(value: int) -> bytes:
-    return bytes([_I32_CONST]) + _number(value, signed=True) + bytes([_END])
-
-
-def _number(value: int, *, signed: bool = False) -> bytes:
-    """Return the LEB128 form of a number that is not negative."""
-    made = bytearray()
-    last = 0x40 if signed else 0x80
-    while value >= last:
-        made.append(value & 0x7F | 0x80)
-        value >>= 7
-    made.append(value)
-    return bytes(made)
+    return bytes([_I32_CONST]) + number(value, signed=True) + bytes([_END])

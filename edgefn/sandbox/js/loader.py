@@ -12,7 +12,7 @@ from edgefn.sandbox.base import Code, Invocation
 from edgefn.sandbox.js.image import code_module, initial_memory, memory_module
 from edgefn.sandbox.js.machine import Image, Machine
 from edgefn.sandbox.js.profiles import MB, PROFILES, Profile
-from edgefn.sandbox.js.program import BrokenProgram, JsProgram, told
+from edgefn.sandbox.js.program import BrokenProgram, JsKind, JsProgram, told
 from edgefn.sandbox.js.snapshot import Freezer
 from edgefn.sandbox.js.sources import described
 from edgefn.sandbox.js.values import KeyValues
@@ -23,6 +23,7 @@ from edgefn.sandbox.wasm.guest import Grants, Guest, GuestError, GuestLog, LogLi
 from edgefn.sandbox.wasm.loader import load_module
 from edgefn.sandbox.wasm.program import LoadError, Program
 from edgefn.sandbox.wasm.room import EngineRoom
+from edgefn.sandbox.wasm.standing import Stand
 
 ENGINE = Path(__file__).parent / "engine" / "build" / "engine.wasm"
 """The engine, built by `.ci/build_engine.py`; wheels bring it."""
@@ -80,7 +81,9 @@ class JsLoader:
             late = GuestError("Sandbox.Timedout", f"Init timed out after {seconds:.2f} seconds")
             return BrokenProgram(late, tuple(guest.log.finish()))
         timeout = code.timeout if profile.whole_bundle else None
-        return JsProgram(self._shop().machine, image, self._memory(), values, timeout, tuple(guest.log.finish()))
+        machine, memory = self._shop().machine, self._memory()
+        stand = Stand(self.room.stands, JsKind(machine, image, values, timeout), memory)
+        return JsProgram(machine, image, memory, values, timeout, tuple(guest.log.finish()), stand)
 
     async def _runtime(self, name: str, profile: Profile) -> Image:
         """Return the image of a runtime, made at its first use."""

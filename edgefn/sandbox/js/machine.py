@@ -62,10 +62,18 @@ class Machine:
 
     def enter(self, cell: Cell, image: Image) -> None:
         """Make an instance in a cell; from here on the guest's time counts. Raises `GuestError`."""
+        self.make(cell, image)
+        cell.begin_slices()
+
+    def make(self, cell: Cell, image: Image) -> None:
+        """Make an instance in a cell. Raises `GuestError`."""
         cell.instantiate(image.pointer, _IMAGE)
         cell.export(0, MEMORY, _IMAGE)
         cell.instantiate_on_memory(self.pointer, _CODE)
-        cell.begin_slices()
+
+    def export(self, cell: Cell, name: str, slot: int) -> None:
+        """Put a function of the engine into a slot."""
+        cell.export(self.exports[name], slot, _CODE)
 
     def call(self, cell: Cell, name: str, *arguments: int, results: int = 1) -> Generator[None, None, int]:
         """Call a function of the engine that returns an i64, or nothing. Raises `GuestError`."""

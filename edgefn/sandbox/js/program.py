@@ -11,6 +11,7 @@ from edgefn.sandbox.wasm.abi import unpacked
 from edgefn.sandbox.wasm.cell import TRAP, Cell
 from edgefn.sandbox.wasm.fibers import Slices
 from edgefn.sandbox.wasm.guest import Guest, GuestError
+from edgefn.sandbox.wasm.standing import Stand
 
 _ANSWERED_AT_ONCE = 16
 """So often a guest may ask in one slice; with each further question it waits for its turn."""
@@ -32,6 +33,7 @@ class JsProgram:
     values: KeyValues | None
     timeout: float | None = None
     opening: tuple[str, ...] = ()
+    stand: Stand | None = None
 
     def start(self, guest: Guest) -> Slices:
         """Return a fiber that makes an instance."""
@@ -78,11 +80,62 @@ class JsProgram:
 
 
 @dataclass(frozen=True, slots=True)
+class JsKind:
+    """How an instance of a `JsProgram` stands ready."""
+
+    machine: Machine
+    image: Image
+    values: KeyValues | None
+    timeout: float | None
+
+    def make(self, cell: Cell) -> None:
+        """Make an instance."""
+        self.machine.make(cell, self.image)
+        for slot, name in ((_HANDLE, "handle"), (_RESUME, "resume"), (_ALLOC, "alloc")):
+            self.machine.export(cell, name, slot)
+
+    def run(self, cell: Cell, guest: Guest) -> bytes:
+        """Return the result of an event. Raises `GuestError`."""
+        image = self.image
+        event, body = guest.invocation.event, guest.invocation.body or b""
+        if self.timeout is not None:
+            event = _enveloped(guest, self.timeout)
+        set_scene(cell, image, guest)
+        self._put(cell, event, body)
+        packed = cell.call_now(_HANDLE, len(event), len(body))
+        rounds = 0
+        while packed & ASKS:
+            rounds += 1
+            if rounds > _ANSWERED_AT_ONCE:
+                raise GuestError("Runtime.Interrupted", "the function asks for so much that others must have a turn")
+            given = answers(_questions(cell, packed), self.values)
+            self._put(cell, given)
+            packed = cell.call_now(_RESUME, len(given))
+        take_log(cell, image, guest)
+        return unpacked(cell, packed, guest.result_limit)
+
+    def _put(self, cell: Cell, data: bytes, beside: bytes = b"") -> None:
+        at, size = self.image.input_at, len(data) + 1 + len(beside)
+        if size > self.image.input_size:
+            at = cell.call_now(_ALLOC, size) & _U32
+            if at == 0:
+                raise GuestError("Runtime.OutOfMemory", "the event does not fit into the function's memory")
+        cell.write(at, data)
+        if beside:
+            cell.write(at + len(data) + 1, beside)
+
+
+_HANDLE, _RESUME, _ALLOC = 1, 2, 3
+_U32 = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
 class BrokenProgram:
     """A `Program` that can't start: evaluating it ended with an error."""
 
     error: GuestError
     opening: tuple[str, ...] = ()
+    stand: Stand | None = None
 
     def start(self, guest: Guest) -> Slices:
         """Return a fiber that raises."""

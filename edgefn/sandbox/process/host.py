@@ -122,6 +122,14 @@ class Version:
         """Return False: with the function would go a warm worker."""
         return False
 
+    @property
+    def may_answer_at_once(self) -> bool:
+        """Return False: another process must have its turn first."""
+        return False
+
+    def run_now(self, invocation: Invocation) -> None:
+        """Do nothing."""
+
     def run(self, invocation: Invocation) -> Coroutine[object, object, Outcome]:
         """Run one event to its end or its limit. Cancelling stops the function."""
         return self.pool.run(invocation)

@@ -1,7 +1,8 @@
 """How the host speaks with a guest of runtime `wasm`: as a reactor (`alloc`, `handle`) or a WASI command (`_start`)."""
 
 import base64
-from collections.abc import Generator, Mapping
+import ctypes
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -13,12 +14,13 @@ from edgefn.sandbox.wasm.fibers import Slices
 from edgefn.sandbox.wasm.guest import Guest, GuestError
 from edgefn.sandbox.wasm.imports import Imports, signature
 from edgefn.sandbox.wasm.program import LoadError, Program
+from edgefn.sandbox.wasm.standing import Stand, Stands
 
 TOO_LARGE = "Function.ResponseSizeTooLarge"
 EXITED = "Runtime.ExitError"
 _BAD_ALLOC = "Runtime.OutOfMemory"
 
-_ALLOC, _HANDLE, _INITIALIZE = 1, 2, 3
+_ALLOC, _HANDLE, _INITIALIZE, _FIRST_GLOBAL = 1, 2, 3, 4
 _U32 = 0xFFFFFFFF
 _FAILED = 0x80000000
 _LENGTH = 0x7FFFFFFF
@@ -38,20 +40,22 @@ _TYPES = {
 class Linked:
     """A module with its imports resolved, and the numbers of its exports. `starts`: it has a start section.
 
-    `pointer` is the address of `pre`, good while that lives.
+    `pointer` is the address of `pre`, good while that lives. `globals` are the exports that are its hidden state, None
+    where it may have more of that.
     """
 
     pre: InstancePre
     pointer: int
     exports: Mapping[str, int]
     starts: bool
+    globals: Sequence[str] | None = None
 
 
-def link(module: Module, imports: Imports, *, starts: bool) -> Linked:
+def link(module: Module, imports: Imports, *, starts: bool, state: Sequence[str] | None = None) -> Linked:
     """Return a module linked to what it imports. Raises `LoadError`, `LinkError`, `wasmtime.WasmtimeError`."""
     exports = exports_of(module)
     pre = imports.link(module)
-    return Linked(pre, raw.address(pre.ptr()), exports, starts)
+    return Linked(pre, raw.address(pre.ptr()), exports, starts, state)
 
 
 def exports_of(module: Module) -> dict[str, int]:
@@ -69,15 +73,17 @@ def exports_of(module: Module) -> dict[str, int]:
     return numbers
 
 
-def program_of(linked: Linked, cells: Cells, memory: int) -> Program:
+def program_of(linked: Linked, stands: Stands, memory: int) -> Program:
     """Return the program that a module is, by what it exports. Raises `LoadError` where it is none."""
+    cells = stands.cells
     exports = linked.exports
     if "memory" not in exports:
         raise LoadError("it must export its memory as `memory`")
     if "handle" in exports or "handle_with_body" in exports:
         if "alloc" not in exports:
             raise LoadError("a module that exports handle must export alloc, too")
-        return Reactor(linked, cells, memory)
+        can_stand = linked.globals is not None and not linked.starts
+        return Reactor(linked, cells, memory, Stand(stands, ReactorKind(linked), memory) if can_stand else None)
     if "_start" in exports:
         return Command(linked, cells, memory)
     raise LoadError("it exports neither `handle` (with `alloc`) nor `_start`")
@@ -90,6 +96,7 @@ class Reactor:
     linked: Linked
     cells: Cells
     memory: int
+    stand: Stand | None = None
 
     def start(self, guest: Guest) -> Slices:
         """Return a fiber that instantiates and initializes."""
@@ -134,6 +141,44 @@ class Reactor:
         return (yield from cell.call(_HANDLE, *given, *beside))
 
 
+@dataclass(slots=True, eq=False)
+class ReactorKind:
+    """How an instance of a reactor stands ready. `_begin` is what its globals begin with, once that has been seen."""
+
+    linked: Linked
+    _begin: tuple[tuple[int, raw.Value, int], ...] | None = None
+
+    def make(self, cell: Cell) -> None:
+        """Make an instance."""
+        linked, exports = self.linked, self.linked.exports
+        cell.instantiate(linked.pointer)
+        cell.export(exports["memory"], MEMORY)
+        cell.export(exports["alloc"], _ALLOC)
+        cell.export(exports.get("handle", exports.get("handle_with_body", 0)), _HANDLE)
+        if "_initialize" in exports:
+            cell.export(exports["_initialize"], _INITIALIZE)
+        slots = tuple(enumerate(linked.globals or (), _FIRST_GLOBAL))
+        for slot, name in slots:
+            cell.export(exports[name], slot)
+        if self._begin is None:
+            values = [(slot, cell.global_in(slot)) for slot, _ in slots]
+            self._begin = tuple((slot, value, ctypes.addressof(value)) for slot, value in values)
+
+    def run(self, cell: Cell, guest: Guest) -> bytes:
+        """Return the result of an event without a body. Raises `GuestError`."""
+        exports, event = self.linked.exports, guest.invocation.event
+        for slot, _, at in self._begin or ():
+            cell.set_global(slot, at)
+        if "_initialize" in exports:
+            cell.call_now(_INITIALIZE)
+        pointer = cell.call_now(_ALLOC, len(event)) & _U32
+        if pointer == 0:
+            raise GuestError(_BAD_ALLOC, f"alloc({len(event)}) returned no memory")
+        cell.write(pointer, event)
+        given = (pointer, len(event)) if "handle" in exports else (pointer, len(event), 0, 0)
+        return unpacked(cell, cell.call_now(_HANDLE, *given), guest.result_limit)
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """A WASI command: the event on its standard input, the result on its standard output, a log on standard error."""
@@ -141,6 +186,7 @@ class Command:
     linked: Linked
     cells: Cells
     memory: int
+    stand: Stand | None = None
 
     def start(self, guest: Guest) -> Slices:
         """Return a fiber that instantiates."""

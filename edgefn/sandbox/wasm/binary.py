@@ -63,3 +63,24 @@ def shape_of(source: bytes) -> Shape:
         if kind in counts and start < end:
             counts[kind] = unsigned(source, start)[0]
     return Shape(starts, counts[IMPORTS], counts[EXPORTS])
+
+
+def section(kind: int, content: bytes) -> bytes:
+    """Return a section."""
+    return bytes([kind]) + vector(content)
+
+
+def vector(content: bytes) -> bytes:
+    """Return bytes behind their count."""
+    return number(len(content)) + content
+
+
+def number(value: int, *, signed: bool = False) -> bytes:
+    """Return the LEB128 form of a number that is not negative."""
+    made = bytearray()
+    last = 0x40 if signed else 0x80
+    while value >= last:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    made.append(value)
+    return bytes(made)

@@ -21,8 +21,9 @@ LIED = "Runtime.InvalidPointer"
 MEMORY = 0
 """The slot of a cell's exports that holds the guest's memory."""
 
-_EXPORTS = 6
+_EXPORTS = 12
 _ARGUMENTS = 4
+_WORDS = raw.RAW_VALUE_SIZE // 8
 _INSTANCES = 2
 _UNLIMITED = -1
 
@@ -37,6 +38,7 @@ class _Scratch(ctypes.Structure):
         ("name_size", ctypes.c_size_t),
         ("instances", raw.Instance * _INSTANCES),
         ("arguments", raw.Value * _ARGUMENTS),
+        ("values", ctypes.c_uint64 * (_ARGUMENTS * _WORDS)),
         ("result", raw.Value),
         ("exports", raw.Extern * _EXPORTS),
     )
@@ -84,6 +86,7 @@ class Cell:
         "_at_name_size",
         "_at_result",
         "_at_trap",
+        "_at_values",
         "_base",
         "_cells",
         "_context",
@@ -92,6 +95,7 @@ class Cell:
         "_scratch",
         "_size",
         "_store",
+        "_values",
         "guest",
     )
 
@@ -105,6 +109,8 @@ class Cell:
         self._at_name_size = base + _Scratch.name_size.offset
         self._at_arguments = base + _Scratch.arguments.offset
         self._at_result = base + _Scratch.result.offset
+        self._at_values = base + _Scratch.values.offset
+        self._values: ctypes.Array[ctypes.c_uint64] = scratch.values
         size = ctypes.sizeof(raw.Instance)
         self._at_instances = tuple(base + _Scratch.instances.offset + size * number for number in range(_INSTANCES))
         size = ctypes.sizeof(raw.Extern)
@@ -193,15 +199,66 @@ class Cell:
         bits: int = self._result.bits if results else 0
         return bits
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Return the address of the guest's memory, and its size."""
+        return self._base, self._size
+
+    def let_in(self, guest: Guest) -> None:
+        """Give an instance that stands ready its next guest, whose one slice begins now."""
+        self.guest = guest
+        raw.set_epoch_deadline(self._context, FIRST_SLICE)
+
+    def call_now(self, slot: int, *arguments: int) -> int:
+        """Call a function that takes i32s and ends within its slice; return the bits of its result.
+
+        Raises `GuestError`, also at the end of the slice: nobody can go on with it then. Only before `begin_slices`.
+        """
+        values = self._values
+        at = 0
+        for number in arguments:
+            values[at] = number
+            at += _WORDS
+        cells = self._cells
+        cells.at_work = self
+        error = raw.call_now(
+            self._context,
+            self._at_exports[slot] + raw.EXTERN_OFFSET,
+            self._at_values,
+            len(arguments) or 1,
+            self._at_trap,
+        )
+        cells.at_work = None
+        if error or self._scratch.trap:
+            self._scratch.error = error
+            self._raise(TRAP)
+        bits: int = values[0]
+        return bits
+
+    def global_in(self, slot: int) -> raw.Value:
+        """Return the value of a global."""
+        value = raw.Value()
+        raw.global_get(self._context, self._at_exports[slot] + raw.EXTERN_OFFSET, ctypes.addressof(value))
+        return value
+
+    def set_global(self, slot: int, value: int) -> None:
+        """Set a global to the value at an address, which is one of its own."""
+        raw.global_set(self._context, self._at_exports[slot] + raw.EXTERN_OFFSET, value)
+
+    def measure(self) -> int:
+        """Return how large the guest's memory is by now."""
+        self._size = raw.memory_size(self._context, self._memory)
+        return self._size
+
     def read(self, pointer: int, length: int) -> bytes:
         """Return bytes of the guest's memory. Raises `GuestError` if they are not all in it."""
-        if pointer + length > self._size:
+        if pointer + length > self._size and pointer + length > self.measure():
             raise GuestError(LIED, f"{length} bytes at {pointer} are not in the function's memory")
         return ctypes.string_at(self._base + pointer, length)
 
     def write(self, pointer: int, data: bytes) -> None:
         """Put bytes into the guest's memory. Raises `GuestError` if they do not all fit in it."""
-        if pointer + len(data) > self._size:
+        if pointer + len(data) > self._size and pointer + len(data) > self.measure():
             raise GuestError(LIED, f"{len(data)} bytes at {pointer} are not in the function's memory")
         ctypes.memmove(self._base + pointer, data, len(data))
 

@@ -98,6 +98,23 @@ class Scheduler:
     _waiting: int = 0
     _spinning: deque[Fiber] = field(default_factory=deque)
     _turn_is_due: bool = False
+    _left: float = START_BUDGET
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether a guest may run here and now: nobody waits in line, and the turn is not used up."""
+        return not self._waiting and self._left > 0
+
+    def took(self, seconds: float, *, ended: bool) -> None:
+        """Take note of a guest that ran past the line for so long. One that did not end has used the turn up.
+
+        While nobody runs on, those that end have all the time of the loop, as everything else on it has.
+        """
+        if ended:
+            self.counts.started += 1
+        if not ended or self._spinning:
+            self._left = self._left - seconds if ended else 0.0
+            self._ask_for_turn()
 
     @property
     def waiting(self) -> int:
@@ -231,6 +248,7 @@ class Scheduler:
     def _turn(self) -> None:
         """Run newcomers within their budget, then one slice of the queue; come back in the loop's next turn."""
         self._turn_is_due = False
+        self._left = START_BUDGET
         self.counts.turns += 1
         now = self.now()
         self._expire(now)

@@ -13,6 +13,8 @@ from edgefn.sandbox.wasm.cell import Cells
 from edgefn.sandbox.wasm.compile import CompileError, Compiler
 from edgefn.sandbox.wasm.imports import Imports, LinkError
 from edgefn.sandbox.wasm.program import LoadError, Program
+from edgefn.sandbox.wasm.standing import Stands
+from edgefn.sandbox.wasm.state import shown
 
 _SUFFIX = ".wasm"
 _MODULE_SIZE = 64 * 1024**2
@@ -24,7 +26,7 @@ _MOST_NAMES = 2_000
 class WasmLoader:
     """Loads functions of runtime `wasm`."""
 
-    cells: Cells
+    stands: Stands
     compiler: Compiler
     imports: Imports
 
@@ -46,9 +48,10 @@ class WasmLoader:
         for what, count in (("imports", shape.imports), ("exports", shape.exports)):
             if count > _MOST_NAMES:
                 raise LoadError(f"it has {count:,} {what}; edgefn takes {_MOST_NAMES:,} at most")
-        module = await load_module(self.cells, self.compiler, source)
-        linked = link(module, self.imports, starts=shape.starts)
-        return program_of(linked, self.cells, memory)
+        found = await asyncio.to_thread(shown, source)
+        module = await load_module(self.stands.cells, self.compiler, source if found is None else found.source)
+        linked = link(module, self.imports, starts=shape.starts, state=None if found is None else found.globals)
+        return program_of(linked, self.stands, memory)
 
 
 async def load_module(cells: Cells, compiler: Compiler, source: bytes) -> Module:

@@ -5,6 +5,7 @@ from typing import Protocol
 from edgefn.sandbox.base import Code
 from edgefn.sandbox.wasm.fibers import Slices
 from edgefn.sandbox.wasm.guest import Guest
+from edgefn.sandbox.wasm.standing import Stand
 
 
 class LoadError(Exception):
@@ -12,7 +13,14 @@ class LoadError(Exception):
 
 
 class Program(Protocol):
-    """The code of one version, ready to run. Each run is a fresh guest in a fresh instance."""
+    """The code of one version, ready to run. Each run is a fresh guest in a fresh instance.
+
+    `stand` is where an instance stands ready for events that end at once; None where none can.
+    """
+
+    @property
+    def stand(self) -> Stand | None:
+        """Return the place of its instance."""
 
     def start(self, guest: Guest) -> Slices:
         """Return a fiber that begins as a run does and ends before the event: does the code start at all?"""

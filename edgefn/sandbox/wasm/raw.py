@@ -4,8 +4,9 @@ wasmtime's public Python API has neither the pooling allocator nor asynchronous 
 generated `wasmtime._bindings` declare it. That module is private, so the version is pinned exactly and importing
 this one fails with a clear message on any other.
 
-Pointers are plain integers here. Only `future_poll` runs guest code and releases the GIL for that: the ticker is a
-Python thread and must get its turn. All else keeps the GIL, so that no other thread can take it between two calls.
+Pointers are plain integers here. Only `future_poll` and `call_now` run guest code and release the GIL for that: the
+ticker is a Python thread and must get its turn. All else keeps the GIL, so that no other thread can take it between two
+calls.
 """
 
 import ctypes
@@ -117,11 +118,16 @@ _ARITIES = {
     "wasmtime_caller_context": 1,
     "wasmtime_caller_export_get": 4,
     "wasmtime_trap_new": 2,
+    "wasm_trap_delete": 1,
+    "wasmtime_error_delete": 1,
+    "wasmtime_global_get": 3,
+    "wasmtime_global_set": 3,
     "wasmtime_linker_define_func_unchecked": 9,
 }
 for _name, _arity in _ARITIES.items():
     _declare(_HOLDING, _name, _arity)
 _declare(_RELEASING, "wasmtime_call_future_poll", 1)
+_declare(_RELEASING, "wasmtime_func_call_unchecked", 5)
 _declare(_RELEASING, "wasmtime_engine_increment_epoch", 1)
 
 store_new: Callable[[int, None, None], int] = _HOLDING.wasmtime_store_new
@@ -147,6 +153,8 @@ call_async: Callable[[int, int, int, int, int, int, int, int], int] = _HOLDING.w
 """(context, function, arguments, how many, results, how many, &trap, &error) -> future"""
 future_poll: Callable[[int], bool] = _RELEASING.wasmtime_call_future_poll
 """(future) -> whether it is done; runs the guest until its end or its deadline"""
+call_now: Callable[[int, int, int, int, int], int | None] = _RELEASING.wasmtime_func_call_unchecked
+"""(context, function, raw values, how many, &trap) -> error; runs the guest until its end, or a trap at its deadline"""
 future_delete: Callable[[int], None] = _HOLDING.wasmtime_call_future_delete
 memory_data: Callable[[int, int], int] = _HOLDING.wasmtime_memory_data
 memory_size: Callable[[int, int], int] = _HOLDING.wasmtime_memory_data_size
@@ -154,6 +162,12 @@ caller_context: Callable[[int], int] = _HOLDING.wasmtime_caller_context
 caller_export: Callable[[int, bytes, int, int], bool] = _HOLDING.wasmtime_caller_export_get
 """(caller, name, name size, &extern) -> whether there is one"""
 trap_new: Callable[[bytes, int], int] = _HOLDING.wasmtime_trap_new
+trap_delete: Callable[[int], None] = _HOLDING.wasm_trap_delete
+error_delete: Callable[[int], None] = _HOLDING.wasmtime_error_delete
+global_get: Callable[[int, int, int], None] = _HOLDING.wasmtime_global_get
+"""(context, global, &value)"""
+global_set: Callable[[int, int, int], int | None] = _HOLDING.wasmtime_global_set
+"""(context, global, &value) -> error"""
 linker_define: Callable[[int, bytes, int, bytes, int, int, int, None, None], int | None] = (
     _HOLDING.wasmtime_linker_define_func_unchecked
 )

@@ -15,6 +15,7 @@ from edgefn.sandbox.wasm.guest import Grants, Guest, GuestLog, LogLimits
 from edgefn.sandbox.wasm.host_functions import EDGEFN
 from edgefn.sandbox.wasm.imports import Imports
 from edgefn.sandbox.wasm.loader import WasmLoader
+from edgefn.sandbox.wasm.standing import Stands
 from edgefn.sandbox.wasm.ticker import Ticker
 from edgefn.sandbox.wasm.wasi import WASI, stub
 
@@ -32,6 +33,10 @@ class Senses:
     random: Callable[[int], bytes]
 
 
+_PASSING = 4
+"""Slots for guests that neither run on nor stand ready: one that begins, one that shows how another began, and some."""
+
+
 class EngineRoom:
     """All that guests of any language run on. One per process; its thread is that of the event loop.
 
@@ -45,6 +50,7 @@ class EngineRoom:
         self.senses = senses
         self.engine = Engine(sizes)
         self.cells = Cells(self.engine)
+        self.stands = Stands(self.cells, max(1, sizes.slots - bounds.spinning - _PASSING))
         self.imports = Imports(self.cells, (*EDGEFN, *WASI), stub)
         _check(self.cells, self.imports)
         self.compiler = Compiler(cache)
@@ -53,10 +59,11 @@ class EngineRoom:
 
     def loader(self) -> WasmLoader:
         """Return the loader of runtime `wasm`."""
-        return WasmLoader(self.cells, self.compiler, self.imports)
+        return WasmLoader(self.stands, self.compiler, self.imports)
 
     def close(self) -> None:
         """Stop the ticker and give the memory back. All guests must be gone."""
+        self.stands.close()
         self.ticker.close()
         self.engine.close()
 
