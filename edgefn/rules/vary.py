@@ -12,16 +12,22 @@ _IN_ANY_CASE = frozenset({"accept-charset", "accept-encoding", "accept-language"
 _LISTS = _IN_ANY_CASE | {"accept"}  # whose parameters may tell cases apart
 # Origins get these from here, another one for each viewer or request: what was received of them tells nothing.
 _OF_ONE_REQUEST = frozenset({"*", "x-amz-cf-id", "x-forwarded-for"})
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BLANKS = re.compile(r"[ \t]*([,;])[ \t]*")
 
 
 def nominated(response: Headers) -> tuple[str, ...] | None:
-    """Return the lower-case names in Vary, each once; None when one is `*`, or as good as that: no request matches."""
+    """Return the lower-case names in Vary, each once; None when one is `*`, or as good as that: no request matches.
+
+    What is no name, such as `Accept Cookie`, may have meant any field.
+    """
     text = response.joined("vary")
     if text is None:
         return ()
     names = {member.strip(" \t").lower() for member in text.split(",")} - {""}
-    return tuple(sorted(names)) if names.isdisjoint(_OF_ONE_REQUEST) else None
+    if not names.isdisjoint(_OF_ONE_REQUEST) or not all(map(_TOKEN.fullmatch, names)):
+        return None
+    return tuple(sorted(names))
 
 
 def selected(names: tuple[str, ...], request: Headers) -> Selected:

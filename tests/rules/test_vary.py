@@ -22,6 +22,9 @@ def varying(*lines: str) -> Headers:
         (["a", "b,*"], None),
         (["a, X-Forwarded-For"], None),
         (["x-amz-cf-id"], None),
+        (["a, b c"], None),
+        (["a; b"], None),
+        (['"*"'], None),
     ],
 )
 def test_all_lines_name_fields_and_a_star_anywhere_is_a_star(lines: list[str], names: tuple[str, ...] | None) -> None:
