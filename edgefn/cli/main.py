@@ -118,6 +118,15 @@ def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status: 0 done, 1 failed, 2 unusable arguments or configuration."""
     given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        parser_for(given).print_help(sys.stderr)
+        return 2
+    if not given[0].startswith("-") and given[0] not in COMMANDS:
+        from edgefn.configuration.reading import did_you_mean
+
+        meant = f"{did_you_mean(given[0], COMMANDS)} `edgefn --help` tells what each does"
+        print(f"edgefn: there is no command {given[0]!r}; {meant}", file=sys.stderr)
+        return 2
     try:
         parsed = parser_for(given).parse_args(given)
         status = int(parsed.run(parsed))

@@ -56,7 +56,7 @@ def _starter(given: argparse.Namespace, path: Path) -> Starter:
         problems.append(f"--language: runtime {given.runtime} has a language of its own; leave it out")
     if not re.fullmatch(NAME, path.name):
         problems.append(f"{given.path}: {path.name!r} can't be a function's name; write {NAMING}")
-    if os.path.lexists(path):
+    elif os.path.lexists(path):
         problems.append(f"{given.path}: is there already; take another name")
     elif not path.parent.is_dir():
         problems.append(f"{given.path}: there is no directory {path.parent}; make it first")

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from edgefn.configuration.document import line_of, parse
 from edgefn.configuration.loader import load, oversized, verify
 from edgefn.functions.configurations import read
 from edgefn.functions.kvs_file import StoreError, read_content
@@ -18,13 +19,7 @@ def load_settings(path: str, shared: Mapping[str, object] | None = None) -> Sett
 
     A published configuration, `shared`, takes the place of what the file says of the same.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError((f"{path}: can't be read: {error.strerror}",)) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError((f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}",)) from error
-    return load(text, filename=path, base=os.path.dirname(os.path.abspath(path)), shared=shared)
+    return load(read_text(path), filename=path, base=os.path.dirname(os.path.abspath(path)), shared=shared)
 
 
 def read_settings(path: str, shared: Mapping[str, object] | None = None) -> Settings:
@@ -35,7 +30,11 @@ def read_settings(path: str, shared: Mapping[str, object] | None = None) -> Sett
     settings = load_settings(path, shared)
     missing = verify(settings, os.path.exists) or (*oversized(settings, os.path.getsize), *_broken_stores(settings))
     if missing:
-        raise SettingsError(tuple(f"{path}: {problem}" for problem in missing))
+        if shared is not None:
+            raise SettingsError(tuple(f"{path}: {problem}" for problem in missing))
+        document = parse(read_text(path), path)
+        placed = sorted((line_of(document, problem.partition(":")[0]), problem) for problem in missing)
+        raise SettingsError(tuple(f"{path}:{line}: {problem}" for line, problem in placed))
     return settings
 
 

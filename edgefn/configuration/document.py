@@ -21,6 +21,22 @@ NO_LINE: Final = 0
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = frozenset({"str", "int", "float", "bool", "null", "timestamp", "merge", "value"})
 
+_CURES: Final = (
+    ("expected <block end>", "let the keys of one table, and the dashes of one list, begin in the same column"),
+    (
+        "mapping values are not allowed",
+        "let the keys of one table begin in the same column, with a blank after each colon",
+    ),
+    ("could not find expected ':'", "write a colon and a blank after each key"),
+    ("'\\t'", "indent with blanks, not with tabs"),
+    ("cannot start any token", "write such text in quotes"),
+    ("expected alphabetic or numeric character", 'write text that begins with * in quotes: "*"'),
+    ("undefined alias", 'write text that begins with * in quotes: "*.jpg"'),
+    ("unexpected end of stream", "close the quotes"),
+    ("expected ',' or", "write commas between the members, and close the bracket"),
+)
+"""Signs in what PyYAML says, and what would be right."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
@@ -74,11 +90,29 @@ def parse(text: str, filename: str) -> Node:
     return _Unfolding(filename).node(root, 0)
 
 
+def line_of(node: Node, path: str) -> int:
+    """Return the line of what a path such as `functions.f.path` or `listen[0].certificates` leads to, or leads near."""
+    match node:
+        case Table(entries=entries):
+            for entry in entries:
+                rest = path.removeprefix(entry.key)
+                if path.startswith(entry.key) and (not rest or rest[0] in ".["):
+                    return line_of(entry.value, rest.removeprefix(".")) if rest else entry.line
+        case Items(items=items):
+            number, _, rest = path.removeprefix("[").partition("]")
+            if path.startswith("[") and number.isdecimal() and int(number) < len(items):
+                return line_of(items[int(number)], rest.removeprefix("."))
+        case Scalar():
+            pass
+    return node.line
+
+
 def _syntax_problem(error: yaml.YAMLError, filename: str) -> str:
     mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
     what = error.problem if isinstance(error, yaml.MarkedYAMLError) else str(error).splitlines()[0]
     line = 1 if mark is None else mark.line + 1
-    return f"{filename}:{line}: this is not YAML: {what}"
+    cure = next((f"; {cure}" for sign, cure in _CURES if sign in f"{what}"), "")
+    return f"{filename}:{line}: this is not YAML: {what}{cure}"
 
 
 class _Unfolding:

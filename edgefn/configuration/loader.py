@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from edgefn.configuration.document import NO_LINE, NestingError, Node, node_of, parse
-from edgefn.configuration.functions import is_source_file
+from edgefn.configuration.functions import PROCESS_RUNTIMES, is_source_file
 from edgefn.configuration.location import LOCATION, build, check, declared
 from edgefn.configuration.reading import Reading, WrongError
 from edgefn.configuration.sharing import as_whole, with_shared
@@ -90,12 +90,12 @@ def schema() -> str:
 
 
 def verify(settings: Settings, exists: Callable[[str], bool]) -> tuple[str, ...]:
-    """Return a problem for each file that `settings` names and that does not exist."""
+    """Return a problem, which begins with its key, for each file that `settings` names and that does not exist."""
     return tuple(
         f"{key}: there is no file {path}; write the path of one" for key, path in _files(settings) if not exists(path)
     ) + tuple(
-        f"functions.{function.name}.handler: {function.path} has no {' or '.join(_handler_files(function))}; "
-        "write the file that is there"
+        f"functions.{function.name}.handler: {function.path} {'is' if is_source_file(function.path) else 'has'} no "
+        f"{' or '.join(_handler_files(function))}; write the file that is there"
         for function in settings.functions.values()
         if exists(function.path) and not _has_handler(function, exists)
     )
@@ -148,6 +148,9 @@ def _handler_files(function: FunctionSettings) -> list[str]:
 
 
 def _has_handler(function: FunctionSettings, exists: Callable[[str], bool]) -> bool:
-    if is_source_file(function.path) or function.runtime == "wasm":
+    if function.runtime == "wasm":
         return True
+    if is_source_file(function.path):
+        only = posixpath.basename(function.path)
+        return function.runtime not in PROCESS_RUNTIMES or only.endswith(".zip") or only in _handler_files(function)
     return any(exists(posixpath.join(function.path, name)) for name in _handler_files(function))

@@ -223,4 +223,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word, choices, n=2, cutoff=0.6)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"there is {', '.join(choices)}" if choices else "there is none"
+    return f"there is {', '.join(choices)}" if choices else "none is declared"

@@ -1,5 +1,6 @@
 """What the command line uses to talk to a control plane or a running location."""
 
+import errno
 import io
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import orjson
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, FormData
+from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout, FormData
 
 from edgefn.control.retries import HEADER
 
@@ -113,15 +114,20 @@ class ControlClient:
                     return told
             except (ClientError, TimeoutError, ValueError) as error:
                 if left == 0:
-                    raise ControlError(
-                        f"nobody answers at {self._base}: {str(error) or type(error).__name__}"
-                    ) from error
+                    raise ControlError(f"nobody answers at {self._base}: {_why(error)}") from error
         raise AssertionError("unreachable")
 
     def _session(self, timeout: ClientTimeout) -> ClientSession:
         return ClientSession(
             timeout=timeout, headers={"Authorization": f"Bearer {self._token}"}, read_bufsize=_LINE, trust_env=False
         )
+
+
+def _why(error: Exception) -> str:
+    """Return why nobody answers, without what the URL says already."""
+    if isinstance(error, ClientConnectorError) and error.errno == errno.ECONNREFUSED:
+        return "the connection is refused; is it running?"
+    return str(error) or type(error).__name__
 
 
 async def _told(response: ClientResponse) -> dict[str, object]:

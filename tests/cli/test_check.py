@@ -48,7 +48,9 @@ def test_a_file_that_is_missing_is_named(here: Here, path: Path) -> None:
     (path.parent / "f.py").unlink()
     done = here("check", str(path))
     assert done.returncode == 2
-    assert f"functions.f.path: there is no file {path.parent}/f.py; write the path of one" in done.stderr
+    line = 1 + path.read_text().splitlines().index(next(line for line in SOUND.splitlines() if "f.py" in line))
+    told = f"{path}:{line}: functions.f.path: there is no file {path.parent}/f.py; write the path of one"
+    assert told in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_a_store_that_can_not_be_read_is_named(here: Here, tmp_path: Path) -> No
     )
     done = here("check", str(config))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"{config}: kvs.prices: {tmp_path}/prices.json: is not a JSON object\n"
+    assert done.stderr == f"{config}:4: kvs.prices: {tmp_path}/prices.json: is not a JSON object\n"
 
 
 ODD = """\

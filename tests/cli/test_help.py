@@ -48,12 +48,21 @@ def test_every_command_has_an_example(name: str) -> None:
     assert any(command.split()[1] == name for command in EXAMPLES[name])
 
 
-@pytest.mark.parametrize(("arguments", "told"), [((), "required: COMMAND"), (("serv",), "invalid choice: 'serv'")])
-def test_what_is_no_command_is_answered_with_the_usage(here: Here, arguments: tuple[str, ...], told: str) -> None:
-    done = here(*arguments)
+def test_no_command_at_all_is_answered_with_the_front_page(here: Here) -> None:
+    done = here()
     assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == here("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("serv", "'serv'; did you mean serve?"), ("lgos", "did you mean logs?"), ("x", "there is serve, check, reload")],
+)
+def test_what_is_no_command_is_answered_with_the_nearest(here: Here, word: str, told: str) -> None:
+    done = here(word, "config.yaml")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("edgefn: there is no command ")
     assert told in done.stderr
-    assert done.stderr.startswith("usage: edgefn ")
 
 
 def test_the_version_is_told() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgefn.configuration.document import Entry, Items, Scalar, Table, parse
+from edgefn.configuration.document import Entry, Items, Scalar, Table, line_of, parse
 from edgefn.model.errors import SettingsError
 
 
@@ -55,6 +55,45 @@ def test_an_alias_stands_for_its_anchor_and_a_merge_gives_way_to_what_is_written
 )
 def test_what_is_not_sound_is_refused_with_its_line(text, said):
     assert problem(text).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "cure"),
+    [
+        ("a: 1\n b: 2\n", "begin in the same column"),
+        ("a: b: c\n", "with a blank after each colon"),
+        ("a:\n  b: 1\n c: 2\n", "begin in the same column"),
+        ("a:\n  - b\n - c\n", "begin in the same column"),
+        ("a:\n\tb: 1\n", "indent with blanks, not with tabs"),
+        ("a: {b: *, c: d}\n", 'write text that begins with * in quotes: "*"'),
+        ("a: {b: *.jpg, c: d}\n", "in quotes"),
+        ('a: "b\nc: d\n', "close the quotes"),
+        ("a: {b: 1\nc: d\n", "close the bracket"),
+        ("a: 1\nb\nc: 2\n", "write a colon and a blank after each key"),
+        ("a: @b\n", "write such text in quotes"),
+    ],
+)
+def test_the_usual_mistakes_are_told_with_their_cure(text, cure):
+    assert cure in problem(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("a", 1),
+        ("a.b", 2),
+        ("a.b.c", 3),
+        ("a.b.d", 4),
+        ("a.b.d[0]", 5),
+        ("a.b.d[1].e", 6),
+        ("a.b.missing", 3),
+        ("f.g.h", 7),
+        ("nothing", 1),
+    ],
+)
+def test_a_path_leads_to_its_line(path, line):
+    document = parse("a:\n  b:\n    c: 1\n    d:\n      - e: 1\n      - e: 2\nf.g: {h: 1}\n", "f.yaml")
+    assert line_of(document, path) == line
 
 
 def test_a_billion_laughs_are_cut_short():

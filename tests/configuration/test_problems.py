@@ -430,7 +430,7 @@ workers: 0
             " https://host/path"
         ),
         'e.yaml:5: routes[0].origin: there is no origin "apq"; did you mean app?',
-        'e.yaml:5: routes[0].hooks.viewer-request: there is no function "ghost"; there is none',
+        'e.yaml:5: routes[0].hooks.viewer-request: there is no function "ghost"; none is declared',
         'e.yaml:6: workers: "0" does not fit; write a whole number from 1 to 256, or auto',
     ]
 
