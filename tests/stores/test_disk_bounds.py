@@ -76,6 +76,28 @@ async def test_much_more_than_fits_leaves_no_more_than_fits(tmp_path: Path, size
     assert bodies + len(files) == entries
 
 
+@pytest.mark.parametrize("size", [20_000, 60_000])
+async def test_a_file_system_that_is_smaller_than_the_store_may_be_is_not_filled_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """The oldest go, as they do where the store's own bound is reached; nothing is refused."""
+    room = 20_000_000
+    monkeypatch.setattr("edgefn.stores.disk.lanes.free_space", lambda directory: room - taken(directory))
+    async with opened(tmp_path, 2**30) as store:
+        for begin in range(0, 40_000_000 // size, 50):
+            outcomes = await asyncio.gather(*(put(store, number, size) for number in range(begin, begin + 50)))
+            assert set(outcomes) == {Outcome.STORED}
+        assert taken(tmp_path) <= 1.2 * room
+        assert really(tmp_path)[0] * size > room / 3
+        room = 0  # others have filled it
+        await put(store, 0, size)
+        assert really(tmp_path)[0] == 0
+        assert not any(path.is_file() for path in (tmp_path / "bodies").rglob("*"))
+        room = 20_000_000
+        assert [await put(store, number, size) for number in range(3)] == [Outcome.STORED] * 3
+        assert really(tmp_path)[0] == 3
+
+
 async def test_what_was_purged_with_everything_is_cleared_away(tmp_path: Path) -> None:
     async with opened(tmp_path, 2**26) as store:
         await asyncio.gather(*(put(store, number, 100) for number in range(1_200)))
@@ -161,6 +183,7 @@ async def test_a_body_that_is_all_here_holds_no_file(tmp_path: Path, first: int,
 
     async with opened(tmp_path, 2**24) as store:
         await put(store, 1, 1_000_000)
+    async with opened(tmp_path, 2**24) as store:  # anew, so that the writer's own file is closed for sure
         (found,) = await store.get("https\nshop.test\n/some/where/1")
         body = await store.open(found, first, length)
         data = body.buffered() or b""

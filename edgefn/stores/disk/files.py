@@ -18,6 +18,17 @@ _SEALED = SIZE + BLOCK
 _DIRECTORIES = 256
 _TRIES = 3
 _NO_END = 2**62
+_LEFT_FREE = 256 * 2**20
+_LEFT_FREE_SHARE = 8
+
+
+def free_space(directory: Path) -> int:
+    """Return how many bytes may still be put into the file system of `directory`; less than nothing: it is too full.
+
+    Not all that is free: what is on its way, and the index's log, need room, too. Raises `OSError`.
+    """
+    now = os.statvfs(directory)
+    return now.f_bavail * now.f_frsize - min(_LEFT_FREE, now.f_blocks * now.f_frsize // _LEFT_FREE_SHARE)
 
 
 class _SweptError(Exception):

@@ -16,9 +16,9 @@ from typing import Generic, Protocol, TypeVar
 from edgefn.stores.base import StoreError
 from edgefn.stores.disk.changes import Changes
 from edgefn.stores.disk.epochs import Epochs
-from edgefn.stores.disk.files import BodyFiles
+from edgefn.stores.disk.files import BodyFiles, free_space
 from edgefn.stores.disk.health import Doing, Health
-from edgefn.stores.disk.schema import connected
+from edgefn.stores.disk.schema import PAGE, connected
 
 _READERS = 4
 _MOST_READS = 1_024
@@ -27,6 +27,8 @@ _BATCH = 128
 _PATIENCE = 20.0
 _EVICTIONS = 64
 _MOST_USED = 256
+_GIVEN_BACK = 8
+_PAGES_AT_ONCE = 64
 
 T = TypeVar("T")
 
@@ -142,9 +144,10 @@ class _Task(Generic[T]):
 
 
 class WriteLane:
-    """Changes the index, and keeps it below `capacity` bytes."""
+    """Changes the index, and keeps all that is stored below `capacity` bytes, and within what the disk has room for."""
 
     def __init__(self, directory: Path, capacity: int, files: BodyFiles, epochs: Epochs, health: Health) -> None:
+        self._directory = directory
         self._capacity = capacity
         self._epochs = epochs
         self._files = files
@@ -197,14 +200,16 @@ class WriteLane:
         """Do them all, or none. In the thread."""
         with self._health.watching(Doing.WRITING_INDEX):
             self._db.execute(f"PRAGMA synchronous={'FULL' if any(task.is_durable for task in tasks) else 'NORMAL'}")
-            size = self._committed(tasks, used)
+            fits = self._committed(tasks, used)
             for _ in range(_EVICTIONS):
-                if size <= self._capacity:
+                if fits:
                     break
-                size = self._committed((), ())
+                fits = self._committed((), ())
+            if self._capacity:
+                self._give_back()
 
-    def _committed(self, tasks: Sequence[_Waiting], used: Collection[int]) -> int:
-        """Do them in one transaction, with as much eviction as one may have; return how much there is then."""
+    def _committed(self, tasks: Sequence[_Waiting], used: Collection[int]) -> bool:
+        """Do them in one transaction, with as much eviction as one may have; return whether that was enough."""
         run = self._db.execute
         run("BEGIN IMMEDIATE")
         try:
@@ -212,7 +217,8 @@ class WriteLane:
             for task in tasks:
                 task.run(changes)
             changes.touch(used)
-            changes.evict(self._capacity)
+            bound = self._bound(changes.size)
+            changes.evict(bound)
             changes.settle()
             run("COMMIT")
         except BaseException:
@@ -222,7 +228,25 @@ class WriteLane:
         if changes.epoch:
             self._epochs.announce(changes.epoch)
         self._files.remove(changes.files)
-        return changes.size
+        return changes.size <= bound
+
+    def _bound(self, size: int) -> int:
+        """Return how many bytes all entries may take; it is not the capacity where the file system has less room.
+
+        `size` is what they take now. Some room is left: what is evicted is written down first.
+        """
+        if not self._capacity:
+            return 0
+        unused: int = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        return min(self._capacity, max(0, size + unused * PAGE + free_space(self._directory)))
+
+    def _give_back(self) -> None:
+        """Let files have some of what the index does not use, where the file system has no more room for them."""
+        for _ in range(_GIVEN_BACK):
+            if free_space(self._directory) >= 0 or not self._db.execute("PRAGMA freelist_count").fetchone()[0]:
+                break
+            self._db.execute(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})").fetchall()
+            self._db.execute("PRAGMA wal_checkpoint").fetchall()
 
     async def close(self) -> None:
         """Take no more, end what was begun, and let go of the index. A disk that hangs keeps its thread."""

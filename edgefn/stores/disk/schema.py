@@ -7,6 +7,7 @@ is thrown away by the first process that finds itself alone; others would go on 
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import sqlite3
 import time
@@ -17,7 +18,12 @@ from edgefn.stores.base import StoreError
 from edgefn.stores.disk.heads import FORMAT
 from edgefn.stores.disk.seals import BLOCK
 
+PAGE = 4_096
+"""The bytes of a page of the index."""
+
 _TABLES = """
+PRAGMA page_size=4096;
+PRAGMA auto_vacuum=INCREMENTAL;
 CREATE TABLE IF NOT EXISTS entries (
     number INTEGER PRIMARY KEY, place TEXT NOT NULL, variant TEXT NOT NULL, epoch INTEGER NOT NULL,
     softened REAL, used INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, in_file INTEGER NOT NULL,
@@ -32,6 +38,8 @@ CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, value NUMERIC NOT NULL
 INSERT INTO counts VALUES ('next', 1), ('entries', 0), ('size', 0), ('dead entries', 0), ('dead size', 0),
     ('hand', 0), ('round end', 0), ('hard floor', 0), ('soft floor', 0), ('softened at', 0), ('forgotten', 0);
 """
+_COUNTS = frozenset(re.findall(r"\('([a-z ]+)', [01]\)", _TABLES))
+
 SMALL = 32_768
 """A body of at most so many bytes lies in the index, a larger one in a file of its own."""
 
@@ -128,7 +136,9 @@ def _is_sound(directory: Path) -> bool:
     except (OSError, ValueError, sqlite3.DatabaseError):
         return False
     try:
-        db.execute("SELECT (SELECT count(*) FROM counts), (SELECT max(number) FROM entries)").fetchone()
+        db.execute("SELECT max(number) FROM entries").fetchone()
+        if {name for (name,) in db.execute("SELECT name FROM counts WHERE typeof(value) != 'text'")} != _COUNTS:
+            return False
     except sqlite3.DatabaseError:
         return False
     finally:
@@ -142,7 +152,7 @@ def _begin_anew(directory: Path) -> None:
         (directory / name).unlink(missing_ok=True)
     shutil.rmtree(directory / "bodies", ignore_errors=True)
     (directory / "bodies").mkdir(mode=0o700, exist_ok=True)
-    db = connected(directory)
+    db = sqlite3.connect(directory / "index.db")
     try:
         db.executescript(_TABLES)
     finally:
