@@ -53,11 +53,11 @@ def run(given: argparse.Namespace) -> int:
         for function in settings.functions.values():
             if function.runtime in _RUNTIMES:
                 warnings += _warnings(function.path, function.handler, function.runtime)
-    parts = (
-        counted(len(settings.routes), "route"),
-        counted(len(settings.origins), "origin"),
-        counted(len(settings.functions), "function"),
-    )
+    parts = [counted(len(settings.functions), "function")]
+    if settings.routes:
+        parts = [counted(len(settings.routes), "route"), counted(len(settings.origins), "origin"), *parts]
+    else:
+        parts.append(f"routes and origins: those that are published for site {settings.site}")
     for warning in interpreter_warnings(settings):
         print(f"{given.file}: {warning}", file=sys.stderr)
     return _told(given.file, ", ".join(parts), warnings)

@@ -1,6 +1,6 @@
 """The published configuration of a location: taken into use when it comes, and kept for a start without a network."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -100,6 +100,12 @@ class Configured:
         self.kept = self.current = revision
         self.refused = None
 
+    def note(self) -> str:
+        """Return what is to be said of a file that was read again, beside which a published configuration is in use."""
+        if self.current is None:
+            return ""
+        return f"; routes and origins are those of configuration {self.current.number} of site {self.site}"
+
     def complete(self, status: LocationStatus) -> LocationStatus:
         """Return a location's status with what is in use."""
         number = 0 if self.current is None else self.current.number
@@ -120,6 +126,14 @@ class Configured:
             return without_routes(settings)
         self.current = self.kept
         return settings
+
+
+def own_functions(read: Read, running: Settings) -> Collection[str]:
+    """Return the functions in a location's file as it is now; those in use where it can't be read."""
+    try:
+        return read(None).functions
+    except SettingsError:
+        return running.functions
 
 
 def without_routes(settings: Settings) -> Settings:

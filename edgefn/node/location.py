@@ -26,7 +26,7 @@ from edgefn.model.publishing import Catalog, LocationStatus, Revision, Use
 from edgefn.model.settings import FunctionLogging, Settings
 from edgefn.node import world
 from edgefn.node.administering import open_admin
-from edgefn.node.configured import Configured, LastGood, Read
+from edgefn.node.configured import Configured, LastGood, Read, own_functions
 from edgefn.node.files import Files, read_files
 from edgefn.node.function_logs import function_log
 from edgefn.node.functions import Callees, Functions
@@ -187,7 +187,7 @@ class Location:
             around,
             self._uses,
             settings.data_dir,
-            functions=lambda: self._running.settings.functions,
+            functions=lambda: own_functions(self._read, self._running.settings),
         )
         opener = VersionOpener(hosts, bundles, BlobFetch(self._replica, keys), around)
         published = Published(opener, world.monotonic, self._report)
@@ -282,7 +282,7 @@ class Location:
             said = self.adopt(change)
         await self._configured.follow(self._following.builder.catalog)
         self._reporting.soon()
-        return said
+        return f"{said}{self._configured.note()}"
 
     async def _take(self, revision: Revision, generation: int) -> str:
         """Take a published configuration into use, and keep it; return a line about it. Raises `SettingsError`."""

@@ -30,6 +30,7 @@ from edgefn.functions.workbench import Workbench
 from edgefn.model.publishing import Manifest, Use
 from edgefn.model.settings import Settings
 from edgefn.node import world
+from edgefn.node.configured import Read, own_functions
 from edgefn.node.function_logs import function_log
 from edgefn.node.hosting import function_hosts
 from edgefn.node.replication import open_keys, open_replica
@@ -59,10 +60,12 @@ class Place:
     functions: Callable[[], Collection[str] | None] = lambda: None
 
 
-async def open_place(stack: AsyncExitStack, running: Callable[[], Settings], report: Callable[[str], None]) -> Place:
+async def open_place(
+    stack: AsyncExitStack, running: Callable[[], Settings], read: Read, report: Callable[[str], None]
+) -> Place:
     """Return a place of its own for a process that answers no viewers; `stack` closes it. Raises `SettingsError`.
 
-    `running` returns the settings in force.
+    `running` returns the settings in force, `read` those of the file.
     """
     settings = running()
     host = await stack.enter_async_context(function_hosts(settings, report))
@@ -79,7 +82,7 @@ async def open_place(stack: AsyncExitStack, running: Callable[[], Settings], rep
         around,
         lambda: uses_of(running()),
         settings.data_dir,
-        functions=lambda: running().functions,
+        functions=lambda: own_functions(read, running()),
     )
 
 

@@ -27,8 +27,8 @@ from edgefn.node.membership import is_member
 from edgefn.node.publishing import open_place, open_publishing
 from edgefn.node.reloading import refuse_changes_that_need_a_restart, reload_and_tell
 from edgefn.node.replication import open_keys, open_replica
-from edgefn.node.worker import DISCARD, PrepareCommand
-from edgefn.node.workers import WorkerGoneError, WorkerProcess, start_worker
+from edgefn.node.worker import DISCARD
+from edgefn.node.workers import WorkerGoneError, WorkerProcess, WorkerSilentError, start_worker
 from edgefn.rules.purges import Purge
 from edgefn.stores.base import StoreError
 from edgefn.stores.stock import Hit
@@ -105,7 +105,7 @@ class Supervisor:
         settings, stack = self._settings, self._stack
         if settings.admin is None:
             return
-        place = await open_place(stack, lambda: self._settings, self._report)
+        place = await open_place(stack, lambda: self._settings, self._read, self._report)
         endpoints = [*running_endpoints(Operations(self._health, self.reload)), *purge_endpoints(self.purge)]
         endpoints += open_publishing(stack, place, mirrors=is_member(settings.data_dir))[1]
         await open_admin(stack, settings.admin, settings.data_dir, endpoints)
@@ -201,24 +201,26 @@ class Supervisor:
         """
         async with self._reloading:
             revision = self._configured.kept
-            said = await self._swapped(revision, PrepareCommand(0, 0))
+            said = await self._swapped(revision)
             self._configured.use(revision)
         await self._configured.follow(self._following.builder.catalog)
-        return said
+        return f"{said}{self._configured.note()}"
 
     async def _take(self, revision: Revision, generation: int) -> str:
         """Have every worker take a published configuration into use, and keep it. Raises `SettingsError`: none did."""
         async with self._reloading:
-            said = await self._swapped(revision, PrepareCommand(revision.number, generation), self._last_good.write)
+            said = await self._swapped(revision, generation, self._last_good.write)
             self._configured.use(revision)
             return said
 
     async def _swapped(
-        self, revision: Revision | None, wanted: PrepareCommand, keep: Callable[[Revision], None] | None = None
+        self, revision: Revision | None, generation: int = 0, keep: Callable[[Revision], None] | None = None
     ) -> str:
+        """Swap all workers to a configuration, kept by `keep` before; generation 0 is a reload of the one in use."""
         settings = await asyncio.to_thread(self._read, revision)
         refuse_changes_that_need_a_restart(self._settings, settings)
-        ready = await self._prepare(wanted)
+        fresh = revision.number if revision is not None and generation else 0
+        ready = await self._prepare(fresh, generation)
         if keep is not None and revision is not None:
             try:
                 await asyncio.to_thread(keep, revision)
@@ -229,13 +231,16 @@ class Supervisor:
         self._settings = settings
         return f"{said} by {len(self._workers)} workers"
 
-    async def _prepare(self, wanted: PrepareCommand) -> list[WorkerProcess]:
+    async def _prepare(self, fresh: int, generation: int) -> list[WorkerProcess]:
         """Return the workers that are ready to swap. Raises `SettingsError` when one has found something wrong."""
         ready: list[WorkerProcess] = []
         problems: list[str] = []
         for number, worker in self._workers.items():
             try:
-                told = await worker.prepare(wanted)
+                told = await worker.prepare(fresh, generation)
+            except WorkerSilentError as error:
+                worker.tell(DISCARD)
+                told = (str(error),)
             except WorkerGoneError as error:
                 self._report(f"worker {number}: {error}; it starts again with the new configuration")
                 continue

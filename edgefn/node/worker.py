@@ -31,11 +31,12 @@ class PurgeCommand(NamedTuple):
 
 
 class PrepareCommand(NamedTuple):
-    """What follows `PREPARE` on its line, as a JSON list: a published configuration, and its generation.
+    """What follows `PREPARE` on its line, as a JSON list: its own number, a published configuration, its generation.
 
-    Number 0 is a reload: the location's file is read again, and the configuration stays the one in use.
+    Configuration 0 is a reload: the location's file is read again, and the configuration stays the one in use.
     """
 
+    id: int
     number: int
     generation: int
 
@@ -63,9 +64,10 @@ class Line:
         commands = _Commands(location, reader, writer)
         try:
             async with asyncio.TaskGroup() as purging:
-                while (line := await commands.next(purging)).startswith(PREPARE):
-                    wanted = PrepareCommand(*orjson.loads(line.removeprefix(PREPARE)))
-                    await _reload(location, wanted, commands, purging)
+                while line := await commands.next(purging):
+                    if line.startswith(PREPARE):  # else the supervisor had no patience with what is over by now
+                        wanted = PrepareCommand(*orjson.loads(line.removeprefix(PREPARE)))
+                        await _reload(location, wanted, commands, purging)
         except* ConnectionError:
             pass  # the supervisor is gone, which is what ends this
         finally:
@@ -117,11 +119,11 @@ class _Commands:
 async def _reload(location: Location, wanted: PrepareCommand, commands: _Commands, purging: asyncio.TaskGroup) -> None:
     """Prepare a reload, say what came of it, and do it when the supervisor says that all others are ready too."""
     try:
-        revision = await location.revision(*wanted) if wanted.number else None
+        revision = await location.revision(wanted.number, wanted.generation) if wanted.number else None
         async with location.changing(revision) as change:
-            commands.say({"prepared": True})
+            commands.say({"about": wanted.id, "prepared": True})
             if await commands.next(purging) == ADOPT:
-                commands.say({"reloaded": location.adopt(change)})
+                commands.say({"about": wanted.id, "reloaded": location.adopt(change)})
     except SettingsError as error:
-        commands.say({"problems": list(error.problems)})
+        commands.say({"about": wanted.id, "problems": list(error.problems)})
     await commands.drain()

@@ -26,6 +26,10 @@ class WorkerGoneError(Exception):
     """A worker ended, or did not answer in time."""
 
 
+class WorkerSilentError(WorkerGoneError):
+    """A worker did not answer in time. It may do so later, and is then not listened to."""
+
+
 class WorkerProcess:
     """One worker. Its answers about purges may come between all others."""
 
@@ -36,6 +40,7 @@ class WorkerProcess:
         self._answers: asyncio.Queue[Told | None] = asyncio.Queue()
         self._purging: dict[int, asyncio.Future[Told]] = {}
         self._ids = itertools.count(1)
+        self._preparing = 0
         self._listening = asyncio.get_running_loop().create_task(self._listen())
 
     async def _listen(self) -> None:
@@ -60,21 +65,31 @@ class WorkerProcess:
         if waiting is not None and not waiting.done():
             waiting.set_result(told)
 
-    async def answer(self, patience: float) -> Told:
-        """Return the worker's next message that is not about a purge. Raises `WorkerGoneError`."""
-        try:
-            told = await asyncio.wait_for(self._answers.get(), patience)
-        except TimeoutError as error:
-            raise WorkerGoneError(f"worker {self.process.pid} does not answer") from error
-        if told is None:
-            self._answers.put_nowait(None)  # for whoever asks next
-            raise WorkerGoneError(f"worker {self.process.pid} ended")
-        return told
+    async def answer(self, patience: float, about: int = 0) -> Told:
+        """Return what the worker says next about the command with that number; 0: of itself, when it starts.
 
-    async def prepare(self, wanted: PrepareCommand) -> tuple[str, ...]:
-        """Have the worker make a configuration ready; return what is wrong with it. Raises `WorkerGoneError`."""
-        self.tell(PREPARE + orjson.dumps(list(wanted)) + b"\n")
-        match await self.answer(RELOAD_PATIENCE):
+        Raises `WorkerGoneError`.
+        """
+        try:
+            async with asyncio.timeout(patience):
+                while (told := await self._answers.get()) is not None:
+                    if told.get("about", 0) == about:
+                        return told
+        except TimeoutError as error:
+            raise WorkerSilentError(f"worker {self.process.pid} does not answer within {patience:g} s") from error
+        self._answers.put_nowait(None)  # for whoever asks next
+        raise WorkerGoneError(f"worker {self.process.pid} ended")
+
+    async def prepare(
+        self, number: int = 0, generation: int = 0, *, patience: float = RELOAD_PATIENCE
+    ) -> tuple[str, ...]:
+        """Have the worker make a configuration ready; return what is wrong with it. Raises `WorkerGoneError`.
+
+        `number` and `generation` as in `PrepareCommand`.
+        """
+        self._preparing = next(self._ids)
+        self.tell(PREPARE + orjson.dumps(list(PrepareCommand(self._preparing, number, generation))) + b"\n")
+        match await self.answer(patience, self._preparing):
             case {"prepared": True}:
                 return ()
             case {"problems": [*problems]}:
@@ -85,7 +100,7 @@ class WorkerProcess:
     async def adopt(self) -> str:
         """Have the worker swap to what it prepared; return a line about it. Raises `WorkerGoneError`."""
         self.tell(ADOPT)
-        return str((await self.answer(RELOAD_PATIENCE)).get("reloaded"))
+        return str((await self.answer(RELOAD_PATIENCE, self._preparing)).get("reloaded"))
 
     async def purge(self, purge: Purge, *, soft: bool, epoch: int | None) -> Hit:
         """Have the worker purge; return what it hit. `epoch` as in `PurgeCommand`.

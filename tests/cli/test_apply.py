@@ -122,6 +122,15 @@ async def test_a_whole_file_publishes_what_locations_share_and_goes_on_to_be_the
     machine.config.write_text(machine.config.read_text().replace(machine.old, machine.new))
     assert (await command("reload", machine.config))[0] == 0
     assert await machine.get() == (200, "old"), "what is published counts, and not what the file says of the same"
+    hooked = machine.config.read_text().replace("origin: app", "origin: app, hooks: {viewer-request: greet}")
+    (machine.folder / "greet.js").write_text(CODE)
+    machine.config.write_text(hooked + "functions: {greet: {path: greet.js, runtime: js}}\n")
+    status, told = await command("apply", machine.config)
+    assert (status, '  + routes["*"].hooks.viewer-request: greet' in told) == (0, True), told
+    assert await machine.get() == (200, "greeted"), "a function of the file, which was read again"
+    machine.config.write_text(machine.config.read_text().replace(", hooks: {viewer-request: greet}", ""))
+    status, told = await command("apply", "--rollback", machine.config, "--to", "1")
+    assert (status, await machine.get()) == (0, (200, "old")), told
     status, told = await command("apply", machine.config)
     assert (status, f"  ~ origins.app.url: http://{machine.old} -> http://{machine.new}" in told) == (0, True), told
     assert await machine.get() == (200, "new")

@@ -29,6 +29,14 @@ def test_a_sound_configuration_is_counted(path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}: ok: 2 routes, 1 origin, 1 function\n", "")
 
 
+def test_a_file_that_follows_a_site_needs_no_routes(here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text("location: fra1\nlisten: 127.0.0.1:8080\nsite: shop\n")
+    done = here("check", str(path))
+    told = f"{path}: ok: 0 functions, routes and origins: those that are published for site shop\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+
+
 @pytest.mark.parametrize("name", ["demo.yaml", "minimal.yaml"])
 def test_the_configurations_that_we_ship_are_sound(here: Here, name: str) -> None:
     done = here("check", str(CHECKOUT / "config" / name))

@@ -28,3 +28,9 @@ def test_each_setting_beyond_aws_is_named_with_its_key() -> None:
         "functions.guest.runtime: AWS has no runtime wasm",
         "routes[1].hooks: at AWS the functions at both viewer events are of one kind: cff and node are not",
     ]
+
+
+def test_of_published_functions_nothing_is_said_as_nothing_is_known() -> None:
+    hooks = "{viewer-request: cff, viewer-response: 'greet:live'}"
+    text = TEXT.replace("routes:", f"routes:\n  - {{path: /published, origin: app, hooks: {hooks}}}", 1)
+    assert [line for line in beyond_aws(load(text, filename="e.yaml", base="/srv")) if "routes[0]" in line] == []

@@ -98,7 +98,8 @@ async def test_what_is_published_takes_the_place_of_the_files_own_routes_and_of_
         assert await on.get() == (200, "old")
         await on.apply(shared(on.new))
         assert await on.get() == (200, "new")
-        await on.edge.location.reload()
+        told = await on.edge.location.reload()
+        assert told.endswith("; routes and origins are those of configuration 1 of site shop")
         assert await on.get() == (200, "new")
 
 
@@ -177,6 +178,20 @@ async def test_a_function_that_does_not_start_here_keeps_the_configuration_that_
         assert (status.configuration, await on.get()) == (1, (200, "old"))
         status = await on.deploy(saying("mended"))
         assert (status.configuration, status.refused, await on.get()) == (2, None, (200, "mended"))
+
+
+async def test_a_configuration_that_can_not_be_kept_on_the_disk_is_not_used(tmp_path: Path) -> None:
+    async with scene(tmp_path) as on:
+        await on.apply(shared(on.old))
+        in_the_way = tmp_path / "var" / "configuration.json.new"
+        os.mkdir(in_the_way)
+        status = await on.apply(shared(on.new))
+        assert status.refused is not None
+        assert "configuration.json: the configuration can't be kept: " in status.refused.why
+        assert (status.configuration, await on.get()) == (1, (200, "old"))
+        os.rmdir(in_the_way)
+        assert (await on.deploy()).configuration == 2
+        assert await on.get() == (200, "new")
 
 
 async def test_what_was_used_last_is_used_after_a_restart_whatever_else_is_there(tmp_path: Path) -> None:
