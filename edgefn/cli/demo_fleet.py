@@ -88,6 +88,7 @@ async def _story(locations: int, stopping: asyncio.Event) -> int:
         names = [f"{_NAMES[number % len(_NAMES)]}{number // len(_NAMES) + 1}" for number in range(locations)]
         urls = [await _location(stack, folder, name, client, control.url) for name in names]
         await _deploy(client, "1")
+        await _apply(client, "1h")
         load = _Load(urls)
         loading = asyncio.get_running_loop().create_task(load.run())
         stack.push_async_callback(_ended, loading)
@@ -95,6 +96,8 @@ async def _story(locations: int, stopping: asyncio.Event) -> int:
         print(f"\nunder load: {load.told()}", flush=True)
         await _deploy(client, "2")
         print(f"while it went live: {load.told()}", flush=True)
+        await _apply(client, "2h")
+        print(f"while it was put in force: {load.told()}", flush=True)
         await asyncio.sleep(1.0)
         print(f"after it: {load.told()}", flush=True)
         control.process.kill()
@@ -131,8 +134,7 @@ listen: 127.0.0.1:{port}
 admin: off
 data_dir: ./{name}
 access_log: off
-origins: {{none: {{url: "http://127.0.0.1:9"}}}}
-routes: [{{path: "*", origin: none, hooks: {{viewer-request: "greet:live"}}}}]
+site: main
 """,
     )
     told = await client.change("POST", f"/v1/locations/{name}")
@@ -149,6 +151,16 @@ async def _deploy(client: ControlClient, word: str) -> None:
     told = await client.upload("POST", "/v1/functions/greet/deployments", deployment_parts(deployment, packed(bundle)))
     waited = await wait_for(client, Namespace(wait=1.0, wait_timeout=int(_PATIENCE)), told.get("generation"), "greet")
     print(f"version {word}: {waited.words}", flush=True)
+
+
+async def _apply(client: ControlClient, lifetime: str) -> None:
+    route = {"path": "*", "origin": "none", "hooks": {"viewer-request": "greet:live"}}
+    cached = {**route, "cache": {"max_ttl": lifetime}}
+    shared = {"origins": {"none": {"url": "http://127.0.0.1:9"}}, "routes": [cached]}
+    told = await client.change("PUT", "/v1/configurations/main", {"shared": shared})
+    waiting = Namespace(wait=1.0, wait_timeout=int(_PATIENCE))
+    waited = await wait_for(client, waiting, told.get("generation"), site="main", quiet=True)
+    print(f"\nroutes and origins, configuration {told.get('revision')}: {waited.words}", flush=True)
 
 
 async def _start(stack: AsyncExitStack, folder: Path, *words: str) -> asyncio.subprocess.Process:

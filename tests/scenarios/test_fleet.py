@@ -163,6 +163,8 @@ async def test_one_machine_becomes_a_fleet_and_outlives_the_loss_of_its_servers_
     code = fleet.code("one")
     alone = await command("deploy", code, "--name", "greet", "--runtime", "nodejs20.x", "--config", config)
     assert alone[0] == 0, alone[1]
+    alone = await command("apply", config)
+    assert alone[0] == 0, alone[1]
     fleet.locations["fra1"].send(signal.SIGTERM)
     await fleet.locations["fra1"].ended()
 
@@ -173,6 +175,8 @@ async def test_one_machine_becomes_a_fleet_and_outlives_the_loss_of_its_servers_
     await fleet.join("fra1", config=config)
     await fleet.serve("fra1")
     assert await fleet.get("fra1") == "one"
+    status, told = await command("apply", config, *fleet.there)
+    assert (status, "configuration 1 has all of this already" in told) == (0, True), told
 
     fleet.control.send(signal.SIGTERM)
     assert await fleet.control.ended() == 0
@@ -189,7 +193,7 @@ async def test_one_machine_becomes_a_fleet_and_outlives_the_loss_of_its_servers_
 @pytest.mark.fleet
 async def test_the_demo_of_a_fleet_loses_no_request_while_a_version_goes_live_and_the_control_plane_dies() -> None:
     async with Running("demo", "--locations", "2") as demo:
-        for moment in ("under load", "while it went live", "after it", "without it"):
+        for moment in ("under load", "while it went live", "while it was put in force", "after it", "without it"):
             line = await demo.says(f"{moment}: ")
             assert line.rstrip().endswith("failed: 0"), line
         assert "version 2" in line
