@@ -71,7 +71,7 @@ class Headers:
     def adding(self, *lines: Line) -> "Headers":
         """Return these fields with `lines` behind them."""
         more = Headers(self._lines + lines)
-        more._base = self if self._base is None else self._base
+        more._base = self
         return more
 
     def replacing(self, name: str, value: str) -> "Headers":

@@ -196,6 +196,12 @@ class Response:
             self.tunnel,
         )
 
+    def close(self) -> None:
+        """Give up its body, or its tunnel. Harmless when repeated."""
+        self.body.close()
+        if self.tunnel is not None:
+            self.tunnel.close()
+
     def dressed(self, headers: Headers) -> "Response":
         """Return this response with `headers`."""
         return self.carrying(headers, self.body)

@@ -20,6 +20,7 @@ from edgefn.proxy.door import Door
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.hooks import Hook, Hooks
 from edgefn.proxy.origins import Origins, Sender
+from edgefn.proxy.passing import Passing
 from edgefn.proxy.shields import Shielded, Shielding
 from edgefn.proxy.site import Lane, Site, Surroundings
 from edgefn.proxy.unconfigured import Unconfigured
@@ -120,7 +121,16 @@ def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting
     walk = direct
     if shielding is not None and shielding.shields:
         walk = Walk(hooks, facts, cache, Shielded(shielding, route.path, origins))
-    return Lane(route, walk, direct, None if hooks.on_viewer_side or facts.names else cache, hooks.on_viewer_side)
+    if hooks.on_viewer_side or facts.names:
+        return Lane(route, walk, direct, None, hooks.on_viewer_side)
+    return Lane(route, walk, direct, cache, passing=_passing(route, origins, cache) if walk is direct else None)
+
+
+def _passing(route: RouteSettings, origins: Origins, cache: Cache) -> Passing | None:
+    """Return the short cut past functions, cache and failover, where the route has none of them."""
+    if route.hooks or route.cache.enabled or len(origins.usual.members) > 1:
+        return None
+    return Passing(origins, cache, world.monotonic)
 
 
 def _usual(route: RouteSettings, settings: Settings) -> OriginChoice:

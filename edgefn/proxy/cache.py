@@ -225,21 +225,34 @@ class Cache:
 
     async def _bypassed(self, request: Request, fetch: Fetch, why: Bypass) -> Response:
         """Pass `request` by; what it changed at the origin is stored no more (RFC 9111 section 4.4)."""
-        lookup = Lookup.METHOD if why is Bypass.METHOD else Lookup.BYPASS
-        _note(request.trail, lookup, why)
+        self.passing(request, why)
         try:
             response = await fetch(request)
         except FunctionError as error:  # the origin may have done what it was asked for all the same
             if has_changed(request.method, error.origin_status):
                 await self._invalidate(request)
             raise
-        request.trail.result = Result.ERROR if response.from_origin_error else Result.MISS
         if has_changed(request.method, response.status, response.origin_status):
             await self._invalidate(request)
             for path, query in changed_targets(request, response.headers):
                 await self._invalidate(replace(request, path=path, query=query))
+        return self.passed(request, response, why)
+
+    def passing(self, request: Request, why: Bypass) -> None:
+        """Let the trail tell that `request` is passed by."""
+        _note(request.trail, Lookup.METHOD if why is Bypass.METHOD else Lookup.BYPASS, why)
+
+    @staticmethod
+    def note_passed(request: Request, response: Response) -> None:
+        """Let the trail tell what came of it."""
+        request.trail.result = Result.ERROR if response.from_origin_error else Result.MISS
+
+    def passed(self, request: Request, response: Response, why: Bypass) -> Response:
+        """Return the response to a request that was passed by, as it goes on; the trail tells of it."""
+        self.note_passed(request, response)
         if not self._policy.cache_status or response.tunnel is not None:
             return response
+        lookup = Lookup.METHOD if why is Bypass.METHOD else Lookup.BYPASS
         member = forwarded(lookup, response.origin_status, "" if lookup is Lookup.METHOD else why)
         return response.dressed(appended(response.headers, member))
 

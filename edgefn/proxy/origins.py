@@ -11,6 +11,8 @@ from edgefn.model.origin_choice import OriginChoice
 from edgefn.model.trail import OriginAttempt
 from edgefn.rules.forwarding import Forwarder, finish
 from edgefn.rules.response_headers import from_origin
+from edgefn.wire.connecting import OriginKey
+from edgefn.wire.outbound import OriginConnection
 
 _MAY_FAIL_OVER = frozenset({"GET", "HEAD", "OPTIONS"})
 _TIMEOUTS = frozenset({OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT})
@@ -21,6 +23,9 @@ class Sender(Protocol):
 
     async def send(self, request: Request, origin: Origin, attempt: Callable[[OriginAttempt], None]) -> Response:
         """Return the response as soon as its head is here. Raises `EdgeError`, mostly `OriginError`."""
+
+    def take_now(self, key: OriginKey) -> OriginConnection | None:
+        """Return an idle connection, whose `begin` is to be called at once; None when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,19 @@ class Origins:
         if asked.origin is None:
             raise OriginError(OriginFailure.REFUSED, "the request is bound to no origin")
         origin = self._resolved(asked.origin)
-        answer = await self.sender.send(finish(asked, origin), origin, asked.trail.attempts.append)
+        return self.received(await self.sender.send(finish(asked, origin), origin, asked.trail.attempts.append))
+
+    @property
+    def primary(self) -> Origin:
+        """Return the first of the usual ones."""
+        return self._resolved(self.usual.members[0])
+
+    def outgoing(self, request: Request) -> Request:
+        """Return the request as that gets it."""
+        return finish(self._outgoing(request, self.usual.members[0]), self.primary)
+
+    def received(self, answer: Response) -> Response:
+        """Return an origin's answer without what concerned its connection only."""
         cookies = self.forwarder.forwards_cookies
         return answer.dressed(from_origin(answer.headers, answer.status, cookies=cookies))
 

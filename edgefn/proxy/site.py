@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from edgefn.proxy import repeats
 from edgefn.proxy.access_log import access_line
 from edgefn.proxy.door import Door, as_for, without_pass
 from edgefn.proxy.failures import Failure, failure
+from edgefn.proxy.passing import Passing
 from edgefn.proxy.repeats import Repeats
 from edgefn.proxy.walk import Walk
 from edgefn.rules.error_page import error_response
@@ -24,6 +26,7 @@ from edgefn.rules.log_line import one_line
 from edgefn.rules.response_headers import Dressing, generated
 from edgefn.rules.routing import Allowed, Forbidden, Redirected, Routes, admission, with_default_root
 from edgefn.rules.shielding import Pass
+from edgefn.wire.application import Deliver, Pending
 
 _log = logging.getLogger("edgefn")
 
@@ -39,8 +42,9 @@ class Cache(repeats.Cache, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One route's walk. `direct` is the same one past all shields; `cache` is the short cut of a route without
-    functions on every request, else None. `may_walk_now`: a walk may come to its end without waiting.
+    """One route's walk. `direct` is the same one past all shields. `may_walk_now`: a walk may come to its end without
+    waiting. The others are short cuts, None where they leave something out: `cache` functions on every request,
+    `passing` functions, a cache or a second origin.
     """
 
     route: RouteSettings
@@ -48,6 +52,7 @@ class Lane:
     direct: Walk
     cache: Cache | None
     may_walk_now: bool = False
+    passing: Passing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +98,11 @@ class Site:
         """Return the id and the trail of a request that has just come in."""
         return self._around.new_id(), Trail(started=self._around.monotonic())
 
-    def answer_now(self, request: Request) -> Response | Request | None:
+    def answer_now(self, request: Request, deliver: Deliver) -> Response | Request | Pending | None:
         """Return a fresh stored response, if whatever function is to see it needs no waiting.
 
-        Otherwise return what viewer-request made of `request`, for `answer`, or None where nothing has been done.
+        Otherwise return what will deliver the answer, or what viewer-request made of `request`, for `answer`, or None
+        where nothing has been done.
         """
         if self._default_root_object and request.path == "/":
             return None
@@ -106,6 +112,8 @@ class Site:
         request.trail.route = lane.route.path
         if self._error_pages or lane.route.viewer_protocol is not ViewerProtocol.ALLOW_ALL:
             return None
+        if lane.passing is not None and not self._routes.is_ambiguous(request.path):
+            return self._pass(lane.passing, request, deliver)
         if lane.cache is not None:
             found: Response | Request | None = lane.cache.serve_now(request)
         elif lane.may_walk_now and not self._routes.is_ambiguous(request.path):
@@ -113,6 +121,23 @@ class Site:
         else:
             return None
         return self._dressed(request, found) if isinstance(found, Response) else found
+
+    def _pass(self, passing: Passing, request: Request, deliver: Deliver) -> Pending | None:
+        passage = passing.start(request, partial(self._passed, request, deliver))
+        if passage is not None:
+            self._running += 1
+        return passage
+
+    def _passed(self, request: Request, deliver: Deliver, outcome: Response | EdgeError | None) -> None:
+        self._over()
+        if outcome is None:
+            deliver(None)
+            return
+        if isinstance(outcome, EdgeError):
+            _tell(request, outcome)
+            outcome = self._failed(request, failure(outcome))
+        headers = self._dressing.to_viewer_again(outcome.headers, request.trail.result, request.id, self._date_now())
+        deliver(outcome.dressed(headers))
 
     def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
         """Return head and body of what answers a request that has been answered before, to the letter; else None."""
@@ -151,9 +176,12 @@ class Site:
             _log.exception("%s: internal error", request.id)
             return self._dressed(request, self._failed(request, failure(EdgeError(repr(error)))))
         finally:
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
+            self._over()
+
+    def _over(self) -> None:
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
 
     async def wait_idle(self) -> None:
         """Wait until no request is on its way through this site."""

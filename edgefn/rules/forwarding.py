@@ -97,6 +97,11 @@ class Forwarder:
         """Whether any cookie goes on; without, no Set-Cookie comes back (AWS: cache based on cookies)."""
         return self._cookies != NONE
 
+    @property
+    def forwards_whole_query(self) -> bool:
+        """Whether the query goes on as it is."""
+        return self._query == ALL
+
     def to_origin(self, request: Request, origin: Origin) -> Request:
         """Return the request that `origin` would get, as an origin-request function sees it.
 

@@ -1,6 +1,6 @@
 """What becomes of a response's headers, from the origin to the store and on to the viewer (AWS: response behavior)."""
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from edgefn.model.headers import Headers, Line
 from edgefn.model.trail import Result
@@ -24,6 +24,15 @@ def from_origin(headers: Headers, status: int = 200, *, cookies: bool = True) ->
     if status == _SWITCHING:
         kept = kept.adding(*(("Upgrade", protocol) for protocol in headers.get_all("upgrade")))
     return kept
+
+
+class _Dressed(NamedTuple):
+    """Headers for the viewer, but for the request's id."""
+
+    by: "Dressing"
+    result: Result
+    date: str
+    headers: Headers
 
 
 class Dressing:
@@ -54,6 +63,15 @@ class Dressing:
         if age is not None:
             return headers.without("age").adding(*lines, ("X-Amz-Cf-Id", request_id), ("Age", str(age)))
         return headers.adding(*lines, ("X-Amz-Cf-Id", request_id))
+
+    def to_viewer_again(self, headers: Headers, result: Result, request_id: str, date: str) -> Headers:
+        """Return the same for headers that come again and again: most of it is remembered with them."""
+        known = headers.memo
+        if not (isinstance(known, _Dressed) and known.by is self and known.result is result and known.date == date):
+            lines = self._constant[result]
+            lines = lines if "date" in headers else (("Date", date), *lines)
+            known = headers.memo = _Dressed(self, result, date, headers.adding(*lines))
+        return known.headers.adding(("X-Amz-Cf-Id", request_id))
 
 
 def generated(headers: Headers) -> Headers:

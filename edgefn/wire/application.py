@@ -1,10 +1,21 @@
 """What a viewer connection asks of the floor above it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from edgefn.model.errors import BadRequestError
 from edgefn.model.message import Request, Response, Viewer
 from edgefn.model.trail import Trail
+
+Deliver = Callable[[Response | None], None]
+"""Takes an answer when it is here; None: the request is to be answered by `answer` after all."""
+
+
+class Pending(Protocol):
+    """An answer that is under way, and will be delivered once."""
+
+    def abandon(self) -> None:
+        """Want it no more; something is delivered at once. Harmless after it was delivered."""
 
 
 class Application(Protocol):
@@ -13,10 +24,10 @@ class Application(Protocol):
     def open(self) -> tuple[str, Trail]:
         """Return the id and the trail of a request that has just come in."""
 
-    def answer_now(self, request: Request) -> Response | Request | None:
-        """Return a complete buffered answer that needs no waiting, or None to be asked by `answer`.
+    def answer_now(self, request: Request, deliver: Deliver) -> Response | Request | Pending | None:
+        """Return a complete buffered answer that needs no waiting, or what will `deliver` it later.
 
-        A request instead of that is how far it came, and goes to `answer` too.
+        Otherwise it is for `answer`: None, or a request, which is how far it came, and goes there too.
         """
 
     def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:

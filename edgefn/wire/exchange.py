@@ -2,7 +2,7 @@
 
 from edgefn.model.errors import BadRequestError
 from edgefn.model.headers import NO_HEADERS, Headers
-from edgefn.model.message import Body, Request, Response
+from edgefn.model.message import Body, Request, Response, Viewer
 from edgefn.wire.answer_head import (
     Framing,
     UnsendableAnswerError,
@@ -14,6 +14,7 @@ from edgefn.wire.answer_head import (
 )
 from edgefn.wire.application import Application
 from edgefn.wire.outgoing import Outgoing
+from edgefn.wire.viewer_head import ViewerHead
 
 AT_ONCE = 262_144
 _SLICE = 262_144
@@ -53,6 +54,15 @@ class Exchange:
         self.over = False
         self.request: Request | None = None
         self.response = NEVER_ANSWERED
+
+    def asked(self, head: ViewerHead, body: Body, viewer: Viewer) -> Request:
+        """Return the request that this is about."""
+        self.keeps = head.keep_alive
+        request = self.request = Request(
+            head.method, head.path, head.query, head.headers, body, viewer,
+            self.id, self.trail, head.version, None, self.interim,
+        )  # fmt: skip
+        return request
 
     def interim(self, status: int, headers: Headers) -> None:
         """Send one 1xx response at once.
@@ -116,11 +126,15 @@ class Exchange:
             body.close()
 
     def switch(self, response: Response) -> None:
-        """Send the head of a 101. Raises `UnsendableAnswerError`."""
+        """Send the head of a 101. Raises `UnsendableAnswerError`, and the tunnel is closed then."""
         self.keeps = False
         self.begun = True
         self.response = response
-        self._outgoing.write(answer_head(response, Framing.NONE, None, "Upgrade"))
+        try:
+            self._outgoing.write(answer_head(response, Framing.NONE, None, "Upgrade"))
+        except UnsendableAnswerError:
+            response.close()
+            raise
 
     def tell(self, *, complete: bool) -> None:
         """Tell the application that this exchange is over."""

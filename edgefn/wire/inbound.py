@@ -5,20 +5,22 @@ A request that the application answers at once goes from `data_received` to `tra
 """
 
 import asyncio
+from functools import partial
 from typing import cast
 
 from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
 from edgefn.model.message import Body, BytesBody, Duplex, Request, Response, no_body
 from edgefn.model.settings import ViewerLimits
 from edgefn.wire.answer_head import UnsendableAnswerError
-from edgefn.wire.application import Application
+from edgefn.wire.application import Application, Pending
 from edgefn.wire.attendant import Attendant
 from edgefn.wire.connections import Connections, State, viewer_of
 from edgefn.wire.deadline import Deadline
-from edgefn.wire.exchange import Exchange, refuse
+from edgefn.wire.exchange import NEVER_ANSWERED, Exchange, refuse
 from edgefn.wire.incoming_body import IncomingBody, too_slow
 from edgefn.wire.next_turn import NextTurn
 from edgefn.wire.outgoing import Outgoing
+from edgefn.wire.reading import Reading
 from edgefn.wire.stream import StreamBody, Tap
 from edgefn.wire.upgraded import pump, viewer_bytes
 from edgefn.wire.viewer_head import HeadReader, ViewerHead, check_unfinished, past_empty_lines
@@ -45,10 +47,10 @@ class Inbound(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._incoming: IncomingBody | None = None
         self._tunnel: StreamBody | None = None
+        self._pending: Pending | None = None
         self._attendant = Attendant(connections.run)
         self._next_turn = NextTurn(self._loop, self._continue)
-        self._held, self._reading = False, True
-        self._ended, self._last = False, False
+        self._held, self._ended, self._last = False, False, False
 
     # What the transport tells us
 
@@ -56,6 +58,7 @@ class Inbound(asyncio.Protocol):
         """Start to wait for the first request."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's do not inherit from asyncio's
         self._outgoing = Outgoing(self._transport, self._loop, self._limits.stall_timeout)
+        self._reading = Reading(self._transport)
         self._viewer = viewer_of(self._transport)
         self._connections.add(self)
         excess = len(self._connections) - self._limits.connections
@@ -113,6 +116,8 @@ class Inbound(asyncio.Protocol):
         if self._incoming is not None:
             self._incoming.stream.fail(gone)
         self._attendant.dismiss()
+        if self._pending is not None:
+            self._pending.abandon()
         if self._exchange is not None and not self._exchange.answering:
             self._exchange.tell(complete=False)  # its answer was never begun
         self._connections.remove(self)
@@ -146,7 +151,7 @@ class Inbound(asyncio.Protocol):
             steps += 1
             if steps == _BURST:
                 self._next_turn.ask()
-        if self._buffer or self._ended or self._next_turn.is_due or not self._reading:
+        if self._buffer or self._ended or self._next_turn.is_due or not self._reading.is_on:
             self._settle()
 
     def _continue(self) -> None:
@@ -181,12 +186,8 @@ class Inbound(asyncio.Protocol):
             or (waiting and len(self._buffer) > _PIPELINED)
             or (self._exchange is not None and self._incoming is not None and self._incoming.hopeless)
         )
-        if hold is self._reading and not self._ended:
-            self._reading = not hold
-            if hold:
-                self._transport.pause_reading()
-            else:
-                self._transport.resume_reading()
+        if not self._ended:
+            self._reading.turn(on=not hold)
 
     def _take_head(self) -> bool:
         if self._buffer[0] == 0x0D:
@@ -245,20 +246,28 @@ class Inbound(asyncio.Protocol):
     def _serve(self, head: ViewerHead, block: bytes) -> None:
         application = self._application
         exchange = Exchange(application, self._outgoing, head.method, head.version)
-        exchange.keeps = head.keep_alive
         self._exchange = exchange
-        request = Request(
-            head.method, head.path, head.query, head.headers, self._body(head, exchange), self._viewer,
-            exchange.id, exchange.trail, head.version, None, exchange.interim,
-        )  # fmt: skip
-        exchange.request = request
-        found = application.answer_now(request)
+        request = exchange.asked(head, self._body(head, exchange), self._viewer)
+        found = application.answer_now(request, partial(self._arrived, exchange))
         if isinstance(found, Response) and self._sent_now(exchange, found):
             if exchange.keeps and head.length == 0:
                 application.remember(block, request, exchange.head)
             return
         self._await_answer()
-        self._attendant.do(self._answer(exchange, request, found))
+        if found is None or isinstance(found, Response | Request):
+            self._attendant.do(self._answer(exchange, request, found))
+        else:
+            self._pending = found
+
+    def _arrived(self, exchange: Exchange, response: Response | None) -> None:
+        """Take an answer that was pending."""
+        self._pending, request = None, exchange.request
+        if self._state is State.CLOSED or request is None:
+            (response or NEVER_ANSWERED).close()
+        elif response is not None and self._sent_now(exchange, response):
+            self._advance()
+        else:
+            self._attendant.do(self._answer(exchange, request, response))
 
     def _await_answer(self) -> None:
         """Give an answer all the time it takes; but one who has ended may well have hung up: a FIN says no more."""
@@ -309,25 +318,16 @@ class Inbound(asyncio.Protocol):
         if far is not None or response.status < 200:
             if far is not None and response.status == 101 and exchange.version == "1.1" and self._incoming is None:
                 return await self._switch(exchange, response, far)
-            response.body.close()
-            if far is not None:
-                far.close()
+            response.close()
             return False
         self._weigh(exchange)
         return exchange.send_now(response) or await exchange.send(response)
 
     async def _switch(self, exchange: Exchange, response: Response, far: Duplex) -> bool:
-        try:
-            exchange.switch(response)
-        except UnsendableAnswerError:
-            far.close()
-            raise
-        self._tunnel = viewer_bytes(Tap(self._hold, self._release, self._release))
-        self._tunnel.feed(self._buffer)
-        self._buffer = b""
+        exchange.switch(response)
+        begun, self._buffer = self._buffer, b""
+        self._tunnel = viewer_bytes(Tap(self._hold, self._release, self._release), begun, ended=self._ended)
         self._steer()
-        if self._ended:
-            self._tunnel.finish()
         return await pump(self._tunnel, self._outgoing, far)
 
     def _weigh(self, exchange: Exchange) -> None:
@@ -382,9 +382,7 @@ class Inbound(asyncio.Protocol):
             return
         self._state = State.LINGERING
         self._deadline.set(_LINGER_TIME)
-        if not self._reading:
-            self._reading = True
-            self._transport.resume_reading()
+        self._reading.turn(on=True)
 
     def _close(self) -> None:
         self._state = State.CLOSED

@@ -37,6 +37,19 @@ class Keeper(Protocol):
         """Own the task that sends a request body: await it before the loop ends."""
 
 
+class Answer(Protocol):
+    """What is to be a response: a future, or something that takes it at once. It gets one result or one exception."""
+
+    def done(self) -> bool:
+        """Return whether it has got one, or is wanted no more."""
+
+    def set_result(self, result: Response, /) -> None:
+        """Take the response."""
+
+    def set_exception(self, exception: EdgeError, /) -> None:
+        """Take what went wrong instead."""
+
+
 class UnheardError(OriginError):
     """A connection used before was closed before the first byte of a response came.
 
@@ -52,7 +65,7 @@ class OriginConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._patience = Patience()
         self._reader = ResponseReader(self, keeper.head_bound)
-        self._answer: asyncio.Future[Response] | None = None
+        self._answer: Answer | None = None
         self._body: StreamBody | None = None
         self._upload: Upload | None = None
         self._tunnel: Tunnel | None = None
@@ -72,6 +85,11 @@ class OriginConnection(asyncio.Protocol):
         `content` is the whole body as it goes out; None: `request.body` is read and sent along the way.
         """
         answer: asyncio.Future[Response] = self._loop.create_future()
+        self.begin(request, origin, head, content, answer)
+        return answer
+
+    def begin(self, request: Request, origin: Origin, head: bytes, content: bytes | None, answer: Answer) -> None:
+        """Do the same for an `answer` of the caller's own."""
         self._answer = answer
         self._request = request
         self._origin = origin
@@ -81,14 +99,11 @@ class OriginConnection(asyncio.Protocol):
         self._transport.write(head + content if content else head)
         if content is None:
             self._begin_upload(request.body)
-        return answer
 
-    def abandon(self, answer: "asyncio.Future[Response]") -> None:
+    def abandon(self, answer: Answer) -> None:
         """Drop the connection if it is still busy with `answer`; nobody awaits that any more."""
         if answer is self._answer:
             self.drop()
-        elif answer.done() and not answer.cancelled():
-            answer.exception()  # seen, though by nobody
 
     def drop(self) -> None:
         """Close at once; whoever waits for a response gets an error."""
@@ -164,16 +179,17 @@ class OriginConnection(asyncio.Protocol):
             answer.set_result(Response(101, head.reason, head.headers, tunnel=self._tunnel))
 
     def whole(self, head: ResponseHead, content: bytes, *, reusable: bool) -> None:
-        """Deliver a complete response, and be free."""
-        self._deliver(head, BytesBody(content))
+        """Be free, and deliver a complete response."""
+        answer = self._answer
         self._finish(reusable=reusable)
+        _deliver(answer, head, BytesBody(content))
 
     def began(self, head: ResponseHead, length: int | None) -> None:
         """Deliver a response whose body is still arriving."""
         answer = self._answer
         tap = Tap(self._pause, partial(self._resume, answer), partial(self._body_closed, answer))
         self._body = StreamBody(length, tap, None, self._never_stalled)
-        self._deliver(head, self._body)
+        _deliver(answer, head, self._body)
 
     def came(self, content: bytes) -> None:
         """Feed the body."""
@@ -206,14 +222,6 @@ class OriginConnection(asyncio.Protocol):
             self._read(b"")
         if self.alive:
             self._steer()
-
-    def _deliver(self, head: ResponseHead, body: Body) -> None:
-        _, status, reason, headers = head
-        if "transfer-encoding" in headers:
-            headers = headers.without("transfer-encoding")
-        response = Response(status, reason, headers, body, status >= 400, status)
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_result(response)
 
     def _finish(self, *, reusable: bool) -> None:
         """End the exchange. A request that is not out yet will never be (RFC 9112 section 9.3)."""
@@ -292,7 +300,7 @@ class OriginConnection(asyncio.Protocol):
         self._body_is_full = True
         self._steer()
 
-    def _resume(self, answer: "asyncio.Future[Response] | None") -> None:
+    def _resume(self, answer: Answer | None) -> None:
         if answer is self._answer:
             self._body_is_full = False
             self._steer()
@@ -309,9 +317,17 @@ class OriginConnection(asyncio.Protocol):
             self._transport.resume_reading()
             self._patience.release(self._loop.time())
 
-    def _body_closed(self, answer: "asyncio.Future[Response] | None", complete: bool) -> None:  # noqa: FBT001 the tap's shape
+    def _body_closed(self, answer: Answer | None, complete: bool) -> None:  # noqa: FBT001 the tap's shape
         if not complete and answer is not None and answer is self._answer:
             self.drop()
 
     def _never_stalled(self) -> OriginError:
         return self._error(OriginFailure.READ_TIMEOUT, "nothing came")
+
+
+def _deliver(answer: Answer | None, head: ResponseHead, body: Body) -> None:
+    _, status, reason, headers = head
+    if "transfer-encoding" in headers:
+        headers = headers.without("transfer-encoding")
+    if answer is not None and not answer.done():
+        answer.set_result(Response(status, reason, headers, body, status >= 400, status))

@@ -72,6 +72,11 @@ class Pool:
         connection = await self._take(origin, attempt, fresh=True)
         return await self._exchange(connection, (request, origin, head, content), attempt)
 
+    def take_now(self, key: OriginKey) -> OriginConnection | None:
+        """Return an idle connection, whose `begin` is to be called at once; None when there is none."""
+        berth = self._berths.get(key)
+        return None if berth is None else berth.take_idle()
+
     async def close(self) -> None:
         """Drop all connections; whoever waits for a response gets an `OriginError`."""
         self._closed = True
@@ -103,6 +108,8 @@ class Pool:
             response = await answer
         except asyncio.CancelledError:
             connection.abandon(answer)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # seen, though by nobody
             raise
         except OriginError as error:
             attempt(OriginAttempt(origin.id, error.failure.value, self._loop.time() - started, reused))

@@ -1,7 +1,7 @@
 """An origin's bytes, made into responses. No I/O: what is found goes to a `ResponseSink`."""
 
 import re
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edgefn.model.errors import OriginFailure
 from edgefn.model.headers import NO_HEADERS, Headers
@@ -42,10 +42,20 @@ class ResponseSink(Protocol):
         """Take that body's end."""
 
 
+class _Framed(NamedTuple):
+    """A head, and what it says of the body behind it: as long as the next one is the same, nothing is read anew."""
+
+    block: bytes
+    method: str
+    head: ResponseHead
+    framing: int | Delimiter
+    keeps_alive: bool
+
+
 class ResponseReader:
     """Reads the responses of one connection, one request at a time."""
 
-    __slots__ = ("_dechunker", "_held", "_interims", "_keeps_alive", "_left", "_limit", "_method", "_sink")
+    __slots__ = ("_dechunker", "_held", "_interims", "_keeps_alive", "_last", "_left", "_limit", "_method", "_sink")
 
     def __init__(self, sink: ResponseSink, head_bound: int) -> None:
         self._sink = sink
@@ -54,6 +64,7 @@ class ResponseReader:
         self._held = bytearray()
         self._interims = 0
         self._keeps_alive = False
+        self._last: _Framed | None = None
         self._left: int | Delimiter | None = None
         self._dechunker: Dechunker | None = None
 
@@ -102,10 +113,15 @@ class ResponseReader:
                 return
             if end > self._limit:
                 raise self._too_big()
-            head = read_head(data[: end + 2])
-            data = data[end + 4 :]
+            block, data = data[: end + 2], data[end + 4 :]
+            last = self._last
+            if last is not None and last.block == block and last.method == self._method:
+                self._begin(last, data)
+                return
+            head = read_head(block)
             if head.status >= 200:
-                self._begin(head, data)
+                self._last = _Framed(block, self._method, head, body_framing(head, self._method), keeps_alive(head))
+                self._begin(self._last, data)
                 return
             if head.status == 101:
                 self._sink.switched(head, data)
@@ -130,9 +146,8 @@ class ResponseReader:
     def _too_big(self) -> BrokenResponseError:
         return BrokenResponseError(OriginFailure.HEADER_TOO_BIG, f"the header is longer than {self._limit} bytes")
 
-    def _begin(self, head: ResponseHead, rest: bytes) -> None:
-        framing = body_framing(head, self._method)
-        self._keeps_alive = keeps_alive(head)
+    def _begin(self, framed: _Framed, rest: bytes) -> None:
+        head, framing, self._keeps_alive = framed.head, framed.framing, framed.keeps_alive
         if isinstance(framing, int):
             spare = len(rest) - framing
             if spare >= 0:

@@ -12,9 +12,13 @@ IDLE_TIMEOUT = 600.0
 """Seconds after which a tunnel without a byte either way is closed, as CloudFront does with WebSockets."""
 
 
-def viewer_bytes(tap: Tap) -> StreamBody:
-    """Return the viewer's half of a tunnel, to be fed with what arrives."""
-    return StreamBody(None, tap, None, lambda: ViewerGoneError("never raised: a tunnel has its own bound"))
+def viewer_bytes(tap: Tap, begun: bytes, *, ended: bool) -> StreamBody:
+    """Return the viewer's half of a tunnel, to be fed with what arrives; `begun` came before, and may be all."""
+    half = StreamBody(None, tap, None, lambda: ViewerGoneError("never raised: a tunnel has its own bound"))
+    half.feed(begun)
+    if ended:
+        half.finish()
+    return half
 
 
 async def pump(viewer: StreamBody, outgoing: Outgoing, far: Duplex) -> bool:

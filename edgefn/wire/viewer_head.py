@@ -79,14 +79,24 @@ class HeadReader:
     checked the last time is the answer again.
     """
 
-    __slots__ = ("_asked", "_last")
+    __slots__ = ("_asked", "_block", "_head", "_last")
 
     def __init__(self) -> None:
         self._asked: tuple[str, str, ViewerLimits] | None = None
         self._last: _Fields | None = None
+        self._block = b""
+        self._head: tuple[ViewerLimits, ViewerHead] | None = None
 
     def read(self, block: bytes, limits: ViewerLimits) -> ViewerHead:
         """Return the head in `block`, which ends with the empty line. Raises `BadRequestError`."""
+        if self._head is not None and block == self._block and self._head[0] is limits:
+            return self._head[1]
+        head = self._read(block, limits)
+        if len(block) <= _REMEMBERED:
+            self._block, self._head = block, (limits, head)
+        return head
+
+    def _read(self, block: bytes, limits: ViewerLimits) -> ViewerHead:
         if len(block) > limits.headers_size:
             raise _too_big(block, limits)
         text = block.decode("latin-1")

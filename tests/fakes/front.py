@@ -10,6 +10,7 @@ from edgefn.model.headers import NO_HEADERS, Headers
 from edgefn.model.message import BytesBody, Request, Response, Viewer
 from edgefn.model.settings import Listen, ViewerLimits
 from edgefn.model.trail import Trail
+from edgefn.wire.application import Deliver
 from edgefn.wire.listening import Listening
 
 PATIENCE = 5.0
@@ -62,7 +63,8 @@ class FakeApplication:
         self.opened += 1
         return f"id-{self.opened}", Trail()
 
-    def answer_now(self, request: Request) -> Response | Request | None:
+    def answer_now(self, request: Request, deliver: Deliver) -> Response | Request | None:
+        del deliver
         self.asked.append(request)
         self.news.set()
         return self.at_once(request) if self.at_once is not None else None

@@ -1,9 +1,7 @@
 """Requests that come again to the letter, through the front door: answered at once, and no different for it."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from edgefn.model.settings import ViewerLimits
 from edgefn.wire.viewer_head import HeadReader, ViewerHead
 from tests.fakes.website import Website, page
 from tests.scenarios.edge import Edge
+from tests.scenarios.kept_alive import connected
 
 CONFIG = """
 origins: {app: {url: "http://{origin}"}}
@@ -21,7 +20,6 @@ routes:
   - {path: "*", origin: app}
 """
 DATED = ("Cache-Control: max-age=600", f"Date: {formatdate(usegmt=True)}")
-ASKED = "GET {path} HTTP/1.1\r\nHost: shop.test\r\n{lines}\r\n"
 
 
 @pytest.fixture
@@ -36,38 +34,6 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
     monkeypatch.setattr(HeadReader, "read", counted)
     return iter([seen])
-
-
-class Viewer:
-    """A connection that is kept alive."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    async def ask(self, path: str, *lines: str) -> tuple[str, bytes]:
-        self.say(path, *lines)
-        return await self.hear()
-
-    def say(self, path: str, *lines: str, times: int = 1) -> None:
-        text = ASKED.format(path=path, lines="".join(f"{line}\r\n" for line in lines))
-        self.writer.write(text.encode() * times)
-
-    async def hear(self) -> tuple[str, bytes]:
-        async with asyncio.timeout(10):
-            head = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            length = re.search(r"Content-Length: (\d+)", head)
-            assert length is not None
-            return head, await self.reader.readexactly(int(length[1]))
-
-
-@asynccontextmanager
-async def connected(edge: Edge) -> AsyncIterator[Viewer]:
-    host, port = edge.base.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    try:
-        yield Viewer(reader, writer)
-    finally:
-        writer.close()
 
 
 def settled(head: str) -> str:

@@ -1,0 +1,158 @@
+"""Requests that neither a function nor the cache is to see, on their way to the origin and back without a task.
+
+One is sent on a connection that lies ready, and its answer goes out in the same turn of the loop in which the origin's
+bytes are here. Whatever must wait, or be tried again, goes the usual way: through the walk.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from edgefn.model.errors import EdgeError, OriginError, ViewerGoneError
+from edgefn.model.headers import Headers
+from edgefn.model.message import Request, Response, Viewer
+from edgefn.model.trail import OriginAttempt
+from edgefn.proxy.cache import Cache
+from edgefn.proxy.origins import Origins
+from edgefn.rules.lookup import Bypass
+from edgefn.wire.connecting import origin_key
+from edgefn.wire.outbound import OriginConnection, UnheardError
+from edgefn.wire.request_head import request_head
+
+_SAFE: Final = frozenset({"GET", "HEAD"})
+
+Outcome = Response | EdgeError | None
+"""What came of a request; None: nothing, and it may be sent again."""
+
+
+_Facts = tuple["Passing", str, str, Viewer]
+
+
+class _Sent(NamedTuple):
+    """A head that went to the origin, less its target and the request's id; and all that it was made of besides."""
+
+    facts: _Facts
+    line: bytes
+    before: bytes
+    behind: bytes
+
+
+class _Passed(NamedTuple):
+    """What became of an origin's headers, to be found when the same ones come again."""
+
+    by: "Passing"
+    status: int
+    headers: Headers
+
+
+class Passing:
+    """Passes on the requests of a route without functions, without a cache, and without a second origin.
+
+    `now` is the monotonic clock, in seconds.
+    """
+
+    def __init__(self, origins: Origins, cache: Cache, now: Callable[[], float]) -> None:
+        self._origins = origins
+        self._cache = cache
+        self._now = now
+        self._origin = origins.primary
+        self._key = origin_key(self._origin)
+        self._whole_query = origins.forwarder.forwards_whole_query
+
+    def start(self, request: Request, deliver: Callable[[Outcome], None]) -> "Passage | None":
+        """Send `request`, whose outcome is delivered when it is here; None when it must go the usual way."""
+        if request.method not in _SAFE or request.body.length != 0 or "upgrade" in request.headers:
+            return None
+        connection = self._origins.sender.take_now(self._key)
+        if connection is None:
+            return None
+        try:
+            head = self._head(request)
+        except EdgeError:
+            connection.drop()
+            return None  # the usual way raises it again, where it can be told
+        self._cache.passing(request, Bypass.POLICY)
+        passage = Passage(self, request, connection, deliver, self._now())
+        connection.begin(request, self._origin, head, b"", passage)
+        return passage
+
+    def _head(self, request: Request) -> bytes:
+        """Return the request's head for the origin. Raises `EdgeError`.
+
+        While a viewer repeats its fields, only target and id are new; both can't hold a line break.
+        """
+        known = request.headers.memo
+        facts = (self, request.method, request.version, request.viewer)
+        if not isinstance(known, _Sent) or known.facts != facts:
+            head = request_head(self._origins.outgoing(request), self._origin.path)
+            request.headers.memo = self._cut(request, head, facts)
+            return head
+        target, name = request.target.encode("latin-1"), request.id.encode()
+        return b"".join((known.line, target, known.before, name, known.behind))
+
+    def _cut(self, request: Request, head: bytes, facts: "_Facts") -> "_Sent | None":
+        """Return what is the same in the next head, if that is beyond doubt."""
+        line = f"{request.method} {self._origin.path}".encode("latin-1")
+        rest = head.removeprefix(line + request.target.encode("latin-1"))
+        before, named, behind = rest.partition(request.id.encode())
+        is_whole = self._whole_query and len(rest) < len(head) and rest.startswith(b" HTTP/1.1\r\n")
+        return _Sent(facts, line, before, behind) if is_whole and named and request.id.encode() not in behind else None
+
+    def note(self, passage: "Passage", outcome: str) -> None:
+        """Let the trail tell of the origin's part."""
+        seconds = self._now() - passage.started
+        passage.request.trail.attempts.append(OriginAttempt(self._origin.id, outcome, seconds, reused=True))
+
+    def passed(self, request: Request, answer: Response) -> Response:
+        """Return the origin's answer as it goes on."""
+        known = answer.headers.memo
+        if isinstance(known, _Passed) and known.by is self and known.status == answer.status:
+            self._cache.note_passed(request, answer)
+            return answer.dressed(known.headers)
+        passed = self._cache.passed(request, self._origins.received(answer), Bypass.POLICY)
+        answer.headers.memo = _Passed(self, answer.status, passed.headers)
+        return passed
+
+
+class Passage:
+    """One such request, and the `Answer` that its connection will give."""
+
+    __slots__ = ("_abandoned", "_connection", "_deliver", "_done", "_passing", "request", "started")
+
+    def __init__(
+        self,
+        passing: Passing,
+        request: Request,
+        connection: OriginConnection,
+        deliver: Callable[[Outcome], None],
+        started: float,
+    ) -> None:
+        self._passing = passing
+        self._connection = connection
+        self._deliver = deliver
+        self._done = False
+        self._abandoned: EdgeError | None = None
+        self.request = request
+        self.started = started
+
+    def done(self) -> bool:
+        """Return whether the outcome was delivered."""
+        return self._done
+
+    def set_result(self, answer: Response) -> None:
+        """Deliver the answer."""
+        self._done = True
+        self._passing.note(self, str(answer.status))
+        self._deliver(self._passing.passed(self.request, answer))
+
+    def set_exception(self, error: EdgeError) -> None:
+        """Deliver the error, unless the usual way may have better luck."""
+        self._done = True
+        if isinstance(error, OriginError):
+            self._passing.note(self, error.failure.value)
+        self._deliver(self._abandoned or (None if isinstance(error, UnheardError) else error))
+
+    def abandon(self) -> None:
+        """Drop the connection; an error is delivered at once. Harmless when all is over."""
+        if not self._done:
+            self._abandoned = ViewerGoneError("the viewer is gone")
+            self._connection.abandon(self)
