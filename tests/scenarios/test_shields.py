@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgefn.model.errors import SettingsError
+from tests.fakes.scripted_origin import Conversation, SeenRequest
 from tests.fakes.website import Website, page
 from tests.scenarios.edge import Answer, Edge
 
@@ -160,9 +161,18 @@ async def test_a_viewer_can_not_pass_the_shield_by_asking_for_some_other_protoco
 
 
 async def test_who_names_a_shield_in_cdn_loop_gets_an_error_that_nobody_else_gets(tmp_path: Path) -> None:
-    async with pair(tmp_path, {"/a": page(200, b"hello", FRESH)}) as on:
+    refused = asyncio.Event()
+
+    async def late(conversation: Conversation, seen: SeenRequest) -> None:
+        await refused.wait()  # else it might be stored before the first one asks
+        await conversation.send(page(200, b"hello", FRESH))
+
+    async with pair(tmp_path, {"/a": late}) as on:
         asked = (on.edge.get("/a", CDN_Loop="edgefn-fra1"), on.edge.get("/a"), on.edge.get("/a"))
-        assert [answer.status for answer in await asyncio.gather(*asked)] == [508, 200, 200]
+        first, *others = [asyncio.create_task(each) for each in asked]
+        assert (await first).status == 508
+        refused.set()
+        assert [answer.status for answer in await asyncio.gather(*others)] == [200, 200]
         assert (await on.edge.get("/a")).x_cache == "Hit"
 
 
@@ -184,7 +194,8 @@ async def test_an_origin_can_not_blame_a_function_that_did_not_run(tmp_path: Pat
 
 
 def test_a_secret_that_anybody_could_guess_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "key").write_text("short")
+    for name in ("rewriting.js", "telling.js", "refusing.js", "key"):
+        (tmp_path / name).write_text("short")
     settings = Edge(FUNCTIONS + "shield: {secret: key}", tmp_path, app="127.0.0.1:1").settings()
     from edgefn.node.files import read_files
 
