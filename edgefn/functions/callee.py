@@ -13,6 +13,10 @@ class Callee(Protocol):
     def label(self) -> str:
         """Return how logs and errors name it: "function" or "function:qualifier"."""
 
+    @property
+    def sole(self) -> Runner | None:
+        """Return the runner that every request gets, None where that depends on the request."""
+
     def choose(self, request: Request) -> Runner | None:
         """Return the runner for `request`, None when nothing is published under this name."""
 
@@ -35,6 +39,11 @@ class Configured:
     def label(self) -> str:
         """Return the function's name."""
         return self._runner.name
+
+    @property
+    def sole(self) -> Runner:
+        """Return the one runner there is."""
+        return self._runner
 
     def choose(self, request: Request) -> Runner:
         """Return the one runner there is."""

@@ -60,6 +60,12 @@ class Pointer:
             self._recent = _Recent()
         self._aim = aim.settled() if self.rolled_back else aim
 
+    @property
+    def sole(self) -> Runner | None:
+        """Return the runner that every request gets, None where that depends on the request."""
+        runners = self._aim.runners
+        return runners[0] if runners and (len(runners) < 2 or self._aim.alias is None) else None
+
     def choose(self, request: Request) -> Runner | None:
         """Return the runner for `request`, None when nothing is published under this name."""
         runners, alias = self._aim.runners, self._aim.alias

@@ -122,7 +122,8 @@ def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting
     if shielding is not None and shielding.shields:
         walk = Walk(hooks, facts, cache, Shielded(shielding, route.path, origins))
     if hooks.on_viewer_side or facts.names:
-        return Lane(route, walk, direct, None, hooks.on_viewer_side)
+        may_repeat = hooks.at_viewer_response is None and not facts.names
+        return Lane(route, walk, direct, None, hooks.on_viewer_side, may_repeat=cache if may_repeat else None)
     return Lane(route, walk, direct, cache, passing=_passing(route, origins, cache) if walk is direct else None)
 
 

@@ -1,7 +1,7 @@
 """Hooks: a function at a moment of the walk. Builds the event, runs it, and lets the contract judge the result."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
 
@@ -11,9 +11,10 @@ from edgefn.model.errors import FunctionError
 from edgefn.model.hook import Event, Quotas
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import OnFailure
-from edgefn.model.trail import HookRun
+from edgefn.model.trail import HookRun, Trail
 from edgefn.proxy.dialects import Dialect, Dialects
 from edgefn.proxy.exposing import expose
+from edgefn.proxy.passages import Passed, Steadiness
 from edgefn.proxy.viewer_facts import ViewerFacts
 from edgefn.rules.event import EventConfig, ExposedBody
 from edgefn.rules.log_line import one_line
@@ -39,6 +40,11 @@ class Hook:
     config: EventConfig
     now: Callable[[], float]
     dialects: Dialects
+    steadiness: Steadiness = field(default_factory=Steadiness)
+
+    def sole_runner(self) -> Runner | None:
+        """Return the runner that every request gets, None where that depends on the request."""
+        return self.callee.sole
 
     async def on_request(self, request: Request, showing: Showing | None = None) -> Request | Response:
         """Run a viewer-request or origin-request function. Raises `FunctionError`."""
@@ -53,27 +59,27 @@ class Hook:
             request.body.close()
         return judged
 
-    def on_request_now(self, request: Request, showing: Showing | None = None) -> Request | Response | None:
-        """Return what `on_request` would, where the function ends well at once; None: nothing has been done yet."""
+    def on_request_now(self, request: Request, showing: Showing | None = None) -> Passed | None:
+        """Return what comes of `request`, where the function ends well at once; None: nothing has been done yet."""
         runner = None if self.include_body else self.callee.choose(request)
         if runner is None or not runner.may_answer_at_once:
             return None
         dialect = self.dialects.of(runner.code.runtime)
         shown = showing(request) if dialect.sees_facts and showing is not None else request
-        began = self.now()
-        ran = runner.run_now(dialect.request_event(self.event, self.config, shown, None))
+        event = dialect.request_event(self.event, self.config, shown, None)
+        ran = runner.run_now(event)
         if ran is None:
             return None
         result = ran.done.outcome.result
         judged = dialect.judge_request(self.event, shown, None, result, self.quotas)
         if isinstance(judged, Violation):
             return None
-        self._took(runner, ran, request, self.now() - began)
+        self.took(runner, ran, request.id, request.trail)
         if isinstance(judged, Response) and self.event.is_viewer:
             request.trail.result = dialect.generated
         if judged.body is not request.body:
             request.body.close()
-        return judged
+        return Passed(judged, self, runner, event, result)
 
     def on_response_now(self, asked: Request, response: Response, showing: Showing | None = None) -> Response | None:
         """Return what `on_response` would, where the function ends well at once; None: nothing has been done yet."""
@@ -82,25 +88,25 @@ class Hook:
             return None
         dialect = self.dialects.of(runner.code.runtime)
         shown = showing(asked) if dialect.sees_facts and showing is not None else asked
-        began = self.now()
         ran = runner.run_now(dialect.response_event(self.event, self.config, shown, response))
         if ran is None:
             return None
         judged = dialect.judge_response(self.event, shown, response, ran.done.outcome.result, self.quotas)
         if isinstance(judged, Violation):
             return None
-        self._took(runner, ran, asked, self.now() - began)
+        self.took(runner, ran, asked.id, asked.trail)
         if judged.body is not response.body:
             response.body.close()
         return judged
 
-    def _took(self, runner: Runner, ran: Ran, request: Request, seconds: float) -> None:
-        """Take note of an event that was run at once."""
-        outcome, trail = ran.done.outcome, request.trail
-        runner.log(ran, request.id)
-        trail.hooks.append(_noted(self.event, runner.label, outcome, seconds))
-        trail.custom = self.dialects.of(runner.code.runtime).custom_data(outcome.result) or trail.custom
+    def took(self, runner: Runner, ran: Ran, request: str, trail: Trail | None) -> None:
+        """Take note of an event that was run at once, for the request of this id."""
+        runner.log(ran, request)
         self.callee.count(runner, failed=False)
+        if trail is not None:
+            outcome = ran.done.outcome
+            trail.hooks.append(_noted(self.event, runner.label, outcome, outcome.usage.wall))
+            trail.custom = self.dialects.of(runner.code.runtime).custom_data(outcome.result) or trail.custom
 
     async def on_response(self, asked: Request, response: Response, showing: Showing | None = None) -> Response:
         """Run an origin-response or viewer-response function. Raises `FunctionError`."""
@@ -248,14 +254,14 @@ class Hooks:
             return replace(asked, headers=generated(asked.headers))
         return asked
 
-    def viewer_request_now(self, request: Request) -> Request | Response | None:
-        """Return what `viewer_request` would, if it needs no waiting."""
+    def viewer_request_now(self, request: Request) -> Passed | None:
+        """Return what comes of `request`, if that needs no waiting."""
         if self.at_viewer_request is None:
-            return request
-        asked = self.at_viewer_request.on_request_now(request, self._showing(request))
-        if isinstance(asked, Response):
-            return replace(asked, headers=generated(asked.headers))
-        return asked
+            return Passed(request)
+        passed = self.at_viewer_request.on_request_now(request, self._showing(request))
+        if passed is not None and isinstance(passed.asked, Response):
+            return Passed(replace(passed.asked, headers=generated(passed.asked.headers)))
+        return passed
 
     def viewer_response_now(self, asked: Request, response: Response, request: Request) -> Response | None:
         """Return what `viewer_response` would, if it needs no waiting."""

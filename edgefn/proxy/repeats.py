@@ -13,6 +13,7 @@ from typing import Protocol
 from edgefn.model.headers import NO_HEADERS, Line
 from edgefn.model.message import Request, Response, no_body
 from edgefn.model.trail import Trail
+from edgefn.proxy.passages import Passage, Passed, passage_of
 from edgefn.stores.base import Stored
 
 _LONGEST = 4_096  # bytes of a request
@@ -63,12 +64,16 @@ def cut(head: bytes, aging: bytes, request_id: bytes) -> Cut | None:
 class Repeat:
     """One request that may come again, and its answer."""
 
-    __slots__ = ("_cache", "_cut", "_front", "_moment", "_source", "request", "response", "size")
+    __slots__ = ("_cache", "_cut", "_front", "_moment", "_source", "passage", "request", "response", "size")
 
-    def __init__(self, request: Request, cache: Cache, source: Source, pieces: Cut) -> None:
+    def __init__(
+        self, request: Request, cache: Cache, source: Source, pieces: Cut, passage: Passage | None = None
+    ) -> None:
         self.request = _alone(request)
+        self.passage = passage
         self.response = Response(source.stored.status, source.stored.reason, NO_HEADERS)
         self.size = _PER_REPEAT + 2 * len(pieces.before + pieces.between) + len(source.stored.body)
+        self.size += 0 if passage is None else passage.size
         self._cache, self._source, self._cut = cache, source, pieces
         self._moment = (-1, -1)
         self._front = b""
@@ -116,17 +121,25 @@ class Repeats:
         if repeat is not None:
             self._size -= repeat.size + len(block)
 
-    def learn(self, block: bytes, request: Request, head: bytes, cache: Cache) -> None:
-        """Remember a request that was answered out of `cache` with this head, if it came before and may come again."""
+    def learn(
+        self, block: bytes, request: Request, head: bytes, cache: Cache, latest: tuple[Request, Passed] | None = None
+    ) -> None:
+        """Remember a request that was answered out of `cache` with this head, if it came before and may come again.
+
+        `latest` is what a function made of it, and how, where there is one.
+        """
         if len(block) > _LONGEST or self._is_new(block):
             return
-        source = cache.source_of(request)
+        passage = None if latest is None else passage_of(latest[1], request)
+        if latest is not None and passage is None:
+            return
+        source = cache.source_of(request if latest is None else latest[0])
         age = None if source is None else cache.age_now(source)
         if source is None or age is None:
             return
         pieces = cut(head, _written(cache.told_of(source, age)), request.id.encode())
         if pieces is not None:
-            self._add(block, Repeat(request, cache, source, pieces))
+            self._add(block, Repeat(request, cache, source, pieces, passage))
 
     def _is_new(self, block: bytes) -> bool:
         name = hash(block)

@@ -44,7 +44,8 @@ class Cache(repeats.Cache, Protocol):
 class Lane:
     """One route's walk. `direct` is the same one past all shields. `may_walk_now`: a walk may come to its end without
     waiting. The others are short cuts, None where they leave something out: `cache` functions on every request,
-    `passing` functions, a cache or a second origin.
+    `passing` functions, a cache or a second origin. `may_repeat` is the cache of a route whose only function that runs
+    on every request is at viewer-request.
     """
 
     route: RouteSettings
@@ -53,6 +54,7 @@ class Lane:
     cache: Cache | None
     may_walk_now: bool = False
     passing: Passing | None = None
+    may_repeat: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +150,24 @@ class Site:
         answer = repeat.answer(request_id)
         if answer is None:
             self._repeats.drop(block)
-        elif self._around.access_log is not None:
-            trail = repeat.trail(self._around.monotonic())
+            return None
+        trail = repeat.trail(self._around.monotonic()) if self._around.access_log is not None else None
+        if repeat.passage is not None and not repeat.passage.again(request_id, viewer, trail):
+            if repeat.passage.is_over:
+                self._repeats.drop(block)
+            return None
+        if trail is not None:
             request = replace(repeat.request, viewer=viewer, id=request_id, trail=trail)
             self.sent(request, request_id, trail, repeat.response, sum(map(len, answer)), complete=True)
         return answer
 
     def remember(self, block: bytes, request: Request, head: bytes) -> None:
         """Remember a request that `answer_now` has answered, and how, should it come again."""
-        cache = self._lane(request.path).cache
-        if cache is not None:
-            self._repeats.learn(block, request, head, cache)
+        lane = self._lane(request.path)
+        if lane.cache is not None:
+            self._repeats.learn(block, request, head, lane.cache)
+        elif lane.may_repeat is not None and lane.walk.latest is not None:
+            self._repeats.learn(block, request, head, lane.may_repeat, lane.walk.latest)
 
     @staticmethod
     def _walked_now(lane: Lane, request: Request) -> Response | Request | None:

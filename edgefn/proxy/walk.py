@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from edgefn.model.message import Request, Response
+from edgefn.proxy.passages import Passed
 
 
 class Hooks(Protocol):
@@ -31,8 +32,8 @@ class Hooks(Protocol):
     async def viewer_response(self, asked: Request, response: Response, request: Request) -> Response:
         """Let the function change what goes out; `request` is what came in."""
 
-    def viewer_request_now(self, request: Request) -> Request | Response | None:
-        """Return what `viewer_request` would, if it needs no waiting; None: nothing has been done."""
+    def viewer_request_now(self, request: Request) -> Passed | None:
+        """Return what comes of `request`, if that needs no waiting; None: nothing has been done."""
 
     def viewer_response_now(self, asked: Request, response: Response, request: Request) -> Response | None:
         """Return what `viewer_response` would, if it needs no waiting; None: nothing has been done."""
@@ -73,18 +74,26 @@ class Walk:
         self._facts = facts
         self._cache = cache
         self._origins = origins
+        self.latest: tuple[Request, Passed] | None = None
+        """What the last walk that came to its end at once has asked the cache, and how that was made."""
 
     def now(self, request: Request) -> Response | Request | None:
         """Return the response to `request`, if the whole way to it needs no waiting.
 
         Otherwise return what viewer-request made of it, to go on from there, or None where nothing has been done.
         """
-        asked = self._hooks.viewer_request_now(request)
-        if asked is None or isinstance(asked, Response):
+        self.latest = None
+        passed = self._hooks.viewer_request_now(request)
+        if passed is None:
+            return None
+        asked = passed.asked
+        if isinstance(asked, Response):
             return asked
-        response = self._cache.serve_now(self._facts.told(asked, request))
+        told = self._facts.told(asked, request)
+        response = self._cache.serve_now(told)
         if response is None:
             return asked
+        self.latest = (told, passed)
         if response.from_origin_error:
             return response
         return self._hooks.viewer_response_now(asked, response, request) or asked
