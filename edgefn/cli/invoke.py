@@ -23,7 +23,8 @@ from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings, SandboxSettings, Settings
 from edgefn.node import world
 from edgefn.node.hosting import function_hosts
-from edgefn.sandbox.base import OpenError, OverLimit
+from edgefn.rules.event_reading import refused
+from edgefn.sandbox.base import OpenError, Outcome, OverLimit, Returned
 
 EXAMPLES = """\
 examples:
@@ -36,8 +37,9 @@ examples:
 
 With --runtime it is a path; without, a published function (a version, an alias or $LATEST), run by its control plane.
 For each event one line on standard output, {"result": ...} or {"error": {"type": ..., "message": ...}}; what the
-function logs goes to standard error. Beside the result of a CloudFront Function, "edge" has the origin that it chose
-and what it gave to logCustomData. Compiled code is kept in ~/.cache/edgefn (XDG_CACHE_HOME) for the next time.
+function logs goes to standard error, and so does what CloudFront would refuse in a result. Beside the result of a
+CloudFront Function, "edge" has the origin that it chose and what it gave to logCustomData. Compiled code is kept in
+~/.cache/edgefn (XDG_CACHE_HOME) for the next time.
 Exit status 0: every event has a result; 1: some failed; 2: it could not start.
 """
 
@@ -102,9 +104,20 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
             line = apart(told(outcome, function.timeout), function.runtime)
             failed += "error" in line
             print(json.dumps(line), flush=True)
+            _warn(function, event, outcome)
     if len(events) > 1:
         print(f"edgefn: {len(events)} events, {failed} failed", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _warn(function: FunctionSettings, event: bytes, outcome: Outcome) -> None:
+    """Say what CloudFront would refuse in a result, which is none of the function's failures here."""
+    if not isinstance(outcome, Returned) or function.runtime.startswith("cloudfront-js"):
+        return
+    violation = refused(event, outcome.result)
+    if violation is not None:
+        told = f"{violation.field}: {violation.rule}"
+        print(f"edgefn: CloudFront would answer 502 (LambdaValidationError) to this: {told}", file=sys.stderr)
 
 
 def _not_started(error: SettingsError, function: FunctionSettings, events: int) -> int:

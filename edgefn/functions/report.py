@@ -1,10 +1,17 @@
 """The START, END and REPORT lines of an invocation, in the text form that AWS Lambda writes."""
 
 import math
+import re
 
 from edgefn.rules.log_line import one_line
 from edgefn.sandbox.base import Code, Failed, Outcome, OverLimit, Returned, TimedOut, Usage
 from edgefn.sandbox.js.profiles import compute_utilization
+
+_IMPORT_ERROR = "Runtime.ImportModuleError"
+_SDK = re.compile(r"'(aws-sdk|@aws-sdk/|@smithy/|boto3|botocore)")
+_NO_SDK = (
+    "edgefn: AWS's runtimes bring an SDK, and edgefn does not: install it beside the function's code, or as a layer"
+)
 
 
 def start_line(code: Code, invocation_id: str) -> str:
@@ -19,7 +26,9 @@ def closing_lines(code: Code, invocation_id: str, outcome: Outcome, timestamp: s
             return (_end(invocation_id), _report(code, invocation_id, usage, ""))
         case Failed(type=kind, message=message, trace=trace, usage=usage, logged=logged):
             status = f"\tStatus: error\tError Type: {one_line(kind)}"
-            ending = (_end(invocation_id), _report(code, invocation_id, usage, status))
+            ending: tuple[str, ...] = (_end(invocation_id), _report(code, invocation_id, usage, status))
+            if kind == _IMPORT_ERROR and _SDK.search(message):
+                ending = (f"{timestamp}\t{invocation_id}\t{_NO_SDK}", *ending)
             if logged:
                 return ending
             told = "\\r".join(one_line(line) for line in (f"[ERROR] {kind}: {message}", *trace))

@@ -406,3 +406,13 @@ def test_code_that_does_not_start_is_the_error_of_each_event(here: Here, tmp_pat
     errors = [told["error"] for told in lines(done)]
     assert len(errors) == 2
     assert all("SyntaxError" in f"{error['type']}: {error['message']}" for error in errors)
+
+
+def test_what_cloudfront_would_refuse_is_told_beside_the_result(tmp_path: Path) -> None:
+    (tmp_path / "index.js").write_text(
+        "exports.handler = async () => ({status: '200', headers: {via: [{value: 'x'}]}, body: 5})"
+    )
+    done = edgefn("invoke", tmp_path, *NODEJS, *SAMPLE)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["result"]["status"] == "200"
+    assert "edgefn: CloudFront would answer 502 (LambdaValidationError) to this: body: the function" in done.stderr

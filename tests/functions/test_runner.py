@@ -102,6 +102,22 @@ async def test_each_line_knows_the_invocation_and_the_viewers_request_behind_it(
 
 
 @pytest.mark.parametrize(
+    ("message", "is_told"),
+    [
+        ("Error: Cannot find module 'aws-sdk'", True),
+        ("Error: Cannot find package '@aws-sdk/client-s3' imported from /var/task/index.mjs", True),
+        ("Unable to import module 'f': No module named 'boto3'", True),
+        ("Unable to import module 'f': No module named 'requests'", False),
+    ],
+)
+def test_whoever_misses_the_sdk_is_told_where_to_put_it(message: str, is_told: bool) -> None:
+    failed = Failed("Runtime.ImportModuleError", message, (), Usage(0.1), logged=True)
+    told = closing_lines(CODE, "id", failed, "now")
+    assert any("install it beside the function's code, or as a layer" in line for line in told) is is_told
+    assert told[-2] == "END RequestId: id"
+
+
+@pytest.mark.parametrize(
     ("kind", "trace", "logged", "lines"),
     [
         ("TypeError", ("TypeError: no", "    at index.js:1:1"), True, 2),
