@@ -19,6 +19,7 @@ from edgefn.proxy.background import Background
 from edgefn.proxy.errand import Errand, Fetch
 from edgefn.proxy.fetching import Fetching
 from edgefn.proxy.flights import Duty, Flights, Landing
+from edgefn.proxy.mended import Mended
 from edgefn.proxy.repeats import Source
 from edgefn.proxy.shelved import Shelved
 from edgefn.proxy.spool import Spool
@@ -123,7 +124,7 @@ class Cache:
         """Return the response, with the body opened where it lies on disk."""
         response = await self._served(request, fetch, with_disk=True)
         if isinstance(response.body, Shelved) and request.method != "HEAD":
-            opened = await self._opened(response, response.body)
+            opened = await self._opened(response, response.body, request, fetch)
             return opened or await self._served(request, fetch, with_disk=False)
         return response
 
@@ -160,13 +161,18 @@ class Cache:
     def _wishes(self, request: Request) -> Wishes:
         return wishes(request.headers) if self._has_wishes(request) else NO_WISHES
 
-    async def _opened(self, response: Response, body: Shelved) -> Response | None:
-        """Return the response with its body from disk; None when that can't be had."""
+    async def _opened(self, response: Response, body: Shelved, request: Request, fetch: Fetch) -> Response | None:
+        """Return the response with its body from disk; None when that can't be had.
+
+        Where it breaks off later, for what lies there is damaged, the origin is asked for the rest.
+        """
         try:
             found = None if self._stock.disk is None else await body.opened(self._stock.disk)
         except StoreError:
             return None
-        return None if found is None else replace(response, body=found)
+        if found is None:
+            return None
+        return replace(response, body=Mended(found, partial(self._fetching.rest, request, fetch, body)))
 
     async def _judged_anywhere(self, request: Request, key: str) -> _Judged:
         """Return what is stored for `request`; the disk is asked for what memory does not have."""

@@ -11,11 +11,12 @@ from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
 from edgefn.proxy.answering import answer, chosen
 from edgefn.proxy.compressed import Compressed
-from edgefn.proxy.errand import Errand
+from edgefn.proxy.errand import Errand, Fetch
 from edgefn.proxy.failing import Failing
 from edgefn.proxy.flights import Duty
 from edgefn.proxy.keeping import Judged, Keeping
 from edgefn.proxy.parts import placed
+from edgefn.proxy.shelved import Shelved
 from edgefn.proxy.spool import Carry, Keeper, Spool
 from edgefn.proxy.teed import Teed
 from edgefn.rules.age import Times, current_age
@@ -24,11 +25,11 @@ from edgefn.rules.compression import coding_for, compressed_headers, is_compress
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.log_line import one_line
 from edgefn.rules.lookup import Lookup
-from edgefn.rules.ranges import received_span
+from edgefn.rules.ranges import received_span, strong_tag
 from edgefn.rules.stale import covers_failure, covers_status, limit_for
 from edgefn.rules.storing import Reason, Refuse, may_store
 from edgefn.rules.storing import Store as MayStore
-from edgefn.stores.base import Stored
+from edgefn.stores.base import Stored, StoreError
 from edgefn.stores.stock import Stock
 
 STORED = "stored"
@@ -78,6 +79,23 @@ class Fetching:
                 return confirmed or await self.go(replace(errand, is_unconditional=True), duty)
             stale = await self._stale_for_error(errand, duty, response) if errand.lookup is Lookup.STALE else None
             return stale or await self._received(errand, duty, outgoing, response, times)
+
+    async def rest(self, request: Request, fetch: Fetch, body: Shelved, at: int) -> Body:
+        """Return what is behind `at` bytes of a damaged body, from the origin, if it has the very same one.
+
+        Raises `StoreError` if not, and what fetching raises.
+        """
+        lacking = body.lacking(at)
+        if lacking is None:
+            raise StoreError("the rest is damaged, and no strong validator says what else is the same")
+        outgoing = Errand(request, "", fetch, None, Lookup.PARTIAL, is_unconditional=True).outgoing(self._policy)
+        wanted = (("Range", f"bytes={lacking.span.first}-{lacking.span.last}"), ("If-Range", lacking.tag))
+        response = await fetch(replace(outgoing, headers=outgoing.headers.adding(*wanted)))
+        is_it = strong_tag(response.headers) == lacking.tag and response.status == 206
+        if not is_it or received_span(response.headers) != (lacking.span, lacking.total):
+            response.body.close()
+            raise StoreError("the rest is damaged, and the origin does not have the same any more")
+        return response.body
 
     async def _confirmed(self, errand: Errand, response: Response, times: Times, duty: Duty) -> Response | None:
         """Return the answer that a 304 confirms, merged with it; None when it is about nothing that is stored."""

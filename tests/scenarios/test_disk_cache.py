@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientPayloadError
 
-from tests.fakes.scripted_origin import Conversation, ScriptedOrigin, ok
+from tests.fakes.scripted_origin import Conversation, Script, ScriptedOrigin, ok
 from tests.scenarios.edge import Edge
 
 CONFIG = """
@@ -284,6 +284,64 @@ async def test_what_changes_a_large_response_drops_it_from_disk(tmp_path: Path) 
         async with Edge(CONFIG, tmp_path, origin=origin.address) as edge:
             told = [(await edge.get(target, Host=SHOP)).x_cache for target in ("/900000", "/200")]
             assert told == ["Miss", "Miss"]
+
+
+def damage(directory: Path, at: int) -> None:
+    """Change a byte of the one large body there is."""
+    (path,) = (path for path in directory.rglob("bodies/*/*") if path.is_file())
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def having(tag: str) -> Script:
+    """Return an origin that has MANY under the tag, and answers ranges of it."""
+
+    async def script(conversation: Conversation) -> None:
+        while (seen := await conversation.request()) is not None:
+            wanted = seen.header("range") if seen.header("if-range") in {None, tag} else None
+            if wanted is None:
+                await conversation.send(ok(MANY, FRESH, f"ETag: {tag}"))
+                continue
+            first, last = (int(number) for number in wanted.removeprefix("bytes=").split("-"))
+            part = MANY[first : last + 1]
+            told = f"Content-Range: bytes {first}-{last}/{len(MANY)}\r\nContent-Length: {len(part)}\r\nETag: {tag}"
+            await conversation.send(f"HTTP/1.1 206 Partial Content\r\n{FRESH}\r\n{told}\r\n\r\n".encode() + part)
+
+    return script
+
+
+@pytest.mark.parametrize("asked", [None, "bytes=5000-900000"])
+async def test_where_a_large_body_is_damaged_the_rest_comes_from_the_origin(tmp_path: Path, asked: str | None) -> None:
+    ranged = {} if asked is None else {"Range": asked}
+    expected = MANY if asked is None else MANY[5_000:900_001]
+    async with ScriptedOrigin(having('"v1"')) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        await edge.get("/large")
+        damage(tmp_path, 700_000)
+        answer = await edge.get("/large", If_None_Match='"other"', **ranged)
+        assert (answer.x_cache, answer.body == expected) == ("Hit", True)
+        again = origin.requests[-1]
+        assert (again.header("if-range"), again.header("if-none-match")) == ('"v1"', None)
+        assert (again.header("range") or "").startswith("bytes=")
+        assert len(origin.requests) == 2
+        answer = await edge.get("/large", **ranged)
+        assert (answer.x_cache, answer.body == expected) == ("Miss", True), "what is damaged is not kept"
+
+
+@pytest.mark.parametrize("tag", ['W/"v1"', '"v2"'])
+async def test_nothing_is_put_together_that_may_not_belong_together(tmp_path: Path, tag: str) -> None:
+    """The origin has something else by now, or what it has says not for sure that it is the same."""
+    first = having('"v1"' if tag == '"v2"' else tag)
+    async with ScriptedOrigin(first) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        await edge.get("/large", Host=SHOP)
+    damage(tmp_path, 700_000)
+    async with ScriptedOrigin(having(tag)) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        with pytest.raises(ClientPayloadError):
+            await edge.get("/large", Host=SHOP)
+        answer = await edge.get("/large", Host=SHOP)
+        assert (answer.x_cache, answer.body == MANY) == ("Miss", True)
 
 
 async def test_without_a_disk_what_was_there_is_gone(tmp_path: Path) -> None:
