@@ -182,7 +182,7 @@ class Stock:
 
     async def bring(self, key: str, is_wanted: Callable[[Stored], bool]) -> Sequence[Stored]:
         """Return the variants on disk. Those that are wanted, and small, are in memory from now on."""
-        if self._disk is None:
+        if self._disk is None or not self._disk.may_have(key):
             return ()
         since = self._ledger.epoch
         try:

@@ -71,6 +71,12 @@ class BodyStore(Protocol):
     def epoch(self) -> int:
         """Return the number of the latest purge. It costs next to nothing: a read of shared memory."""
 
+    def may_have(self, key: str) -> bool:
+        """Return whether there may be something under `key`. It costs a microsecond.
+
+        What another process has just stored may not be known of yet.
+        """
+
     async def get(self, key: str) -> Sequence[Found]:
         """Return the variants stored under `key`, newest first. Raises `StoreError`."""
 

@@ -54,12 +54,14 @@ class New:
 class Changes:
     """The changes of one transaction, which is for the caller to begin and to end.
 
-    `files` are the entries whose files are to go once it is committed, `epoch` the purge to announce then, 0 for none.
+    `files` are the entries whose files are to go once it is committed, `epoch` the purge to announce then, 0 for none,
+    `places` those where there is something new.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.files: list[int] = []
         self.epoch = 0
+        self.places: list[bytes] = []
         self._db = db
         self._counts: dict[str, float] = dict(db.execute("SELECT name, value FROM counts").fetchall())
         self._before = dict(self._counts)
@@ -121,6 +123,7 @@ class Changes:
         self._db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(tag, number) for tag in stored.tags])
         self._counts["size"] += size
         self._counts["entries"] += 1
+        self.places.append(place.encode())
 
     def renew(self, found: Found, stored: Stored, since: int) -> bool:
         """Put another head before the same body, unless the entry is gone or was purged since."""

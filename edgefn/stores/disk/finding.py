@@ -23,6 +23,7 @@ _UNFINISHED = "SELECT epoch, purge, soft, at FROM orders WHERE NOT done ORDER BY
 _ORDERS = "SELECT epoch, purge, soft, at FROM orders WHERE epoch > ? ORDER BY epoch"
 _FORGOTTEN = "SELECT value FROM counts WHERE name = 'forgotten'"
 _FILES = "SELECT number FROM entries WHERE in_file AND number IN (SELECT value FROM json_each(?))"
+_PLACES = "SELECT number, CAST(place AS BLOB) FROM entries WHERE number > ? ORDER BY number LIMIT ?"
 _NEXT_PLACE = "SELECT CAST(place AS BLOB) FROM entries WHERE place > CAST(? AS TEXT) ORDER BY place LIMIT 1"
 
 
@@ -99,6 +100,12 @@ def latest_epoch(db: sqlite3.Connection) -> int:
     """Return the number of the latest purge that is known."""
     latest = db.execute("SELECT max(epoch) FROM orders").fetchone()[0]
     return max(int(latest or 0), int(db.execute(_FORGOTTEN).fetchone()[0]))
+
+
+def places_behind(db: sqlite3.Connection, number: int, most: int) -> tuple[list[bytes], int | None]:
+    """Return the places of the next entries behind a number, and how far they go; None: there are no more."""
+    rows = db.execute(_PLACES, (number, most)).fetchall()
+    return [place for _, place in rows], rows[-1][0] if rows else None
 
 
 def authorities(db: sqlite3.Connection) -> list[bytes]:

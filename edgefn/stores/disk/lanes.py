@@ -18,6 +18,7 @@ from edgefn.stores.disk.changes import Changes
 from edgefn.stores.disk.epochs import Epochs
 from edgefn.stores.disk.files import BodyFiles, free_space
 from edgefn.stores.disk.health import Doing, Health
+from edgefn.stores.disk.known import Known
 from edgefn.stores.disk.schema import PAGE, connected
 
 _READERS = 4
@@ -146,7 +147,10 @@ class _Task(Generic[T]):
 class WriteLane:
     """Changes the index, and keeps all that is stored below `capacity` bytes, and within what the disk has room for."""
 
-    def __init__(self, directory: Path, capacity: int, files: BodyFiles, epochs: Epochs, health: Health) -> None:
+    def __init__(
+        self, directory: Path, capacity: int, files: BodyFiles, epochs: Epochs, known: Known, health: Health
+    ) -> None:
+        self._known = known
         self._directory = directory
         self._capacity = capacity
         self._epochs = epochs
@@ -227,6 +231,7 @@ class WriteLane:
             raise
         if changes.epoch:
             self._epochs.announce(changes.epoch)
+        self._known.mark(changes.places)
         self._files.remove(changes.files)
         return changes.size <= bound
 

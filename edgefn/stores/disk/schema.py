@@ -81,6 +81,7 @@ def prepared(directory: Path) -> int:
         if _is_locked(lock, fcntl.LOCK_EX):
             if not _is_sound(directory):
                 _begin_anew(directory)
+            (directory / "known").unlink(missing_ok=True)  # of before; it is made of the index
             fcntl.flock(lock, fcntl.LOCK_SH)
         else:
             _wait_until(lambda: _is_locked(lock, fcntl.LOCK_SH))

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from edgefn.model.message import Body, BytesBody
-from edgefn.rules.purges import ByKey, ByTag, Everything, Purge, ranges
+from edgefn.rules.purges import ByKey, ByTag, Everything, Purge, place_of, ranges
 from edgefn.stores.base import Found, Order, Purged, Stored, StoreError
 from edgefn.stores.disk import finding
 from edgefn.stores.disk.base import GoneError, LostError
@@ -21,6 +21,7 @@ from edgefn.stores.disk.changes import Changes
 from edgefn.stores.disk.epochs import Epochs
 from edgefn.stores.disk.files import BodyFiles, FileReader
 from edgefn.stores.disk.health import Doing, Health
+from edgefn.stores.disk.known import Known
 from edgefn.stores.disk.lanes import ReadLane, WriteLane
 from edgefn.stores.disk.reading import FileBody, piece_end
 from edgefn.stores.disk.schema import SMALL, connected, prepared
@@ -30,6 +31,8 @@ from edgefn.stores.disk.writing import BodyWriter, Room, Writing
 _LARGEST_SHARE = 8
 _UNDER_WAY_SHARE = 4
 _PATIENCE = 20.0
+_WORN_AFTER = 60.0
+_NOTED_AT_ONCE = 500
 
 
 @asynccontextmanager
@@ -69,11 +72,13 @@ class DiskStore:
         self._files = BodyFiles(directory / "bodies")
         self._epochs = Epochs(directory / "epoch")
         self._reads = ReadLane(directory, health)
-        self._writes = WriteLane(directory, capacity, self._files, self._epochs, health)
+        self._known = Known(directory / "known", capacity)
+        self._writes = WriteLane(directory, capacity, self._files, self._epochs, self._known, health)
         self._orders = connected(directory)
         self._room = Room(capacity // _UNDER_WAY_SHARE)
         self._has_dead = asyncio.Event()
         self._unfinished: list[Order] = []
+        self._broken: set[int] = set()  # they are being dropped
 
     @property
     def epoch(self) -> int:
@@ -91,12 +96,16 @@ class DiskStore:
 
         self._unfinished = await self._writes.do(reach)
 
+    def may_have(self, key: str) -> bool:
+        """Return whether there may be something under `key`; False: there is nothing, and nobody need ask."""
+        return self._known.may_have(place_of(key))
+
     async def get(self, key: str) -> Sequence[Found]:
         """Return the variants stored under `key`, newest first. Raises `StoreError`."""
         finds = await self._reads.query(lambda db: finding.find(db, key))
         for number in finds.broken:
             self._lost(number, LostError("an entry is not the one that was written"))
-        return finds.found
+        return [each for each in finds.found if each.number not in self._broken] if self._broken else finds.found
 
     async def open(self, found: Found, first: int = 0, length: int | None = None) -> Body:
         """Return `length` bytes of the body from `first` on, or all from there. Raises `StoreError`."""
@@ -173,8 +182,10 @@ class DiskStore:
         """Forget an entry that can't be read."""
         if not isinstance(error, GoneError):
             self._health.note(error)
+        self._broken.add(number)
         with suppress(StoreError):
-            self._writes.begin(lambda changes: changes.drop_number(number))
+            dropped = self._writes.begin(lambda changes: changes.drop_number(number))
+            dropped.add_done_callback(lambda _: self._broken.discard(number))
 
     async def keep_up(self) -> None:
         """End what killed processes began, sweep up what they left, and clear away what was purged; until cancelled."""
@@ -184,10 +195,31 @@ class DiskStore:
             await self._without_orphans()
         self._has_dead.set()
         while True:
-            await self._has_dead.wait()
-            self._has_dead.clear()
-            with suppress(StoreError):
-                await self._cleared()
+            if self._known.is_worn:
+                await self._learn()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_dead.wait(), _WORN_AFTER)
+                self._has_dead.clear()
+                with suppress(StoreError):
+                    await self._cleared()
+
+    async def _learn(self) -> None:
+        """Note anew where there are entries, unless another process does."""
+        if not self._known.begin():
+            return
+        behind: int | None = 0
+        try:
+            while behind is not None:
+                behind = await self._reads.query(partial(self._noted, behind))
+        except StoreError:
+            pass  # once more, later
+        finally:
+            self._known.end(complete=behind is None)
+
+    def _noted(self, behind: int, db: sqlite3.Connection) -> int | None:
+        places, behind_those = finding.places_behind(db, behind, _NOTED_AT_ONCE)
+        self._known.mark(places)
+        return behind_those
 
     async def _cleared(self) -> None:
         behind: int | None = 0
@@ -210,3 +242,4 @@ class DiskStore:
         await asyncio.to_thread(self._reads.close)
         self._orders.close()
         self._epochs.close()
+        self._known.close()
