@@ -248,14 +248,9 @@ class Cache:
         """Let the trail tell that `request` is passed by."""
         _note(request.trail, Lookup.METHOD if why is Bypass.METHOD else Lookup.BYPASS, why)
 
-    @staticmethod
-    def note_passed(request: Request, response: Response) -> None:
-        """Let the trail tell what came of it."""
-        request.trail.result = Result.ERROR if response.from_origin_error else Result.MISS
-
     def passed(self, request: Request, response: Response, why: Bypass) -> Response:
         """Return the response to a request that was passed by, as it goes on; the trail tells of it."""
-        self.note_passed(request, response)
+        request.trail.result = Result.ERROR if response.from_origin_error else Result.MISS
         if not self._policy.cache_status or response.tunnel is not None:
             return response
         lookup = Lookup.METHOD if why is Bypass.METHOD else Lookup.BYPASS

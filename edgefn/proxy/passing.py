@@ -5,22 +5,25 @@ bytes are here. Whatever must wait, or be tried again, goes the usual way: throu
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from edgefn.model.errors import EdgeError, OriginError, ViewerGoneError
-from edgefn.model.headers import Headers
-from edgefn.model.message import Request, Response, Viewer
-from edgefn.model.trail import OriginAttempt
+from edgefn.model.headers import NO_HEADERS, Headers
+from edgefn.model.message import BytesBody, Request, Response, Viewer, no_body
+from edgefn.model.trail import OriginAttempt, Result
 from edgefn.proxy.cache import Cache
 from edgefn.proxy.origins import Origins
 from edgefn.rules.lookup import Bypass
+from edgefn.wire.application import Ready
 from edgefn.wire.connecting import origin_key
-from edgefn.wire.outbound import OriginConnection, UnheardError
+from edgefn.wire.outbound import OriginConnection, Taker, UnheardError, response_of
 from edgefn.wire.request_head import request_head
+from edgefn.wire.response_head import ResponseHead
 
 _SAFE: Final = frozenset({"GET", "HEAD"})
 
-Outcome = Response | EdgeError | None
+Outcome = Response | Ready | EdgeError | None
 """What came of a request; None: nothing, and it may be sent again."""
 
 
@@ -36,12 +39,23 @@ class _Sent(NamedTuple):
     behind: bytes
 
 
-class _Passed(NamedTuple):
+class _Written(NamedTuple):
+    """The head of an answer to a viewer without the request's id, and the length of the body behind it."""
+
+    before: bytes
+    behind: bytes
+    length: int
+    shown: Response
+
+
+@dataclass(slots=True)
+class _Passed:
     """What became of an origin's headers, to be found when the same ones come again."""
 
     by: "Passing"
     status: int
     headers: Headers
+    written: _Written | None = None
 
 
 class Passing:
@@ -97,26 +111,26 @@ class Passing:
         is_whole = self._whole_query and len(rest) < len(head) and rest.startswith(b" HTTP/1.1\r\n")
         return _Sent(facts, line, before, behind) if is_whole and named and request.id.encode() not in behind else None
 
-    def note(self, passage: "Passage", outcome: str) -> None:
+    def note(self, passage: "Passage", outcome: str, answer: Response | None) -> None:
         """Let the trail tell of the origin's part."""
-        seconds = self._now() - passage.started
-        passage.request.trail.attempts.append(OriginAttempt(self._origin.id, outcome, seconds, reused=True))
+        trail, seconds = passage.request.trail, self._now() - passage.started
+        trail.attempts.append(OriginAttempt(self._origin.id, outcome, seconds, reused=True))
+        if answer is not None:
+            trail.result = Result.ERROR if answer.from_origin_error else Result.MISS
 
     def passed(self, request: Request, answer: Response) -> Response:
         """Return the origin's answer as it goes on."""
         known = answer.headers.memo
-        if isinstance(known, _Passed) and known.by is self and known.status == answer.status:
-            self._cache.note_passed(request, answer)
-            return answer.dressed(known.headers)
-        passed = self._cache.passed(request, self._origins.received(answer), Bypass.POLICY)
-        answer.headers.memo = _Passed(self, answer.status, passed.headers)
-        return passed
+        if not (isinstance(known, _Passed) and known.by is self and known.status == answer.status):
+            passed = self._cache.passed(request, self._origins.received(answer), Bypass.POLICY)
+            known = answer.headers.memo = _Passed(self, answer.status, passed.headers)
+        return answer.dressed(known.headers)
 
 
-class Passage:
+class Passage(Taker):
     """One such request, and the `Answer` that its connection will give."""
 
-    __slots__ = ("_abandoned", "_connection", "_deliver", "_done", "_passing", "request", "started")
+    __slots__ = ("_abandoned", "_answer", "_connection", "_deliver", "_done", "_passing", "request", "started")
 
     def __init__(
         self,
@@ -131,6 +145,7 @@ class Passage:
         self._deliver = deliver
         self._done = False
         self._abandoned: EdgeError | None = None
+        self._answer: Response | None = None
         self.request = request
         self.started = started
 
@@ -138,18 +153,42 @@ class Passage:
         """Return whether the outcome was delivered."""
         return self._done
 
+    def take(self, head: ResponseHead, content: bytes) -> None:
+        """Deliver the answer, already written where the last one like it was."""
+        known = head.headers.memo
+        written = known.written if isinstance(known, _Passed) and known.by is self._passing else None
+        if written is None or written.length != len(content) or self.request.version != "1.1":
+            self.set_result(response_of(head, BytesBody(content)))
+            return
+        self._done = True
+        self._passing.note(self, str(head.status), written.shown)
+        name = self.request.id.encode()
+        self._deliver(Ready(b"".join((written.before, name, written.behind)), content, written.shown))
+
     def set_result(self, answer: Response) -> None:
         """Deliver the answer."""
         self._done = True
-        self._passing.note(self, str(answer.status))
+        self._answer = answer
+        self._passing.note(self, str(answer.status), answer)
         self._deliver(self._passing.passed(self.request, answer))
 
     def set_exception(self, error: EdgeError) -> None:
         """Deliver the error, unless the usual way may have better luck."""
         self._done = True
         if isinstance(error, OriginError):
-            self._passing.note(self, error.failure.value)
+            self._passing.note(self, error.failure.value, None)
         self._deliver(self._abandoned or (None if isinstance(error, UnheardError) else error))
+
+    def sent(self, head: bytes) -> None:
+        """Remember how the answer was written, if it tells nothing of the time."""
+        answer, name = self._answer, self.request.id.encode()
+        known = None if answer is None else answer.headers.memo
+        before, named, behind = head.partition(name)
+        if answer is None or not isinstance(known, _Passed) or "date" not in known.headers:
+            return
+        if named and name not in behind and answer.body.length is not None:
+            shown = Response(answer.status, answer.reason, NO_HEADERS, no_body(), answer.from_origin_error)
+            known.written = _Written(before, behind, answer.body.length, shown)
 
     def abandon(self) -> None:
         """Drop the connection; an error is delivered at once. Harmless when all is over."""

@@ -17,7 +17,7 @@ from edgefn.proxy import repeats
 from edgefn.proxy.access_log import access_line
 from edgefn.proxy.door import Door, as_for, without_pass
 from edgefn.proxy.failures import Failure, failure
-from edgefn.proxy.passing import Passing
+from edgefn.proxy.passing import Outcome, Passing
 from edgefn.proxy.repeats import Repeats
 from edgefn.proxy.walk import Walk
 from edgefn.rules.error_page import error_response
@@ -26,7 +26,7 @@ from edgefn.rules.log_line import one_line
 from edgefn.rules.response_headers import Dressing, generated
 from edgefn.rules.routing import Allowed, Forbidden, Redirected, Routes, admission, with_default_root
 from edgefn.rules.shielding import Pass
-from edgefn.wire.application import Deliver, Pending
+from edgefn.wire.application import Deliver, Pending, Ready
 
 _log = logging.getLogger("edgefn")
 
@@ -130,10 +130,10 @@ class Site:
             self._running += 1
         return passage
 
-    def _passed(self, request: Request, deliver: Deliver, outcome: Response | EdgeError | None) -> None:
+    def _passed(self, request: Request, deliver: Deliver, outcome: Outcome) -> None:
         self._over()
-        if outcome is None:
-            deliver(None)
+        if outcome is None or isinstance(outcome, Ready):
+            deliver(outcome)
             return
         if isinstance(outcome, EdgeError):
             _tell(request, outcome)

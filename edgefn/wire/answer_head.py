@@ -57,6 +57,11 @@ def _framed(response: Response, framing: Framing, length: int | None) -> list[st
             return []
 
 
+def closing(head: bytes) -> bytes:
+    """Return the same head for a connection that ends with it."""
+    return head[:-2] + b"Connection: close\r\n\r\n"
+
+
 def interim_head(status: int, headers: Headers) -> bytes:
     """Return a whole 1xx response. Raises `UnsendableAnswerError`."""
     fields, number = headers.written(_FRAMING)

@@ -1,13 +1,22 @@
 """What a viewer connection asks of the floor above it."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from edgefn.model.errors import BadRequestError
 from edgefn.model.message import Request, Response, Viewer
 from edgefn.model.trail import Trail
 
-Deliver = Callable[[Response | None], None]
+
+class Ready(NamedTuple):
+    """An answer as it goes on the wire of a connection that lives on; `shown` is the same, for whoever logs it."""
+
+    head: bytes
+    body: bytes
+    shown: Response
+
+
+Deliver = Callable[[Response | Ready | None], None]
 """Takes an answer when it is here; None: the request is to be answered by `answer` after all."""
 
 
@@ -16,6 +25,9 @@ class Pending(Protocol):
 
     def abandon(self) -> None:
         """Want it no more; something is delivered at once. Harmless after it was delivered."""
+
+    def sent(self, head: bytes) -> None:
+        """Take note of the head with which it was sent, on an HTTP/1.1 connection that lives on."""
 
 
 class Application(Protocol):

@@ -8,11 +8,12 @@ from edgefn.wire.answer_head import (
     UnsendableAnswerError,
     answer_head,
     chunk_size,
+    closing,
     framing_of,
     interim_head,
     last_chunk,
 )
-from edgefn.wire.application import Application
+from edgefn.wire.application import Application, Ready
 from edgefn.wire.outgoing import Outgoing
 from edgefn.wire.viewer_head import ViewerHead
 
@@ -106,6 +107,13 @@ class Exchange:
             body.close()
         self._outgoing.write_whole(head, data)
         return True
+
+    def send_ready(self, ready: Ready, *, last: bool) -> None:
+        """Send an answer that is written already; the connection ends with it if that is to be the `last`."""
+        self.begun = True
+        self.keeps = self.keeps and not last
+        self.response = ready.shown
+        self._outgoing.write_whole(ready.head if self.keeps else closing(ready.head), ready.body)
 
     async def send(self, response: Response) -> bool:
         """Send any answer but a tunnel; return whether all of it was sent. Closes its body in any case.

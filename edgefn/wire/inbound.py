@@ -12,11 +12,11 @@ from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
 from edgefn.model.message import Body, BytesBody, Duplex, Request, Response, no_body
 from edgefn.model.settings import ViewerLimits
 from edgefn.wire.answer_head import UnsendableAnswerError
-from edgefn.wire.application import Application, Pending
+from edgefn.wire.application import Application, Pending, Ready
 from edgefn.wire.attendant import Attendant
 from edgefn.wire.connections import Connections, State, viewer_of
 from edgefn.wire.deadline import Deadline
-from edgefn.wire.exchange import NEVER_ANSWERED, Exchange, refuse
+from edgefn.wire.exchange import Exchange, refuse
 from edgefn.wire.incoming_body import IncomingBody, too_slow
 from edgefn.wire.next_turn import NextTurn
 from edgefn.wire.outgoing import Outgoing
@@ -36,8 +36,7 @@ class Inbound(asyncio.Protocol):
     """A viewer connection, in the care of `connections`."""
 
     def __init__(self, application: Application, limits: ViewerLimits, connections: Connections) -> None:
-        self._application = application
-        self._limits = limits
+        self._application, self._limits = application, limits
         self._connections = connections
         self._loop = asyncio.get_running_loop()
         self._deadline = Deadline(self._loop, self._expire)
@@ -103,9 +102,8 @@ class Inbound(asyncio.Protocol):
         self._outgoing.resume()
         self._advance()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         """Stop everything that was done for this viewer."""
-        del exc
         self._state = State.CLOSED
         self._deadline.stop()
         self._outgoing.lost()
@@ -126,8 +124,7 @@ class Inbound(asyncio.Protocol):
 
     def adopt(self, application: Application, limits: ViewerLimits) -> None:
         """Use these from the next request on."""
-        self._application = application
-        self._limits = limits
+        self._application, self._limits = application, limits
         self._outgoing.stall_timeout = limits.stall_timeout
 
     def shut_down(self) -> None:
@@ -148,8 +145,7 @@ class Inbound(asyncio.Protocol):
         """Serve what the buffer holds, for a bounded number of steps."""
         steps = 0
         while self._buffer and not self._next_turn.is_due and self._step():
-            steps += 1
-            if steps == _BURST:
+            if (steps := steps + 1) == _BURST:
                 self._next_turn.ask()
         if self._buffer or self._ended or self._next_turn.is_due or not self._reading.is_on:
             self._settle()
@@ -198,15 +194,15 @@ class Inbound(asyncio.Protocol):
         try:
             if end < 0:
                 self._await_rest_of_head()
-                return False
-            block, self._buffer = self._buffer[: end + 4], self._buffer[end + 4 :]
-            self._checked, self._in_head = 0, False
-            if not self._served_again(block):
-                self._serve(self._heads.read(block, self._limits), block)
+            else:
+                block, self._buffer = self._buffer[: end + 4], self._buffer[end + 4 :]
+                self._checked, self._in_head = 0, False
+                if not self._served_again(block):
+                    self._serve(self._heads.read(block, self._limits), block)
         except BadRequestError as error:
             self._refuse(error)
             return False
-        return True
+        return end >= 0
 
     def _await_rest_of_head(self) -> None:
         check_unfinished(self._buffer, self._checked, self._limits)
@@ -237,11 +233,10 @@ class Inbound(asyncio.Protocol):
 
     def _served_again(self, block: bytes) -> bool:
         answer = None if self._last or self._ended else self._application.answer_again(block, self._viewer)
-        if answer is None:
-            return False
-        self._outgoing.write_whole(*answer)
-        self._await_next()
-        return True
+        if answer is not None:
+            self._outgoing.write_whole(*answer)
+            self._await_next()
+        return answer is not None
 
     def _serve(self, head: ViewerHead, block: bytes) -> None:
         application = self._application
@@ -259,15 +254,22 @@ class Inbound(asyncio.Protocol):
         else:
             self._pending = found
 
-    def _arrived(self, exchange: Exchange, response: Response | None) -> None:
+    def _arrived(self, exchange: Exchange, found: Response | Ready | None) -> None:
         """Take an answer that was pending."""
-        self._pending, request = None, exchange.request
-        if self._state is State.CLOSED or request is None:
-            (response or NEVER_ANSWERED).close()
-        elif response is not None and self._sent_now(exchange, response):
+        pending, self._pending = self._pending, None
+        if self._state is State.CLOSED or exchange.request is None:
+            if isinstance(found, Response):
+                found.close()
+        elif isinstance(found, Ready):
+            exchange.send_ready(found, last=self._last)
+            self._over(exchange, complete=True)
+            self._advance()
+        elif found is not None and self._sent_now(exchange, found):
+            if pending is not None and exchange.keeps and exchange.version == "1.1":
+                pending.sent(exchange.head)
             self._advance()
         else:
-            self._attendant.do(self._answer(exchange, request, response))
+            self._attendant.do(self._answer(exchange, exchange.request, found))
 
     def _await_answer(self) -> None:
         """Give an answer all the time it takes; but one who has ended may well have hung up: a FIN says no more."""

@@ -1,8 +1,9 @@
 """One connection to an origin: a request goes out, its response comes back, then the next one may follow."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol, TypeAlias, cast
 
 from edgefn.model.errors import EdgeError, OriginError, OriginFailure
 from edgefn.model.headers import Headers
@@ -37,17 +38,29 @@ class Keeper(Protocol):
         """Own the task that sends a request body: await it before the loop ends."""
 
 
-class Answer(Protocol):
-    """What is to be a response: a future, or something that takes it at once. It gets one result or one exception."""
+class Taker(ABC):
+    """What takes a response at once, in the place of a future. It gets one of them, or one exception."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def done(self) -> bool:
-        """Return whether it has got one, or is wanted no more."""
+        """Return whether it has got what it gets."""
 
-    def set_result(self, result: Response, /) -> None:
-        """Take the response."""
+    @abstractmethod
+    def take(self, head: ResponseHead, content: bytes) -> None:
+        """Take a response that is here as a whole."""
 
-    def set_exception(self, exception: EdgeError, /) -> None:
+    @abstractmethod
+    def set_result(self, result: Response) -> None:
+        """Take a response whose body is still arriving."""
+
+    @abstractmethod
+    def set_exception(self, exception: EdgeError) -> None:
         """Take what went wrong instead."""
+
+
+Answer: TypeAlias = asyncio.Future[Response] | Taker
 
 
 class UnheardError(OriginError):
@@ -182,7 +195,10 @@ class OriginConnection(asyncio.Protocol):
         """Be free, and deliver a complete response."""
         answer = self._answer
         self._finish(reusable=reusable)
-        _deliver(answer, head, BytesBody(content))
+        if isinstance(answer, Taker):
+            answer.take(head, content)
+        else:
+            _deliver(answer, head, BytesBody(content))
 
     def began(self, head: ResponseHead, length: int | None) -> None:
         """Deliver a response whose body is still arriving."""
@@ -325,9 +341,14 @@ class OriginConnection(asyncio.Protocol):
         return self._error(OriginFailure.READ_TIMEOUT, "nothing came")
 
 
-def _deliver(answer: Answer | None, head: ResponseHead, body: Body) -> None:
+def response_of(head: ResponseHead, body: Body) -> Response:
+    """Return the response of an origin."""
     _, status, reason, headers = head
     if "transfer-encoding" in headers:
         headers = headers.without("transfer-encoding")
+    return Response(status, reason, headers, body, status >= 400, status)
+
+
+def _deliver(answer: Answer | None, head: ResponseHead, body: Body) -> None:
     if answer is not None and not answer.done():
-        answer.set_result(Response(status, reason, headers, body, status >= 400, status))
+        answer.set_result(response_of(head, body))

@@ -186,3 +186,15 @@ async def test_a_location_that_ends_answers_what_it_has_passed_on(tmp_path: Path
             _, body = await viewer.hear()
             assert body == b"late"
             await ending
+
+
+async def test_whoever_wants_to_close_or_speaks_the_old_protocol_may(tmp_path: Path) -> None:
+    pages = {"/a": page(200, b"hello", "Date: Thu, 28 May 2026 20:26:40 GMT")}
+    async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge:
+        for _ in range(4):
+            assert (await edge.get("/a")).text == "hello"
+        for _ in range(3):
+            answer = await edge.raw(b"GET /a HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
+            assert answer.endswith(b"\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+            answer = await edge.raw(b"GET /a HTTP/1.0\r\nHost: shop.test\r\n\r\n")
+            assert answer.endswith(b"\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")

@@ -124,12 +124,13 @@ async def test_a_slow_far_side_holds_the_viewer_back() -> None:
 
 
 async def test_a_silent_tunnel_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upgraded, "IDLE_TIMEOUT", 0.05)
-    far = FakeFar()
+    monkeypatch.setattr(upgraded, "IDLE_TIMEOUT", 0.5)  # long beside the gaps below, on a busy machine too
+    far, loop = FakeFar(), asyncio.get_running_loop()
     async with serving(upgrading(far)) as front, front.viewer() as viewer:
         await viewer.send(UPGRADE)
         await viewer.head()
-        for _ in range(10):
+        until = loop.time() + 0.7
+        while loop.time() < until:
             await viewer.send("x")
             await asyncio.sleep(0.02)
         assert not far.closed.is_set()
