@@ -49,6 +49,15 @@ INITIALIZED = guests.reactor(
     more="""(func (export "_initialize")
         (i32.store8 (i32.const 0) (i32.add (i32.load8_u (i32.const 0)) (i32.const 1))))""",
 )
+STARTED = guests.reactor(
+    f"""(i32.store8 (i32.const 0) (i32.add (i32.load8_u (i32.const 0)) (i32.const 1)))
+        (i32.store8 (i32.const 1) (local.tee $at (global.get $count)))
+        (global.set $count (i32.add (local.get $at) (i32.const 1))) {guests.returns(0, 2)}""",
+    more="""(global $count (mut i32) (i32.const 1)) (start $go)
+        (func $go (global.set $count (i32.const 70)) (i32.store8 (i32.const 0) (i32.const 65)))""",
+)
+"""Its start section sets memory and a global."""
+
 CHATTY = guests.reactor(
     f"(call $log (i32.const 0) (i32.const 5)) {guests.returns(0, 5)}",
     imports='(import "edgefn" "log" (func $log (param i32 i32)))',
@@ -72,8 +81,17 @@ def at_once(sandbox: WasmSandbox, event: bytes = b"{}") -> bytes:
 
 @pytest.mark.parametrize(
     "module",
-    [guests.ECHO, guests.COUNTER, *map(counter, ("i32", "i64", "f32", "f64")), MESSY, GROWING, INITIALIZED, CHATTY],
-    ids=["echo", "memory", "i32", "i64", "f32", "f64", "every page", "growing", "initialized", "chatty"],
+    [
+        guests.ECHO,
+        guests.COUNTER,
+        *map(counter, ("i32", "i64", "f32", "f64")),
+        MESSY,
+        GROWING,
+        INITIALIZED,
+        STARTED,
+        CHATTY,
+    ],
+    ids=["echo", "memory", "i32", "i64", "f32", "f64", "every page", "growing", "initialized", "started", "chatty"],
 )
 async def test_each_event_finds_a_fresh_instance(stage: Stage, module: bytes) -> None:
     sandbox = await stage.open(module)
@@ -129,6 +147,18 @@ async def test_after_a_bad_end_the_next_event_finds_a_fresh_instance(stage: Stag
     assert at_once(sandbox) == b"\1"
     assert sandbox.run_now(Invocation("id-2", b"bad")) is None
     assert at_once(sandbox) == b"\1"
+
+
+async def test_a_start_section_that_asks_the_host_runs_for_each_event(stage: Stage) -> None:
+    module = guests.reactor(
+        guests.returns(0, 8),
+        imports='(import "edgefn" "random" (func $random (param i32 i32)))',
+        more="(func $go (call $random (i32.const 0) (i32.const 8))) (start $go)",
+    )
+    sandbox = await stage.open(module)
+    assert not sandbox.may_answer_at_once
+    outcomes = [await sandbox.run(EVENT) for _ in range(3)]
+    assert len({outcome.result for outcome in outcomes if isinstance(outcome, Returned)}) == 3
 
 
 async def test_one_that_does_not_end_uses_the_turn_up(stage: Stage) -> None:

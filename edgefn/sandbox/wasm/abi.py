@@ -82,8 +82,8 @@ def program_of(linked: Linked, stands: Stands, memory: int) -> Program:
     if "handle" in exports or "handle_with_body" in exports:
         if "alloc" not in exports:
             raise LoadError("a module that exports handle must export alloc, too")
-        can_stand = linked.globals is not None and not linked.starts
-        return Reactor(linked, cells, memory, Stand(stands, ReactorKind(linked), memory) if can_stand else None)
+        stand = Stand(stands, ReactorKind(linked), memory) if linked.globals is not None else None
+        return Reactor(linked, cells, memory, stand)
     if "_start" in exports:
         return Command(linked, cells, memory)
     raise LoadError("it exports neither `handle` (with `alloc`) nor `_start`")
@@ -151,7 +151,10 @@ class ReactorKind:
     def make(self, cell: Cell) -> None:
         """Make an instance."""
         linked, exports = self.linked, self.linked.exports
-        cell.instantiate(linked.pointer)
+        if linked.starts:
+            cell.start_now(linked.pointer)
+        else:
+            cell.instantiate(linked.pointer)
         cell.export(exports["memory"], MEMORY)
         cell.export(exports["alloc"], _ALLOC)
         cell.export(exports.get("handle", exports.get("handle_with_body", 0)), _HANDLE)

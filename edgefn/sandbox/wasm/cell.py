@@ -148,6 +148,13 @@ class Cell:
             self._scratch.error = error
             self._raise(NOT_STARTED)
 
+    def start_now(self, pre: int) -> None:
+        """Make an instance, with a start section that ends within the first slice. Raises `GuestError`."""
+        error = raw.start_now(pre, self._context, self._at_instances[0], self._at_trap)
+        if error or self._scratch.trap:
+            self._scratch.error = error
+            self._raise(NOT_STARTED)
+
     def instantiate_in_slices(self, pre: int, into: int = 0) -> Generator[None]:
         """Make an instance, running the module's start section. Raises `GuestError`."""
         self.begin_slices()

@@ -50,7 +50,9 @@ class WasmLoader:
                 raise LoadError(f"it has {count:,} {what}; edgefn takes {_MOST_NAMES:,} at most")
         found = await asyncio.to_thread(shown, source)
         module = await load_module(self.stands.cells, self.compiler, source if found is None else found.source)
-        linked = link(module, self.imports, starts=shape.starts, state=None if found is None else found.globals)
+        asks_when_it_starts = shape.starts and shape.imports  # each instance may hear something else then
+        state = None if found is None or asks_when_it_starts else found.globals
+        linked = link(module, self.imports, starts=shape.starts, state=state)
         return program_of(linked, self.stands, memory)
 
 

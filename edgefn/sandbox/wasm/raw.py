@@ -4,9 +4,9 @@ wasmtime's public Python API has neither the pooling allocator nor asynchronous 
 generated `wasmtime._bindings` declare it. That module is private, so the version is pinned exactly and importing
 this one fails with a clear message on any other.
 
-Pointers are plain integers here. Only `future_poll` and `call_now` run guest code and release the GIL for that: the
-ticker is a Python thread and must get its turn. All else keeps the GIL, so that no other thread can take it between two
-calls.
+Pointers are plain integers here. Only `future_poll`, `call_now` and `start_now` run guest code and release the GIL for
+that: the ticker is a Python thread and must get its turn. All else keeps the GIL, so that no other thread can take it
+between two calls.
 """
 
 import ctypes
@@ -128,6 +128,7 @@ for _name, _arity in _ARITIES.items():
     _declare(_HOLDING, _name, _arity)
 _declare(_RELEASING, "wasmtime_call_future_poll", 1)
 _declare(_RELEASING, "wasmtime_func_call_unchecked", 5)
+_declare(_RELEASING, "wasmtime_instance_pre_instantiate", 4)
 _declare(_RELEASING, "wasmtime_engine_increment_epoch", 1)
 
 store_new: Callable[[int, None, None], int] = _HOLDING.wasmtime_store_new
@@ -143,6 +144,8 @@ yield_at_deadline: Callable[[int, int], int | None] = _HOLDING.wasmtime_context_
 """(context, ticks of each further slice) -> error; sets what a deadline does, not the deadline"""
 instantiate: Callable[[int, int, int, int], int | None] = _HOLDING.wasmtime_instance_pre_instantiate
 """(instance pre, context, &instance, &trap) -> error; only for modules without a start section"""
+start_now: Callable[[int, int, int, int], int | None] = _RELEASING.wasmtime_instance_pre_instantiate
+"""The same for a module with a start section, which runs until its end, or a trap at its deadline."""
 instantiate_async: Callable[[int, int, int, int, int], int] = _HOLDING.wasmtime_instance_pre_instantiate_async
 """(instance pre, context, &instance, &trap, &error) -> future"""
 instance_new: Callable[[int, int, int, int, int, int], int | None] = _HOLDING.wasmtime_instance_new

@@ -135,8 +135,10 @@ class Restorer:
         self._pieces: tuple[tuple[int, bytes, int], ...] = ()
         self._known = 0
         self._written: Written | None = Written(pagemap, self._at, self.size)
-        if self._written.ranges() is None or not self._begins_clean():
+        if self._written.ranges() is None or not forget(self._at, self.size):
             self._put_back_all()
+        else:
+            self._begin(self._written)
 
     def restore(self, *, is_known: bool) -> None:
         """Put the memory back; `is_known`: no page was written to for the first time.
@@ -149,13 +151,18 @@ class Restorer:
         for at, original, size in self._pieces:
             ctypes.memmove(at, original, size)
 
-    def _begins_clean(self) -> bool:
-        """Return whether a memory that nobody has written to is one to begin with. Now nobody has."""
+    def _begin(self, written: Written) -> None:
+        """Put back what an instance begins with beyond what the kernel knows: what its start section wrote."""
         other = self._fresh()
         try:
-            return forget(self._at, self.size) and same(self._at, other.place[0], self.size)
+            ours, theirs = self._at, other.place[0]
+            if same(ours, theirs, self.size):
+                return
+            pages = [at for at in range(0, self.size, PAGE) if not same(ours + at, theirs + at, PAGE)]
         finally:
             other.close()
+        self._remember(_joined((at, PAGE) for at in pages))
+        self._count(written)
 
     def _learn(self, written: Written) -> None:
         """Take note of all that was written to."""
@@ -164,6 +171,9 @@ class Restorer:
             self._put_back_all()
             return
         self._remember(_joined(found))
+        self._count(written)
+
+    def _count(self, written: Written) -> None:
         self._known = sum(size for _, size in written.ranges() or ()) // PAGE
 
     def _put_back_all(self) -> None:
