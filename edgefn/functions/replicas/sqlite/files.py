@@ -72,8 +72,10 @@ class BlobFiles:
         with _translated(self._directory):
             self.path(digest).unlink(missing_ok=True)
 
-    def begin(self, digest: str) -> "UnfinishedBlob":
-        """Begin to write a blob."""
+    def begin_unless_sound(self, digest: str) -> "UnfinishedBlob | None":
+        """Begin to write a blob, unless it is there with the bytes that it should have."""
+        if self.is_sound(digest):
+            return None
         path = self.path(digest)
         with _translated(self._directory):
             return UnfinishedBlob(self._directory, path, digest)
@@ -97,8 +99,9 @@ class UnfinishedBlob:
             self._file.write(piece)
         self._found.update(piece)
 
-    def finish(self) -> None:
-        """Put the blob in its place, for good."""
+    def finish(self, last: bytes) -> None:
+        """Add the last bytes, and put the blob in its place, for good."""
+        self.write(last)
         if self._found.hexdigest() != self._digest:
             raise ReplicaError(f"the bytes for the blob {self._digest} have the digest {self._found.hexdigest()}")
         with _translated(self._path):

@@ -83,13 +83,16 @@ class SqliteReplica:
 
     async def put_blob(self, digest: str, content: AsyncIterable[bytes]) -> None:
         """Keep a blob under its digest. One that is there and sound is not written again."""
-        if await self._reading.run(lambda: self._files.is_sound(digest)):
+        unfinished = await self._reading.run(lambda: self._files.begin_unless_sound(digest))
+        if unfinished is None:
             return
-        unfinished = await self._reading.run(lambda: self._files.begin(digest))
+        last = b""
         try:
             async for piece in content:
-                await self._reading.run(partial(unfinished.write, piece))
-            await self._reading.run(unfinished.finish)
+                if last:
+                    await self._reading.run(partial(unfinished.write, last))
+                last = piece
+            await self._reading.run(partial(unfinished.finish, last))
         finally:
             unfinished.give_up()
 
