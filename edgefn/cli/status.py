@@ -58,6 +58,7 @@ def words(told: dict[str, object]) -> str:
         )
         notes += [f"{row.get('location')}: {_failure(each)}" for each in rows_in(row, "failed")]
     notes += _problems(rows_in(told, "problems"))
+    notes += [_righted(each) for each in rows_in(told, "righted")]
     heads = ("LOCATION", "STATE", "HEALTH", "GENERATION", "LAG", "SEEN", "WORKERS", "CONFIGURATION", "RUNNING")
     return "\n".join([f"published: generation {told.get('generation')}", table(heads, rows), *map(one_line, notes)])
 
@@ -81,6 +82,16 @@ def _problem(why: str, subjects: list[str]) -> str:
         return f"{subjects[0]}: does not count: {why}"
     more = f" and {len(subjects) - _NAMED} more" if len(subjects) > _NAMED else ""
     return f"{len(subjects)} records do not count: {why} ({', '.join(subjects[:_NAMED])}{more})"
+
+
+def _righted(told: Mapping[str, object]) -> str:
+    subjects = told.get("subjects")
+    names = [str(each) for each in subjects] if isinstance(subjects, list) else []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return (
+        f"{', '.join(names[:_NAMED])}{more}: somebody without the key had written that; put right in generation "
+        f"{told.get('generation')}: find out who can write there"
+    )
 
 
 def _running(running: object) -> str:

@@ -43,6 +43,10 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
                 "incarnation": catalog.incarnation,
                 "locations": locations,
                 "problems": problems,
+                "righted": [
+                    {"at": each.at, "subjects": list(each.subjects), "generation": each.generation}
+                    for each in desk.publisher.righted
+                ],
             }
         )
 
@@ -68,7 +72,16 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
         Parameter("site", "Only the locations of this site count, and whether they have taken its configuration."),
     )
     problems = list_of(table({"subject": STRING, "why": STRING}))
-    told = table({"generation": WHOLE, "incarnation": STRING, "locations": list_of(STATUS), "problems": problems})
+    righted = list_of(table({"at": NUMBER, "subjects": list_of(STRING), "generation": WHOLE}))
+    told = table(
+        {
+            "generation": WHOLE,
+            "incarnation": STRING,
+            "locations": list_of(STATUS),
+            "problems": problems,
+            "righted": {**righted, "description": "Records that nobody who may publish had written, since the start."},
+        }
+    )
     lined = Media(LINES, PROGRESS)
     waits = "A line whenever the locations get further with a generation, until they have it, or can't, or time is up."
     return [

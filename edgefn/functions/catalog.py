@@ -40,9 +40,15 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A head that does not count, and why. What was published before goes on to hold."""
+    """A head that does not count, and why. What was published before goes on to hold.
+
+    `generation` is the one that is offered, 0 when nobody trusted has signed it; `is_whole` says that all records are
+    there that it was signed for: it is an older state of everything.
+    """
 
     reason: str
+    generation: int = 0
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,7 @@ class CatalogBuilder:
         self._keys = keys
         self._pending: dict[str, bytes] = {}
         self._digests: dict[str, str] = {}
+        self._covered: dict[str, str] = {}
         self._parsed: dict[str, dict[str, _Parsed]] = {}
         self._flaws: dict[str, str] = {}
         self._stuck: dict[str, str] = {}
@@ -81,6 +88,14 @@ class CatalogBuilder:
     def problems(self) -> tuple[Problem, ...]:
         """Return what is wrong with the records of the applied commits."""
         return tuple(Problem(subject, why) for subject, why in sorted({**self._stuck, **self._flaws}.items()))
+
+    @property
+    def uncovered(self) -> frozenset[str]:
+        """Return the subjects whose records are other ones than the last head that counts was signed for.
+
+        That is a commit under way, or something that nobody who may publish has written.
+        """
+        return frozenset(each for each in self._pending if self._digests.get(each) != self._covered.get(each))
 
     def restart(self) -> None:
         """Forget the log, as another one is followed now. What is published holds until a newer head counts."""
@@ -110,10 +125,13 @@ class CatalogBuilder:
             log = "" if head.incarnation == self.head.incarnation else " of another log"
             return Held(
                 f"generation {head.generation}{log} is offered, but {self.head.generation} is applied already: this "
-                "is an old backup or a replay; if the log was restored on purpose, renew it with a higher generation"
+                "is an old backup or a replay; if the log was restored on purpose, renew it with a higher generation",
+                head.generation,
+                head.state == state_digest(self._digests),
             )
         if head.state != state_digest(self._digests):
-            return Held(f"the records of generation {head.generation} are not all there, or not those that were signed")
+            why = f"the records of generation {head.generation} are not all there, or not those that were signed"
+            return Held(why, head.generation)
         return self._apply(head, payload.flaw)
 
     def _apply(self, head: Head, flaw: str) -> Applied:
@@ -124,6 +142,7 @@ class CatalogBuilder:
             names.add(name)
             self._parse(subject, value, self._parsed.setdefault(name, {}))
         self._pending.clear()
+        self._covered = dict(self._digests)
         self.head = head
         self.catalog = self._assembled(names)
         return Applied(self.catalog, self.problems)
@@ -233,14 +252,19 @@ class CatalogBuilder:
         """Return the records that turn what is published into `after`, `head` last, signed and sealed."""
         return self.written(changes(self.catalog, after, self._keys), head)
 
+    def signed(self, changed: Iterable[tuple[str, Json | None]], generation: int) -> list[Record]:
+        """Return the records of documents by their subjects (None: it goes), signed."""
+        return [
+            Record(subject, b"" if document is None else written(subject, generation, document, self._keys))
+            for subject, document in changed
+        ]
+
     def written(self, changed: Iterable[tuple[str, Json | None]], head: Head) -> list[Record]:
         """Return the records of documents by their subjects (None: it goes), `head` last, signed."""
         digests = dict(self._digests)
-        records = []
-        for subject, document in changed:
-            value = b"" if document is None else written(subject, head.generation, document, self._keys)
-            records.append(Record(subject, value))
-            _note(digests, subject, value)
+        records = self.signed(changed, head.generation)
+        for record in records:
+            _note(digests, record.subject, record.value)
         closing = replace(head, state=state_digest(digests))
         return [*records, Record(HEAD, written_head(closing, self._keys))]
 

@@ -4,14 +4,24 @@ When somebody else was faster it plans anew; when no answer came, the head tells
 """
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
-from edgefn.functions.catalog import CatalogBuilder, Held, Problem
+from edgefn.functions.catalog import CatalogBuilder, Problem
 from edgefn.functions.changes import changes
 from edgefn.functions.heads import Head
-from edgefn.functions.replicas.base import HEAD, MIRROR, ConflictError, Replica, ReplicaError, UnknownOutcomeError
+from edgefn.functions.replicas.base import (
+    HEAD,
+    MIRROR,
+    ConflictError,
+    Record,
+    Replica,
+    ReplicaError,
+    UnknownOutcomeError,
+)
+from edgefn.functions.righting import Reading, Righted, Watch
 from edgefn.functions.signing import Keys
 from edgefn.model.publishing import Catalog
 from edgefn.rules.planning import Refused
@@ -22,6 +32,8 @@ _TRIES = 50
 _READS = 5
 _PAUSE = 0.02
 _AT_ONCE = 200
+_REMEMBERED = 20
+_NO_WATCH = Watch()
 
 
 class PublishError(Exception):
@@ -65,29 +77,34 @@ def refusal(refused: Refused) -> PublishError:
 
 
 class Committer:
-    """Keeps what is published in memory, as far as it was read last, and changes it. One change at a time."""
+    """Keeps what is published in memory, as far as it was read last, and changes it. One change at a time.
 
-    def __init__(self, replica: Replica, keys: Keys, senses: Senses, lifetime: float) -> None:
+    Nothing is planned on what nobody who may publish has written: that is put right first.
+    """
+
+    def __init__(self, replica: Replica, keys: Keys, senses: Senses, lifetime: float, watch: Watch = _NO_WATCH) -> None:
         self._replica = replica
         self._keys = keys
         self._senses = senses
         self._lifetime = lifetime
+        self._watch = watch
         self._lock = asyncio.Lock()
         self._incarnation = ""
-        self._forget()
-
-    def _forget(self) -> None:
-        self._builder = CatalogBuilder(self._keys)
-        self._read = 0
-        self._head = 0
-        self._held: Held | None = None
+        self.righted: deque[Righted] = deque(maxlen=_REMEMBERED)
+        """The newest ones."""
+        self._reading = Reading(CatalogBuilder(self._keys))
         self.is_mirror = False
         """Whether the replica follows another one, so that nothing may be changed here."""
 
     @property
+    def _builder(self) -> CatalogBuilder:
+        return self._reading.builder
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """Return what is wrong with some of what is published, as far as it was read last."""
-        return self._builder.problems
+        wrong = () if self._reading.is_whole else self._reading.wrong
+        return (*self._builder.problems, *(Problem(each, "nobody who may publish has written it") for each in wrong))
 
     async def catalog(self) -> Catalog:
         """Return what is published now. Raises `PublishError` when that does not count, and `ReplicaError`."""
@@ -97,27 +114,79 @@ class Committer:
     async def _refreshed(self) -> Catalog:
         incarnation = await self._replica.incarnation()
         if incarnation != self._incarnation:
+            is_known = not self._incarnation and await self._remember(incarnation)
             self._incarnation = incarnation
-            self._builder.restart()
-            self._read = self._head = 0
+            self._reading.begin_anew(is_known=is_known)
         for attempt in range(_READS):
             await asyncio.sleep(_PAUSE * attempt)
             await self._read_on()
-            if self._held is None:
-                return self._builder.catalog
-        why = "" if self._held is None else self._held.reason
-        raise PublishError(f"what is published can't be taken as it is, so nothing is changed: {why}")
+            if self._reading.is_whole:
+                break
+        held = self._reading.held
+        if held is not None and not self._reading.can_be_righted:
+            raise PublishError(f"what is published can't be taken as it is, so nothing is changed: {held.reason}")
+        return self._builder.catalog
+
+    async def _remember(self, incarnation: str) -> bool:
+        """Begin with what counted when it was kept last; return whether that is of the log that is there now."""
+        if self._watch.memory is None:
+            return False
+        for stored in await self._watch.memory.read():
+            self._reading.take(stored)
+        self._reading.to_keep()
+        if self._builder.head.incarnation == incarnation and await self._replica.get(HEAD) is not None:
+            return True
+        self._reading = Reading(CatalogBuilder(self._keys), self._reading.subjects)
+        return False
 
     async def _read_on(self) -> None:
-        """Read what is new, and whether the newest head is held. A commit amidst the reading cures itself."""
-        for stored in await self._replica.read(self._read):
-            self._read = stored.sequence
+        """Read what is new. A commit amidst the reading cures itself."""
+        for stored in await self._replica.read(self._reading.last):
             if stored.subject == MIRROR:
                 self.is_mirror = bool(stored.value)
-            outcome = self._builder.take(stored)
-            if stored.subject == HEAD:
-                self._head = stored.sequence
-                self._held = outcome if isinstance(outcome, Held) else None
+            self._reading.take(stored)
+        kept = self._reading.to_keep()
+        if self._watch.memory is not None and kept:
+            await self._watch.memory.note(kept)
+
+    async def put_right(self) -> bool:
+        """Write anew what somebody without the right to has overwritten; return whether there was any.
+
+        Where nothing was ever published there is nothing to put right. Raises as `change`.
+        """
+        async with self._lock:
+            await self._refreshed()
+            return self._builder.head.generation > 0 and await self._put_right()
+
+    async def _put_right(self) -> bool:
+        wrong: set[str] = set()
+        if self.is_mirror:
+            return False
+        for _ in range(_TRIES):
+            if self._reading.is_whole:
+                break
+            wrong.update(self._reading.wrong)
+            await self._put_some_right()
+            await self._refreshed()
+        else:
+            raise PublishError("somebody who may not publish writes to the log all the time: keep them out first")
+        if wrong:
+            righted = Righted(self._senses.wall(), tuple(sorted(wrong)), self._builder.head.generation)
+            self.righted.append(righted)
+            self._watch.heard(righted)
+        return bool(wrong)
+
+    async def _put_some_right(self) -> None:
+        """Write the last signed state of some records; the head when that is all."""
+        uncovered = sorted(self._builder.uncovered)
+        documents = dict(changes(Catalog(), self._builder.catalog, self._keys))
+        wanted = [(subject, documents.get(subject)) for subject in uncovered[:_AT_ONCE]]
+        head = self._following(self._senses.new_op())
+        if len(uncovered) > _AT_ONCE:
+            records = self._builder.signed(wanted, head.generation)
+        else:
+            records = self._builder.written(wanted, head)
+        await self._try(records)
 
     async def change(self, plan: Planner[T]) -> Committed[T]:
         """Make a change. A plan that returns the very catalog that it was given changes nothing.
@@ -135,7 +204,10 @@ class Committer:
         """
         async with self._lock:
             least = max(least_generation, self._builder.head.generation + 1)
-            self._forget()
+            self._incarnation = await self._replica.incarnation()
+            kept = () if self._watch.memory is None else [each.subject for each in await self._watch.memory.read()]
+            self._reading = Reading(CatalogBuilder(self._keys), kept)
+            self.is_mirror = False
             return (await self._changed(lambda catalog: Planned(replace(catalog), None), least)).generation
 
     async def refresh(self) -> None:
@@ -152,12 +224,14 @@ class Committer:
         A few at a time: each commit leaves something whole behind.
         """
         async with self._lock:
-            catalog = await self._refreshed()
+            await self._refreshed()
+            await self._put_right()
+            catalog = self._builder.catalog
             documents = list(changes(Catalog(), catalog, self._keys))
             for begin in range(0, len(documents), _AT_ONCE):
                 head = self._following(self._senses.new_op())
                 records = self._builder.written(documents[begin : begin + _AT_ONCE], head)
-                await self._replica.append(records, {HEAD: self._head})
+                await self._replica.append(records, {HEAD: self._reading.head})
                 await self._refreshed()
             return self._builder.head.generation
 
@@ -171,6 +245,8 @@ class Committer:
                 return Committed(planned.told, done)
             if self.is_mirror:
                 raise PublishError("this location takes over what its fleet publishes: publish at the control plane")
+            if await self._put_right():
+                continue
             planned = plan(catalog)
             if isinstance(planned, Refused):
                 raise refusal(planned)
@@ -185,14 +261,8 @@ class Committer:
 
     async def _append(self, after: Catalog, op: str, least_generation: int) -> None:
         """Try to append; whether it was done shows when the head is read again."""
-        head = self._following(op, least_generation)
         try:
-            await self._replica.append(self._builder.records(after, head), {HEAD: self._head})
-        except ConflictError:
-            newest = await self._replica.get(HEAD)
-            if newest is None or newest.sequence <= self._head:  # the log went back: another one, under the same name
-                self._builder.restart()
-                self._read = self._head = 0
+            await self._try(self._builder.records(after, self._following(op, least_generation)))
         except UnknownOutcomeError as error:
             try:
                 await self._refreshed()
@@ -200,3 +270,12 @@ class Committer:
                 raise UnknownOutcomeError(
                     f"it is not known whether this was published: {error}; look again, then repeat it if it wasn't"
                 ) from error
+
+    async def _try(self, records: Sequence[Record]) -> None:
+        """Append after the newest head that was read; when somebody was faster nothing is written."""
+        try:
+            await self._replica.append(records, {HEAD: self._reading.head})
+        except ConflictError:
+            newest = await self._replica.get(HEAD)
+            if newest is None or newest.sequence <= self._reading.head:  # the log went back, under the same name
+                self._reading.begin_anew()

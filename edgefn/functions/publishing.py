@@ -4,7 +4,7 @@ Blobs come before the records that refer to them, and a version is tried before 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -16,6 +16,7 @@ from edgefn.functions.collecting import DAY, Collected, Collector
 from edgefn.functions.committing import Committed, Committer, Planned, Planner, PublishError, Senses
 from edgefn.functions.documents import DocumentError, settings_from_document, settings_to_document
 from edgefn.functions.replicas.base import Replica, ReplicaError
+from edgefn.functions.righting import Righted, Watch
 from edgefn.functions.signing import Keys
 from edgefn.model.location_status import status_from_json
 from edgefn.model.publishing import WHOLE, Alias, Catalog, LocationStatus, Manifest, PublishedFunction, Use
@@ -33,6 +34,8 @@ Trial: TypeAlias = Callable[[Manifest, Bundle], Awaitable[str | None]]
 
 _TICK = 1.0
 _LOOKS = 10
+_WATCH_SECONDS = 2.0
+_NO_WATCH = Watch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +69,32 @@ class Publisher:
     location that hears of nothing newer for longer says so (it goes on serving): somebody may be withholding it.
     """
 
-    def __init__(self, replica: Replica, keys: Keys, trial: Trial, senses: Senses, *, lifetime: float = 0.0) -> None:
+    def __init__(
+        self,
+        replica: Replica,
+        keys: Keys,
+        trial: Trial,
+        senses: Senses,
+        *,
+        lifetime: float = 0.0,
+        watch: Watch = _NO_WATCH,
+    ) -> None:
         self._replica = replica
         self._keys = keys
         self._trial = trial
         self._senses = senses
         self._lifetime = lifetime
-        self._committer = Committer(replica, keys, senses, lifetime)
+        self._committer = Committer(replica, keys, senses, lifetime, watch)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Return what is wrong with some of what is published, as far as it was read last."""
         return self._committer.problems
+
+    @property
+    def righted(self) -> Sequence[Righted]:
+        """Return what was put right since the start, the newest last."""
+        return tuple(self._committer.righted)
 
     async def catalog(self) -> Catalog:
         """Return what is published now."""
@@ -185,6 +202,13 @@ class Publisher:
             with suppress(PublishError, ReplicaError):
                 await self._committer.refresh()
             await asyncio.sleep(self._lifetime / _LOOKS)
+
+    async def keep_right(self) -> None:
+        """Put right what somebody without the right to publish has written, within seconds, for ever."""
+        while True:
+            with suppress(PublishError, ReplicaError):
+                await self._committer.put_right()
+            await asyncio.sleep(_WATCH_SECONDS)
 
     async def sign_anew(self) -> int:
         """Sign and seal all records with the keys of today; return the generation. The blobs stay as they are."""

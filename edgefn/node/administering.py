@@ -1,7 +1,7 @@
 """Opens the control API of a process."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TextIO
@@ -31,13 +31,13 @@ async def open_admin(
     try:
         operator = ensure_token(data_dir, world.token())
         tokens = tokens or Tokens(data_dir, operator, wall=world.wall, fresh=world.token)
-        audit = stack.enter_context(LineWriter(stack.enter_context(_private(Path(data_dir) / AUDIT_LOG))))
+        audit = open_audit(stack, data_dir)
     except OSError as error:
         why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"
         raise SettingsError((why,)) from error
     except ValueError as error:
         raise SettingsError((f"data_dir: {error}",)) from error
-    gate = Gate(tokens, audit.write, world.timestamp, Retries(world.monotonic), world.version())
+    gate = Gate(tokens, audit, world.timestamp, Retries(world.monotonic), world.version())
     opened = Admin(gate, [*endpoints, *token_endpoints(tokens)])
     stack.push_async_callback(opened.close)
     try:
@@ -45,6 +45,15 @@ async def open_admin(
     except OSError as error:
         raise SettingsError((f"admin: {unavailable(*admin, error)}",)) from error
     return opened
+
+
+def open_audit(stack: AsyncExitStack, data_dir: str) -> Callable[[str], None]:
+    """Return what adds a line to the audit log. Raises `SettingsError`."""
+    try:
+        return stack.enter_context(LineWriter(stack.enter_context(_private(Path(data_dir) / AUDIT_LOG)))).write
+    except OSError as error:
+        why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"
+        raise SettingsError((why,)) from error
 
 
 def _private(path: Path) -> TextIO:

@@ -35,13 +35,16 @@ from edgefn.node.administering import open_admin
 from edgefn.node.function_logs import function_log
 from edgefn.node.hosting import function_hosts
 from edgefn.node.publishing import Place, open_publishing
-from edgefn.node.replication import open_keys
+from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
 
 _PATIENCE = 30.0
 _SETTLING = 0.2
 _STOPPING = 10.0
 _LOCK = "control.lock"
+_MEMORY = "published"
+"""Where a control plane keeps the records of what it published last, so that nobody can change them unnoticed."""
+
 _FRESH = 86_400.0
 """Seconds after which a location that hears of nothing newer says that something is being withheld."""
 
@@ -200,7 +203,18 @@ async def open_control_plane(
     scratch = Path(stack.enter_context(scratch_directory(_made(Path(settings.data_dir) / "bundles"))))
     log = stack.enter_context(function_log("control", settings.data_dir))
     around = Surroundings(world.invocation_id, world.timestamp, log)
-    place = Place(replica, keys, host, scratch, around, list, settings.data_dir, lambda: _serving(fleet), _FRESH)
+    place = Place(
+        replica,
+        keys,
+        host,
+        scratch,
+        around,
+        list,
+        settings.data_dir,
+        locations=lambda: _serving(fleet),
+        lifetime=_FRESH,
+        memory=await open_replica(stack, settings.data_dir, _MEMORY),
+    )
     publisher, publishing = open_publishing(stack, place)
     tokens = _tokens(settings)
     hall = Hall(

@@ -7,6 +7,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import orjson
+
 from edgefn.control.alias_endpoints import alias_endpoints
 from edgefn.control.configuration_endpoints import configuration_endpoints
 from edgefn.control.deploy_endpoints import deploy_endpoints
@@ -23,6 +25,7 @@ from edgefn.functions.logbook import log_directory
 from edgefn.functions.opening import Host
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.base import Replica
+from edgefn.functions.righting import Memory, Righted, Watch
 from edgefn.functions.rollbacks import Rollbacks
 from edgefn.functions.runner import Surroundings
 from edgefn.functions.signing import Keys
@@ -30,6 +33,7 @@ from edgefn.functions.workbench import Workbench
 from edgefn.model.publishing import Manifest, Use
 from edgefn.model.settings import Settings
 from edgefn.node import world
+from edgefn.node.administering import open_audit
 from edgefn.node.configured import Read, own_functions
 from edgefn.node.function_logs import function_log
 from edgefn.node.hosting import function_hosts
@@ -45,7 +49,8 @@ _log = logging.getLogger("edgefn")
 class Place:
     """What publishing needs of a process. `uses` tells which hooks need what is published, `locations` who must have
     said what it runs before anything is deleted; `lifetime` is for how many seconds what is published is fresh, 0 for
-    ever; `functions` are those of the location's own file, None where there are several files.
+    ever; `functions` are those of the location's own file, None where there are several files; `memory` is where it
+    keeps what counted last, beyond the replica.
     """
 
     replica: Replica
@@ -58,6 +63,7 @@ class Place:
     locations: Callable[[], Collection[str]] = tuple
     lifetime: float = 0.0
     functions: Callable[[], Collection[str] | None] = lambda: None
+    memory: Memory | None = None
 
 
 async def open_place(
@@ -95,10 +101,12 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
     async def fetch(manifest: Manifest) -> Bundle:
         return await publisher.read_bundle(manifest)
 
+    audit = open_audit(stack, place.data_dir)
     bench = Workbench(place.host, place.scratch, fetch, place.surroundings)
     stack.push_async_callback(bench.close)
     senses = Senses(world.wall, world.pseudonym)
-    publisher = Publisher(place.replica, place.keys, bench.trial, senses, lifetime=place.lifetime)
+    watch = Watch(place.memory, lambda righted: _tell(righted, audit))
+    publisher = Publisher(place.replica, place.keys, bench.trial, senses, lifetime=place.lifetime, watch=watch)
     desk = Desk(publisher, place.uses, world.wall, place.functions)
     endpoints = [
         *deploy_endpoints(desk),
@@ -111,17 +119,25 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
     ]
     if mirrors:
         return publisher, [each for each in endpoints if each.scope is Scope.READ or each.id == "invoke"]
-    fresh = asyncio.get_running_loop().create_task(publisher.keep_fresh())
-    stack.push_async_callback(_ended, fresh)
-    rollbacks = asyncio.get_running_loop().create_task(Rollbacks(place.replica, publisher, _log.warning).run())
-    stack.push_async_callback(_ended, rollbacks)
 
     async def collect() -> Collected:
         return await publisher.collect(place.uses(), locations=place.locations())
 
-    collecting = asyncio.get_running_loop().create_task(keep_collecting(collect, _COLLECT_EVERY, _log.warning))
-    stack.push_async_callback(_ended, collecting)
+    for work in (
+        publisher.keep_fresh(),
+        publisher.keep_right(),
+        Rollbacks(place.replica, publisher, _log.warning).run(),
+        keep_collecting(collect, _COLLECT_EVERY, _log.warning),
+    ):
+        stack.push_async_callback(_ended, asyncio.get_running_loop().create_task(work))
     return publisher, endpoints
+
+
+def _tell(righted: Righted, audit: Callable[[str], None]) -> None:
+    _log.warning("%s", righted.line)
+    told = {"subjects": list(righted.subjects), "generation": righted.generation}
+    line = {"at": world.timestamp(), "who": "edgefn", "from": None, "what": "put-right", **told, "outcome": "done"}
+    audit(orjson.dumps(line).decode())
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

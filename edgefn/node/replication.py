@@ -12,10 +12,10 @@ from edgefn.model.settings import Settings, SignaturePolicy
 from edgefn.node import world
 
 
-async def open_replica(stack: AsyncExitStack, data_dir: str) -> SqliteReplica:
-    """Return the replica below `data_dir`; `stack` closes it. Raises `SettingsError` where it can't be used."""
+async def open_replica(stack: AsyncExitStack, data_dir: str, name: str = "replica") -> SqliteReplica:
+    """Return the replica `name` below `data_dir`; `stack` closes it. Raises `SettingsError` where it can't be used."""
     try:
-        return await stack.enter_async_context(opened(Path(data_dir) / "replica", world.wall, world.pseudonym))
+        return await stack.enter_async_context(opened(Path(data_dir) / name, world.wall, world.pseudonym))
     except ReplicaError as error:
         raise SettingsError((f"data_dir: what is published can't be read: {error}",)) from error
 

@@ -11,6 +11,7 @@ import orjson
 import pytest
 from aiohttp import FormData
 
+from edgefn.cli.status import words
 from edgefn.control.alias_endpoints import alias_endpoints
 from edgefn.control.deploy_endpoints import deploy_endpoints
 from edgefn.control.desk import Desk
@@ -22,7 +23,7 @@ from edgefn.functions.committing import Senses
 from edgefn.functions.logbook import LogEntry, LogFile
 from edgefn.functions.packing import packed
 from edgefn.functions.publishing import Publisher
-from edgefn.functions.replicas.base import UnavailableError
+from edgefn.functions.replicas.base import Record, UnavailableError
 from edgefn.functions.replicas.sqlite.replica import SqliteReplica
 from edgefn.functions.signing import Keys
 from edgefn.model.location_status import status_to_json
@@ -290,6 +291,18 @@ async def test_the_status_tells_who_is_behind_and_who_is_silent(shop: Shop) -> N
     _, told = await shop.ask("GET", "/v1/status")
     seen = [(each["location"], each["health"], each["lag"], each["seen"]) for each in told["locations"]]
     assert seen == [("ams1", "applying", 1, 0.0), ("fra1", "unreachable", 1, 100.0)]
+
+
+async def test_the_status_tells_what_was_put_right(shop: Shop) -> None:
+    await shop.deploy("one", alias="live")
+    await shop.replica.append([Record("alias.geo.live", b"")], {})
+    _, told = await shop.ask("GET", "/v1/status")
+    assert told["problems"] == [{"subject": "alias.geo.live", "why": "nobody who may publish has written it"}]
+    await shop.publisher._committer.put_right()
+    _, told = await shop.ask("GET", "/v1/status")
+    assert told["problems"] == []
+    assert told["righted"] == [{"at": 1000.0, "subjects": ["alias.geo.live"], "generation": 2}]
+    assert "alias.geo.live: somebody without the key had written that; put right in generation 2" in words(told)
 
 
 async def test_a_replica_that_is_away_is_a_503_also_where_lines_were_to_come(shop: Shop) -> None:

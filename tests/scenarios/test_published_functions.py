@@ -147,6 +147,9 @@ async def test_what_a_location_has_rolled_back_is_rolled_back_for_all(tmp_path: 
             while (await on.get("/live"))[0] != 200:
                 pass
             await on.until(generation + 1)
+            async with asyncio.timeout(20):
+                while not told:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
         finally:
             rollbacks.cancel()
         settled = (await on.publisher.catalog()).functions["greet"].aliases["live"]
