@@ -19,6 +19,7 @@ from edgefn.model.settings import FunctionSettings
 from edgefn.sandbox.base import Code, Log, OpenError, Sandbox
 
 _REPLICA = "us-east-1."
+_TIMED_OUT = "Sandbox.Timedout"
 
 
 class Host(Protocol):
@@ -47,6 +48,12 @@ async def started(
     finally:
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
     return Runner(settings.name, code, sandbox, surroundings, log)
+
+
+def _may_pass(error: OpenError) -> bool:
+    """Return whether it is for the machine that a version does not start: it did where it was tried."""
+    is_slow = error.failure is not None and error.failure.type == _TIMED_OUT
+    return is_slow or isinstance(error.__cause__, OSError)
 
 
 def code_of(function: FunctionSettings, version: str, root: Path) -> Code:
@@ -87,7 +94,11 @@ class VersionOpener:
             return await started(self.host, manifest.settings, version, bundle, self.scratch, self.surroundings)
         except SettingsError as error:
             raise OpeningError("; ".join(error.problems)) from error
-        except (BundleError, OpenError, ReplicaError) as error:
+        except BundleError as error:
             raise OpeningError(str(error)) from error
+        except OpenError as error:
+            raise OpeningError(str(error), may_pass=_may_pass(error)) from error
+        except ReplicaError as error:
+            raise OpeningError(str(error), may_pass=True) from error
         except OSError as error:
-            raise OpeningError(f"{error.filename or self.scratch}: {error.strerror}") from error
+            raise OpeningError(f"{error.filename or self.scratch}: {error.strerror}", may_pass=True) from error

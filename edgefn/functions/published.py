@@ -32,8 +32,16 @@ _OPENING = 180.0
 _log = logging.getLogger("edgefn")
 
 
+FIRST_RETRY, LAST_RETRY = 1.0, 60.0
+"""Seconds before what may pass is tried again: twice as long each time, up to the second."""
+
+
 class OpeningError(Exception):
-    """A version can't be opened. The message says why."""
+    """A version can't be opened. The message says why; it `may_pass` when that is no fault of the version."""
+
+    def __init__(self, message: str, *, may_pass: bool = False) -> None:
+        super().__init__(message)
+        self.may_pass = may_pass
 
 
 class Opener(Protocol):
@@ -68,6 +76,8 @@ class Published:
     _pointers: dict[Key, Pointer] = field(default_factory=dict)
     _open: dict[bytes, Runner] = field(default_factory=dict)
     _failed: dict[bytes, FailedVersion] = field(default_factory=dict)
+    _passing: dict[bytes, Manifest] = field(default_factory=dict)
+    _ailing: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: dict[asyncio.Task[None], Runner] = field(default_factory=dict)
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -96,6 +106,7 @@ class Published:
         async with self._applying:
             self._catalog = catalog
             self._failed.clear()
+            self._passing.clear()
             await self._flip()
             self._generation = catalog.generation
             return self.running
@@ -125,6 +136,7 @@ class Published:
                 pointer.aim(self._aim(name, pointer.runners))
         live = {_key(manifest) for name in wanted.values() for manifest in name.live}
         self._failed = {key: failure for key, failure in self._failed.items() if key in live}
+        self._passing = {key: manifest for key, manifest in self._passing.items() if key in self._failed}
         self._retire(wanted.values())
 
     def _is_fit(self, key: Key, manifest: Manifest) -> bool:
@@ -145,20 +157,72 @@ class Published:
         async def open_one(key: bytes, manifest: Manifest) -> None:
             async with bound:
                 try:
-                    async with asyncio.timeout(_OPENING):
-                        self._open[key] = await self.opener.open(manifest)
+                    self._open[key] = await self._opened(manifest)
                 except OpeningError as error:
                     self._fail(manifest, str(error))
-                except TimeoutError:
-                    self._fail(manifest, f"it was not open after {_OPENING:g} s")
-                except Exception as error:  # noqa: BLE001  # it is about this version: others must still come and go
-                    _log.exception("%s could not be opened", manifest.label)
-                    self._fail(manifest, f"opening it failed inside edgefn ({type(error).__name__}); the log says how")
+                    if error.may_pass:
+                        self._passing[key] = manifest
+                        self._ailing.set()
 
         async with asyncio.TaskGroup() as group:
             for key, manifest in missing.items():
                 if key not in self._open and key not in self._failed:
                     group.create_task(open_one(key, manifest))
+
+    async def _opened(self, manifest: Manifest) -> Runner:
+        """Open a version. Raises `OpeningError`, whatever happens: others must still come and go."""
+        try:
+            async with asyncio.timeout(_OPENING):
+                return await self.opener.open(manifest)
+        except OpeningError:
+            raise
+        except TimeoutError as error:
+            raise OpeningError(f"it was not open after {_OPENING:g} s", may_pass=True) from error
+        except Exception as error:
+            _log.exception("%s could not be opened", manifest.label)
+            why = f"opening it failed inside edgefn ({type(error).__name__}); the log says how"
+            raise OpeningError(why) from error
+
+    async def heal(self, changed: Callable[[], None]) -> None:
+        """Try again what could not be opened for reasons that may pass, for ever; `changed` when one could.
+
+        Files that were missing, a disk that was full, a machine that was too slow. Nothing else waits for it.
+        """
+        while True:
+            await self._ailing.wait()
+            wait = FIRST_RETRY
+            while self._passing:
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LAST_RETRY)
+                for key, manifest in list(self._passing.items()):
+                    if await self._try_again(key, manifest):
+                        changed()
+            self._ailing.clear()
+
+    async def _try_again(self, key: bytes, manifest: Manifest) -> bool:
+        """Open a version and take it into use; return whether anything is different now."""
+        failed = self._failed.get(key)
+        try:
+            runner = await self._opened(manifest)
+        except OpeningError as error:
+            async with self._applying:
+                if key not in self._passing or self._failed.get(key) is not failed:
+                    return False
+                if not error.may_pass:
+                    del self._passing[key]
+                is_news = failed is None or failed.why != str(error)
+                if is_news:
+                    self._fail(manifest, str(error))
+                return is_news
+        async with self._applying:
+            if key not in self._passing or key in self._open:  # another catalog came meanwhile, and saw to it
+                await runner.close()
+                return False
+            del self._passing[key], self._failed[key]
+            self._open[key] = runner
+            await self._flip()
+            self.report(f"{manifest.label} could be opened at last")
+            return True
 
     def _aim(self, name: "_Name", until_now: tuple[Runner, ...]) -> Aim:
         """Return the new aim. Where the previous version is not open, what ran until now is the last good one."""

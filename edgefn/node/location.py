@@ -214,7 +214,8 @@ class Location:
             await self._reporting.now()
         except ReplicaError as error:
             raise SettingsError((f"data_dir: the status can't be reported: {error}",)) from error
-        for work in (self._following.run(), self._reporting.run()):
+        healing = self._functions.published.heal(self._reporting.soon)
+        for work in (self._following.run(), self._reporting.run(), healing):
             task = asyncio.get_running_loop().create_task(work)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

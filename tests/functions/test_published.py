@@ -59,6 +59,8 @@ class Stage:
         self.trouble: Exception = OpeningError("SyntaxError in index.js:1")
         self.misfits: set[str] = set()
         self.sandboxes: dict[int, FakeSandbox] = {}
+        self.tried: list[int] = []
+        self.release = asyncio.Event()
         self.opened: list[int] = []
         self.reports: list[str] = []
         self.clock = 100.0
@@ -69,7 +71,8 @@ class Stage:
         if version in self.broken:
             raise self.trouble
         if version in self.hanging:
-            await asyncio.Event().wait()
+            self.tried.append(version)
+            await self.release.wait()
         self.opened.append(version)
         self.sandboxes[version] = FakeSandbox()
         around = Surroundings(lambda: "id", lambda: "now", lambda line: None)
@@ -251,3 +254,75 @@ async def test_what_no_hook_names_any_more_is_closed() -> None:
     assert stage.version() == "1"
     await stage.published.close()
     assert stage.sandboxes[1].closed.is_set()
+
+
+async def healing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Task[None], asyncio.Queue[None]]:
+    """Have what may pass tried again at once; return the task, and what is put in when something is different."""
+    monkeypatch.setattr(published, "FIRST_RETRY", 0.001)
+    monkeypatch.setattr(published, "LAST_RETRY", 0.001)
+    told: asyncio.Queue[None] = asyncio.Queue()
+    return asyncio.create_task(stage.published.heal(lambda: told.put_nowait(None))), told
+
+
+async def test_what_may_pass_is_tried_again_by_itself_and_said_to_be_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    await stage.want(("f", "live"), ("f", "2"))
+    await stage.published.apply(catalog(live(Target(1))))
+    stage.broken, stage.trouble = {3}, OpeningError("the disk is full", may_pass=True)
+    task, told = await healing(stage, monkeypatch)
+    failed = (await stage.published.apply(catalog(live(Target(3)), generation=2))).failed
+    assert [(each.version, each.why) for each in failed] == [(3, "the disk is full")]
+    assert stage.version() == "1"
+    stage.trouble = OpeningError("the files are missing", may_pass=True)
+    async with asyncio.timeout(10):
+        await told.get()
+        assert [each.why for each in stage.published.running.failed] == ["the files are missing"]
+        stage.broken.clear()
+        await told.get()
+    assert (stage.version(), stage.published.running.failed) == ("3", ())
+    assert stage.reports[-1] == "f:3 could be opened at last"
+    assert len(stage.reports) == 3  # a reason is told once, however often it is tried
+    assert stage.published.running.generation == 2
+    task.cancel()
+    await stage.published.close()
+
+
+async def test_what_is_the_fault_of_a_version_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    await stage.want(("f", "live"), ("f", "2"))
+    stage.broken = {1}
+    task, told = await healing(stage, monkeypatch)
+    await stage.published.apply(catalog(live(Target(1))))
+    assert not stage.published._passing
+    stage.broken, stage.trouble = {3}, OpeningError("no files", may_pass=True)
+    await stage.published.apply(catalog(live(Target(3)), generation=2))
+    stage.trouble = OpeningError("SyntaxError")
+    async with asyncio.timeout(10):
+        await told.get()  # what was missing is there now, and shows to be broken
+    assert {each.why for each in stage.published.running.failed} == {"SyntaxError"}
+    assert not stage.published._passing
+    task.cancel()
+    await stage.published.close()
+
+
+async def test_what_is_tried_again_holds_up_no_catalog_and_gives_way_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    await stage.want(("f", "live"))
+    await stage.published.apply(catalog(live(Target(1))))
+    stage.broken, stage.trouble = {2}, OpeningError("no files", may_pass=True)
+    task, told = await healing(stage, monkeypatch)
+    await stage.published.apply(catalog(live(Target(2)), generation=2))
+    stage.broken, stage.hanging = set(), {2}
+    async with asyncio.timeout(10):
+        while 2 not in stage.tried:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        await stage.published.apply(catalog(live(Target(3)), generation=3))
+    assert stage.version() == "3"
+    stage.release.set()
+    async with asyncio.timeout(10):
+        while 2 not in stage.sandboxes:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        await stage.sandboxes[2].closed.wait()  # nobody needs it any more
+    assert (stage.version(), stage.published.running.failed, told.qsize()) == ("3", (), 0)
+    task.cancel()
+    await stage.published.close()

@@ -134,6 +134,35 @@ async def test_a_canary_that_fails_is_taken_out_and_the_last_good_version_stands
         assert any("greet:live rolled back to greet:1" in line for line in on.edge.reports)
 
 
+async def test_a_version_whose_files_come_late_goes_live_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with scene(tmp_path) as on, opened(tmp_path / "var" / "replica", world.wall, world.pseudonym) as replica:
+        await on.deploy(saying("one"))
+        held: dict[str, list[bytes]] = {}
+
+        async def hold_back(digest: str, content: AsyncIterator[bytes]) -> None:
+            held[digest] = [piece async for piece in content]
+
+        async def pieces(digest: str) -> AsyncIterator[bytes]:
+            for piece in held[digest]:
+                yield piece
+
+        with monkeypatch.context() as patched:
+            patched.setattr(replica, "put_blob", hold_back)
+            late = await publisher_on(replica).deploy(GREET, saying("two"), alias="live")
+        await on.until(late.generation)
+        assert ["there is no blob" in why for why in await on.failures()] == [True]
+        assert await on.get("/live") == (200, "one")
+        for digest in held:
+            await replica.put_blob(digest, pieces(digest))
+        async with asyncio.timeout(30):
+            while await on.failures():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert await on.get("/live") == (200, "two")
+        assert any("greet:2 could be opened at last" in line for line in on.edge.reports)
+
+
 async def test_what_a_location_has_rolled_back_is_rolled_back_for_all(tmp_path: Path) -> None:
     async with scene(tmp_path) as on, opened(tmp_path / "var" / "replica", world.wall, world.pseudonym) as replica:
         await on.deploy(saying("good"))

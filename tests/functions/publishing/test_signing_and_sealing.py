@@ -98,7 +98,7 @@ def test_what_was_sealed_opens_and_tells_nothing(content: bytes, about: bytes) -
     sealed = SECRET.seal(content, about)
     assert is_sealed(sealed)
     assert SECRET.open(sealed, about) == content
-    assert len(content) < 8 or content not in sealed
+    assert len(content) < 8 or content not in sealed.removeprefix(b"edgefn-sealed-1\n")  # which all of them begin with
     assert SECRET.seal(content, about) == sealed
 
 
