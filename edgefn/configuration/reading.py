@@ -4,7 +4,7 @@ The same tables make the JSON Schema and the reference in the documentation. Wha
 """
 
 import posixpath
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Generic, Protocol, TypeAlias, TypeVar, cast
@@ -188,11 +188,20 @@ class Section(Generic[T_co]):
         for entry in node.entries:
             if entry.key not in keys_known:
                 path = f"{at}.{entry.key}" if at else entry.key
-                reading.wrong(entry.line, path, f"is not a setting; {did_you_mean(entry.key, keys_known)}")
+                deeper = list(self.places(entry.key))
+                meant = f"did you mean {' or '.join(deeper)}?" if deeper else did_you_mean(entry.key, keys_known)
+                reading.wrong(entry.line, path, f"is not a setting; {meant}")
         values = Values(entries, node.line, at, reading)
         for known in self.fields:
             values.read(known)
         return values
+
+    def places(self, key: str) -> Iterator[str]:
+        """Yield where `key` is a setting in the tables of this one, to any depth."""
+        for known in self.fields:
+            if isinstance(known.kind, Section):
+                yield from (f"{known.key}.{field.key}" for field in known.kind.fields if field.key == key)
+                yield from (f"{known.key}.{place}" for place in known.kind.places(key))
 
     def schema(self) -> Json:
         """Return the JSON Schema of the table."""

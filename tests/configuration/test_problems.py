@@ -93,6 +93,16 @@ GOLDEN = [
         "e.yaml:11: cache.zzz: is not a setting; there is memory, disk",
     ),
     (
+        "a key that belongs deeper",
+        in_last("default_ttl: 5s"),
+        "e.yaml:10: routes[1].default_ttl: is not a setting; did you mean cache.default_ttl?",
+    ),
+    (
+        "a key that belongs deeper, at one of two places",
+        in_last("cookies: all"),
+        "e.yaml:10: routes[1].cookies: is not a setting; did you mean cache.key.cookies or forward.cookies?",
+    ),
+    (
         "no location",
         replaced("location: fra1\n", ""),
         "e.yaml:1: location: is missing; write a name such as fra1",
