@@ -21,6 +21,7 @@ from edgefn.proxy.passing import Outcome, Passing
 from edgefn.proxy.repeats import Repeats
 from edgefn.proxy.walk import Walk
 from edgefn.rules.error_page import error_response
+from edgefn.rules.forwarding import LOOP, has_been_here
 from edgefn.rules.http_date import imf_fixdate
 from edgefn.rules.log_line import one_line
 from edgefn.rules.response_headers import Dressing, generated
@@ -210,6 +211,8 @@ class Site:
             if given is not None:
                 return await self._answer_edge(given, as_for(given, request))
             request = without_pass(request)
+        if "via" in request.headers and has_been_here(request.headers, self._dressing.pseudonym):
+            return self._failed(request, failure(BadRequestError(508, LOOP)))  # now: it would wait for itself
         meant = with_default_root(request.path, self._default_root_object)
         if meant != request.path:
             request = replace(request, path=meant)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from edgefn.model.errors import BadRequestError
 from edgefn.model.headers import Headers, Line
 from edgefn.model.message import Request, Viewer
 from edgefn.model.origin import Origin
@@ -14,6 +15,7 @@ from edgefn.rules.hop_by_hop import HOP_BY_HOP, UPGRADE_TO_WEBSOCKET, asks_for_w
 from edgefn.rules.selecting import is_selected, selected_cookies, selected_query
 from edgefn.rules.viewer_headers import is_edge_header, wanted
 
+LOOP: Final = "The request has passed here before: an origin, or a name that it has, leads back to this location."
 USER_AGENT: Final = "Amazon CloudFront"
 
 _REMOVED: Final = HOP_BY_HOP | {"edgefn-shield", "expect", "host", "x-forwarded-proto", "x-real-ip"}
@@ -105,7 +107,7 @@ class Forwarder:
     def to_origin(self, request: Request, origin: Origin) -> Request:
         """Return the request that `origin` would get, as an origin-request function sees it.
 
-        The origin's custom headers are not yet in; see `finish`.
+        The origin's custom headers are not yet in; see `finish`. Raises `BadRequestError` for one that goes round.
         """
         headers = self._lasting(request, origin).adding(("X-Amz-Cf-Id", request.id))
         return request.bound_for(origin, headers, selected_query(request.query, self._query))
@@ -120,6 +122,8 @@ class Forwarder:
 
     def _made(self, request: Request, origin: Origin) -> Headers:
         received = request.headers
+        if has_been_here(received, self._pseudonym):
+            raise BadRequestError(508, LOOP)
         websocket = "upgrade" in received and asks_for_websocket(request.method, received)
         named = named_by_connection(received) - self._beyond_connection if "connection" in received else None
         lines: list[Line] = [("Host", self._host(received, origin))]
@@ -194,6 +198,12 @@ class Forwarder:
         """Return whether the viewer's header `name` goes on (AWS: HTTP request headers and CloudFront behavior)."""
         route = self._route
         return name in route.cache.headers or name in _FORWARDED_ANYWAY or is_selected(name, route.forwarding.headers)
+
+
+def has_been_here(headers: Headers, pseudonym: str) -> bool:
+    """Return whether a request has gone through the location of that name before (RFC 9110 section 7.6.3)."""
+    via = headers.joined("via")
+    return via is not None and pseudonym in via
 
 
 def _is_disguised(name: str) -> bool:

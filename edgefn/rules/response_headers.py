@@ -40,6 +40,7 @@ class Dressing:
 
     def __init__(self, pseudonym: str, pop: str) -> None:
         """Take this location's name in Via, and its X-Amz-Cf-Pop."""
+        self.pseudonym = pseudonym
         self._constant: dict[Result, tuple[Line, ...]] = {
             result: (
                 ("X-Cache", f"{result.value} from cloudfront"),
