@@ -144,18 +144,19 @@ class Site:
 
     def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
         """Return head and body of what answers a request that has been answered before, to the letter; else None."""
-        repeat = self._repeats.get(block)
+        name = _known_as(block, viewer)
+        repeat = self._repeats.get(name)
         if repeat is None:
             return None
         request_id = self._around.new_id()
         answer = repeat.answer(request_id)
         if answer is None:
-            self._repeats.drop(block)
+            self._repeats.drop(name)
             return None
         trail = repeat.trail(self._around.monotonic()) if self._around.access_log is not None else None
         if repeat.passage is not None and not repeat.passage.again(request_id, viewer, trail):
             if repeat.passage.is_over:
-                self._repeats.drop(block)
+                self._repeats.drop(name)
             return None
         if trail is not None:
             request = replace(repeat.request, viewer=viewer, id=request_id, trail=trail)
@@ -164,11 +165,11 @@ class Site:
 
     def remember(self, block: bytes, request: Request, head: bytes) -> None:
         """Remember a request that `answer_now` has answered, and how, should it come again."""
-        lane = self._lane(request.path)
+        lane, name = self._lane(request.path), _known_as(block, request.viewer)
         if lane.cache is not None:
-            self._repeats.learn(block, request, head, lane.cache)
+            self._repeats.learn(name, request, head, lane.cache)
         elif lane.may_repeat is not None and lane.walk.latest is not None:
-            self._repeats.learn(block, request, head, lane.may_repeat, lane.walk.latest)
+            self._repeats.learn(name, request, head, lane.may_repeat, lane.walk.latest)
 
     @staticmethod
     def _walked_now(lane: Lane, request: Request) -> Response | Request | None:
@@ -312,6 +313,11 @@ class Site:
         around.access_log(
             access_line(around.timestamp(), request, request_id, response, trail, sent=size, seconds=seconds)
         )
+
+
+def _known_as(block: bytes, viewer: Viewer) -> bytes:
+    """Return what tells a request from others: with TLS the same bytes ask for another URI."""
+    return block if viewer.tls is None else b"https\n" + block
 
 
 def _turned_away(policy: ViewerProtocol, request: Request) -> Response | None:

@@ -9,6 +9,7 @@ import pytest
 
 from edgefn.model.settings import ViewerLimits
 from edgefn.wire.viewer_head import HeadReader, ViewerHead
+from tests.fakes.certificates import write_certificate
 from tests.fakes.website import Website, page
 from tests.scenarios.edge import Edge
 from tests.scenarios.kept_alive import connected
@@ -116,3 +117,16 @@ async def test_whoever_wants_to_close_may(tmp_path: Path) -> None:
         for _ in range(5):
             answer = await edge.raw(b"GET /a HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n")
             assert answer.endswith(b"Connection: close\r\n\r\nhello")
+
+
+async def test_with_tls_the_same_bytes_are_another_request(tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    listen = "listen: [127.0.0.1:0, {address: 127.0.0.1:0, certificates: [{certificate: %s, key: %s}]}]\n"
+    config = "\n" + listen % (certificate, key) + CONFIG
+    pages = {"/a": page(200, b"hello", *DATED)}
+    async with Website(pages) as site, Edge(config, tmp_path, origin=site.address) as edge:
+        for base in edge.location.addresses:
+            edge.base = base
+            answers = [await edge.get("/a", Host="shop.test") for _ in range(5)]
+            assert [answer.x_cache for answer in answers] == ["Miss", "Hit", "Hit", "Hit", "Hit"]
+        assert len(site.asked("/a")) == 2
