@@ -16,6 +16,7 @@ from edgefn.functions.replicas.sqlite.replica import opened
 from edgefn.functions.signing import Keys, SigningKey
 from edgefn.rules.purges import ByTag, Everything, written
 from tests.functions.mirror.stage import Fleet, bundle, deploy, fleet, fresh_id, head_of, location, publisher, waited
+from tests.functions.nats.stage import eventually
 
 FLUSH = written(Everything()).encode()
 
@@ -148,7 +149,7 @@ async def test_a_hub_that_lost_its_disk_changes_nothing_until_its_generation_is_
         await run.hub.server.stop(signal.SIGKILL)
         remove_store(run.hub.settings)
         await run.hub.restart()
-        await run.replica.begin("second-log", Keeping())
+        await eventually(lambda: run.replica.begin("second-log", Keeping()))
         again = publisher(run.replica)
         await deploy(again, b"new")
         await fra1.until(lambda: "another log" in fra1.mirror.records.held or "of another log" in str(fra1.lines))
@@ -169,7 +170,7 @@ async def test_a_location_that_restarts_while_it_holds_follows_the_new_log_when_
             await run.hub.server.stop(signal.SIGKILL)
             remove_store(run.hub.settings)
             await run.hub.restart()
-            await run.replica.begin("second-log", Keeping())
+            await eventually(lambda: run.replica.begin("second-log", Keeping()))
             again = publisher(run.replica)
             await deploy(again, b"new", "other")
             await again.order_purge(tag("new"))

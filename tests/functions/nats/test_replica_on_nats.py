@@ -22,7 +22,7 @@ from edgefn.functions.replicas.base import (
 from edgefn.functions.replicas.nats import streams
 from edgefn.functions.replicas.nats.layout import CHUNK, Keeping
 from edgefn.functions.replicas.nats.server import remove_store
-from tests.functions.nats.stage import begun, digest, head, pieces, until
+from tests.functions.nats.stage import begun, digest, eventually, head, pieces, until
 
 T = TypeVar("T")
 
@@ -114,6 +114,15 @@ async def test_a_follower_goes_on_when_the_server_was_killed_and_came_back(tmp_p
         await location.close()
 
 
+async def test_a_call_that_meets_a_connection_just_closed_takes_the_next_one(tmp_path: Path) -> None:
+    async with begun(tmp_path) as (_, replica):
+        for _ in range(3):
+            client = replica.link._client
+            assert client is not None
+            await client.close()  # and nobody has noticed yet
+            assert await replica.incarnation() == "first-log"
+
+
 @pytest.mark.fleet
 async def test_a_frozen_server_is_noticed_and_followers_are_current_when_it_thaws(tmp_path: Path) -> None:
     async with begun(tmp_path) as (hub, replica):
@@ -136,7 +145,7 @@ async def test_a_server_that_lost_its_disk_and_began_anew_is_told_apart(tmp_path
         await hub.server.stop(signal.SIGKILL)
         remove_store(hub.settings)
         await hub.restart()
-        assert await replica.begin("second-log", Keeping()) == "second-log"
+        assert await eventually(lambda: replica.begin("second-log", Keeping())) == "second-log"
         await replica.append([head(1)], {"head": 0})
         restarted, record = await take(following, 2)
         assert restarted == Restarted("second-log")

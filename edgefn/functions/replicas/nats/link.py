@@ -226,6 +226,11 @@ class Link:
         try:
             async with asyncio.timeout(CONNECTION_SECONDS):
                 await self._up.wait()
+                while self._client is not None and self._client.is_closed:  # and it is not noticed yet
+                    self._client = None
+                    self._up.clear()
+                    self._ended.set()
+                    await self._up.wait()
         except TimeoutError:
             pass
         if self._client is None:
