@@ -1,20 +1,21 @@
-"""Writes the reference part of docs/configuration.md anew, from the field tables that the loader uses."""
+"""Writes the reference parts of the documentation anew, from the field tables that the loader uses."""
 
 from pathlib import Path
 
-from edgefn.configuration.reference import reference
+from edgefn.configuration.reference import control_reference, reference
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "configuration.md"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 MARK = "a test holds them together. -->\n\n"
 
 
 def main() -> None:
-    """Replace all that stands behind the mark."""
-    page = PAGE.read_text(encoding="utf-8")
-    head, mark, _ = page.partition(MARK)
-    if not mark:
-        raise SystemExit(f"{PAGE}: the line that ends in {MARK.strip()!r} is missing")
-    PAGE.write_text(head + mark + reference(), encoding="utf-8")
+    """Replace all that stands behind the mark of each page."""
+    for name, text in (("configuration.md", reference()), ("control.md", control_reference())):
+        page = DOCS / name
+        head, mark, _ = page.read_text(encoding="utf-8").partition(MARK)
+        if not mark:
+            raise SystemExit(f"{page}: the line that ends in {MARK.strip()!r} is missing")
+        page.write_text(head + mark + text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """How a command finds its control plane, and what its exit status says. One way for all commands.
 
 1. `--config CONFIG`: the location that runs with this file, by its `admin` address and the token in its data directory.
-2. `--control URL` or EDGEFN_CONTROL, with `--token-file FILE` or EDGEFN_TOKEN.
+2. `--control URL` or EDGEFN_CONTROL, with `--token-file FILE` or EDGEFN_TOKEN; at https:// with `--ca-file FILE` or
+   EDGEFN_CA_FILE where the system does not know who signed the certificate.
 3. ./edgefn.yaml, as if it were given by `--config`.
 """
 
@@ -15,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from edgefn.cli.reading import read_settings
-from edgefn.control.client import ControlClient, ControlError
+from edgefn.control.client import ControlClient, ControlError, is_in_clear
 from edgefn.control.credentials import read_token, token_path
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
@@ -27,7 +28,6 @@ PARTIAL: Final = 3
 """Some locations have it and some have not, or the wait was over before all answered."""
 
 _DEFAULT: Final = "edgefn.yaml"
-_LOOPBACK: Final = {"127.0.0.1", "localhost", "::1"}
 
 STATUSES: Final = "Exit status 0: done; 1: failed; 2: unusable arguments."
 
@@ -38,7 +38,18 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--config", metavar="CONFIG", help="the configuration file of the location to talk to")
     group.add_argument("--control", metavar="URL", help="the control API (default: EDGEFN_CONTROL)")
     group.add_argument("--token-file", metavar="FILE", help="the token for --control (default: EDGEFN_TOKEN)")
+    add_tls(group)
     parser.add_argument("--json", action="store_true", help="print JSON instead of words")
+
+
+def add_tls(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add the arguments that say whom to trust at https://, and that http:// is meant."""
+    parser.add_argument(
+        "--ca-file", metavar="FILE", help="who signed the certificate of --control, in PEM (default: EDGEFN_CA_FILE)"
+    )
+    parser.add_argument(
+        "--insecure-http", action="store_true", help="send tokens and keys in clear over a network that you trust"
+    )
 
 
 def client_for(given: argparse.Namespace) -> ControlClient:
@@ -47,7 +58,7 @@ def client_for(given: argparse.Namespace) -> ControlClient:
     if given.config and given.control:
         raise SettingsError(("--config and --control name two control planes; give one of them",))
     if url:
-        return ControlClient(_checked(url), _token(given.token_file))
+        return ControlClient(checked_url(url, given), _token(given.token_file), ca_text(given))
     if given.token_file:
         raise SettingsError(("--token-file goes with --control URL",))
     config = given.config or _DEFAULT
@@ -71,13 +82,26 @@ def client_of(settings: Settings) -> ControlClient:
     return ControlClient(f"http://{f'[{host}]' if ':' in host else host}:{port}", token)
 
 
-def _checked(url: str) -> str:
+def checked_url(url: str, given: argparse.Namespace) -> str:
+    """Return the URL of a control API. Raises `SettingsError` for one that is none, or would tell secrets in clear."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
         raise SettingsError((f"--control: {url!r} is no URL of a control API; write http://127.0.0.1:8081",))
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-        print(f"edgefn: {url}: the token goes over the network in clear; use https or a tunnel", file=sys.stderr)
+    if is_in_clear(url) and not given.insecure_http:
+        told = "the token, and a location's keys, would go over the network in clear"
+        cure = "give the control plane a certificate (`tls` in its configuration) and write https://"
+        raise SettingsError((f"--control: {url}: {told}; {cure}; where you trust the network, say --insecure-http",))
     return url
+
+
+def ca_text(given: argparse.Namespace) -> str:
+    """Return who must have signed the control API's certificate (PEM), "" for whoever the system trusts."""
+    file = given.ca_file or os.environ.get("EDGEFN_CA_FILE", "")
+    try:
+        return Path(file).read_text(encoding="ascii") if file else ""
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "is not ASCII text (PEM)"
+        raise SettingsError((f"--ca-file: {file}: {why}",)) from error
 
 
 def _token(file: str | None) -> str:

@@ -77,7 +77,8 @@ async def _serve(settings: ControlSettings, given: argparse.Namespace) -> int:
 
 
 async def _init(settings: ControlSettings, given: argparse.Namespace) -> int:
-    from edgefn.node.control_plane import open_fleet, prepare, server_configuration
+    from edgefn.node.control_plane import prepare, write_server_configuration
+    from edgefn.node.hub import open_hub
 
     source = None if given.source is None else read_settings(given.source)
     if source is not None:
@@ -87,26 +88,27 @@ async def _init(settings: ControlSettings, given: argparse.Namespace) -> int:
     for line in prepare(settings):
         print(f"made {line}")
     if settings.nats.servers:
-        file = Path(settings.data_dir) / "nats-server.conf"
-        file.write_text(server_configuration(settings))
-        print(f"made {file}: include it in the configuration of each server, then start or reload them")
+        file = write_server_configuration(settings)
+        print(f"made {file}: each server must include it, its first lines say how; then run this again", flush=True)
     async with AsyncExitStack() as stack:
-        replica, _, servers = await open_fleet(stack, settings)
-        print(f"streams: ready at {' '.join(servers)}")
+        hub = await open_hub(stack, settings, _report)
+        print(f"streams: ready at {' '.join(hub.servers)}")
+        for line in await hub.advice(settings.nats.copies) if settings.nats.servers else ():
+            _report(line)
         if source is not None:
             from edgefn.node.moving import move_into
 
-            return await move_into(replica, Path(source.data_dir) / "replica", settings, print)
+            return await move_into(hub.replica, Path(source.data_dir) / "replica", settings, print)
     return DONE
 
 
 async def _restore(settings: ControlSettings, given: argparse.Namespace) -> int:
-    from edgefn.node.control_plane import open_fleet
+    from edgefn.node.hub import open_hub
     from edgefn.node.moving import move_into
 
     async with AsyncExitStack() as stack:
-        replica, _, _ = await open_fleet(stack, settings)
-        return await move_into(replica, Path(given.source), settings, print, anew=True)
+        hub = await open_hub(stack, settings, _report)
+        return await move_into(hub.replica, Path(given.source), settings, print, anew=True)
 
 
 def _report(line: str) -> None:

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import sys
 
-from edgefn.cli.connecting import DONE, FAILED, add_connection, run_with
+from edgefn.cli.connecting import DONE, FAILED, add_connection, add_tls, ca_text, checked_url, run_with
 from edgefn.cli.reading import read_settings
 from edgefn.cli.tables import as_json, moment, rows_in, table
 from edgefn.control.client import ControlClient, ControlError
@@ -12,7 +12,7 @@ from edgefn.control.client import ControlClient, ControlError
 EXAMPLES = """\
 examples:
   edgefn location add fra1 --control http://127.0.0.1:8090 --token-file control/admin.token
-  edgefn location join edgefn.yaml --control http://127.0.0.1:8090 --token ONE-TIME-TOKEN
+  edgefn location join edgefn.yaml --control https://control.example:8090 --token ONE-TIME-TOKEN
   edgefn location list
   edgefn location drain fra1            nobody waits for it any more; it goes on serving
   edgefn location activate fra1
@@ -35,6 +35,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     joined.add_argument("location", metavar="CONFIG", help="the configuration file of the location")
     joined.add_argument("--control", metavar="URL", required=True, help="the control API of the fleet")
     joined.add_argument("--token", required=True, help="what `edgefn location add` printed; - reads it")
+    add_tls(joined)
     others = [
         actions.add_parser("drain", help="let nobody wait for it"),
         actions.add_parser("activate", help="wait for it again"),
@@ -61,7 +62,7 @@ def _join(given: argparse.Namespace) -> int:
     settings = read_settings(given.location)
     token = sys.stdin.readline().strip() if given.token == "-" else given.token  # noqa: S105  # a dash is no secret
     try:
-        membership = asyncio.run(join(settings, given.control, token))
+        membership = asyncio.run(join(settings, checked_url(given.control, given), token, ca_text(given)))
     except (ControlError, OSError) as error:
         print(f"edgefn location: {error}", file=sys.stderr)
         return FAILED

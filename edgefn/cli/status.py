@@ -57,8 +57,10 @@ def words(told: dict[str, object]) -> str:
             )
         )
         notes += [f"{row.get('location')}: {_failure(each)}" for each in rows_in(row, "failed")]
+        notes += [f"{row.get('location')}: {note}" for note in _notes(row)]
     notes += _problems(rows_in(told, "problems"))
     notes += [_righted(each) for each in rows_in(told, "righted")]
+    notes += _notes(told)
     heads = ("LOCATION", "STATE", "HEALTH", "GENERATION", "LAG", "SEEN", "WORKERS", "CONFIGURATION", "RUNNING")
     return "\n".join([f"published: generation {told.get('generation')}", table(heads, rows), *map(one_line, notes)])
 
@@ -67,6 +69,11 @@ def _failure(failed: Mapping[str, object]) -> str:
     configuration = failed.get("configuration")
     what = f"configuration {configuration}" if configuration else f"{failed.get('function')}:{failed.get('version')}"
     return f"{what} is not in use: {failed.get('why')}"
+
+
+def _notes(told: Mapping[str, object]) -> list[str]:
+    notes = told.get("notes")
+    return [str(note) for note in notes] if isinstance(notes, list) else []
 
 
 def _problems(problems: Sequence[Mapping[str, object]]) -> list[str]:

@@ -4,7 +4,8 @@ from typing import Final
 
 from edgefn.configuration.document import parse
 from edgefn.configuration.guarding import SANDBOX, SIGNATURES
-from edgefn.configuration.kinds import Address, FilePath, Text, Whole
+from edgefn.configuration.kinds import Address, Duration, FilePath, Text, Whole
+from edgefn.configuration.listening import TLS
 from edgefn.configuration.reading import Field, Reading, Section, Values, WrongError
 from edgefn.configuration.shapes import OneOrMany
 from edgefn.model.control_settings import ControlSettings, NatsSettings
@@ -13,20 +14,34 @@ from edgefn.model.settings import SandboxSettings, SignatureSettings
 
 _SERVER: Final = Text("an address such as nats://10.0.0.1:4222", r"(?:nats|tls)://[A-Za-z0-9_.:\[\]-]+")
 
+_CLUSTER: Final = 3
+_SHORTEST: Final = 4.0
+_DAY: Final = 86_400.0
+
 
 class _NatsFields:
     servers = Field("servers", OneOrMany(_SERVER), "The servers that are there. Default: one of its own.")
     listen = Field("listen", Address(), "Where its own server listens; locations must reach it.", "127.0.0.1:4222")
     locations = Field("locations", OneOrMany(_SERVER), "The addresses that locations use. Default: the same.")
-    copies = Field("copies", Whole(1, 5), "Copies of everything: 1 on one server, 3 on a cluster.", "1")
+    copies = Field("copies", Whole(1, 5), "Copies of everything. Default: 1, or 3 where `servers` names three.")
+    ca_file = Field(
+        "ca_file",
+        FilePath("a path of a PEM file"),
+        "Who must have signed the certificates of servers at tls://; locations get it when they join. Default: whoever "
+        "the system trusts.",
+    )
+    tls = Field("tls", TLS, "The certificate of its own server, which then speaks TLS only.")
 
 
 def _build_nats(values: Values) -> NatsSettings:
+    servers = tuple(values.get(_NatsFields.servers) or ())
     return NatsSettings(
-        tuple(values.get(_NatsFields.servers) or ()),
+        servers,
         values[_NatsFields.listen],
         tuple(values.get(_NatsFields.locations) or ()),
-        values[_NatsFields.copies],
+        values.get(_NatsFields.copies) or (_CLUSTER if len(servers) >= _CLUSTER else 1),
+        values.get(_NatsFields.ca_file) or "",
+        values.get(_NatsFields.tls),
     )
 
 
@@ -34,7 +49,14 @@ NATS: Final = Section("nats", _NatsFields, _build_nats)
 
 
 class _Fields:
+    credentials_lifetime = Field(
+        "credentials_lifetime",
+        Duration(_SHORTEST, 90 * _DAY),
+        "How long a location's credentials hold; it gets fresh ones when half of that is over.",
+        "7d",
+    )
     admin = Field("admin", Address(), "Where the control API is; keep it private.", "127.0.0.1:8090")
+    tls = Field("tls", TLS, "The certificate of the control API, which is at https:// then.")
     data_dir = Field("data_dir", FilePath("a path of a directory"), "Keys, tokens, logs.", "./control")
     nats = Field("nats", NATS, "What the fleet speaks through.")
     signatures = Field("signatures", SIGNATURES, "Who may publish.")
@@ -48,6 +70,8 @@ def _build(values: Values) -> ControlSettings:
         values.get(_Fields.nats) or NatsSettings(),
         values.get(_Fields.signatures) or SignatureSettings(),
         values.get(_Fields.sandbox) or SandboxSettings(),
+        values[_Fields.credentials_lifetime],
+        values.get(_Fields.tls),
     )
 
 

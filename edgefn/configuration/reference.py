@@ -1,7 +1,8 @@
-"""The reference part of docs/configuration.md, written from the field tables."""
+"""The reference parts of docs/configuration.md and docs/control.md, written from the field tables."""
 
 from collections.abc import Iterator
 
+from edgefn.configuration.control import CONTROL
 from edgefn.configuration.location import LOCATION
 from edgefn.configuration.reading import Field, Section
 from edgefn.configuration.routes import ROUTE, Routes
@@ -13,10 +14,16 @@ def reference() -> str:
     return "\n".join(_table(section) for section in sections())
 
 
-def sections() -> list[Section[object]]:
+def control_reference() -> str:
+    """Return every setting of a control plane that is none of a location."""
+    shared = {section.name for section in sections()} - {""}
+    return "\n".join(_table(section) for section in sections(CONTROL) if section.name not in shared)
+
+
+def sections(whole: Section[object] = LOCATION) -> list[Section[object]]:
     """Return every section, the whole file's first, each before the ones inside it."""
     found: dict[str, Section[object]] = {}
-    waiting: list[Section[object]] = [LOCATION]
+    waiting: list[Section[object]] = [whole]
     while waiting:
         section = waiting.pop(0)
         found.setdefault(section.name, section)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -42,6 +43,7 @@ class Admin:
         self._gate = gate
         self._endpoints = (*endpoints, self._described())
         self._application = web.Application(middlewares=[self._answered(), self._once()], client_max_size=_MOST_JSON)
+        self._application.on_response_prepare.append(_name_no_software)
         self._by_handler = {}
         for endpoint in self._endpoints:
             route = self._application.router.add_route(endpoint.method, endpoint.path, endpoint.handle)
@@ -69,14 +71,14 @@ class Admin:
         """Return (ip, port) of each listening socket, with the port that the system chose for port 0."""
         return [] if self._connections is None else self._connections.addresses
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen. Raises `OSError` when the address is taken."""
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
+        """Listen, in clear without `tls`. Raises `OSError` when the address is taken."""
         await self._runner.setup()
         server = self._runner.server
         if server is None:
             raise OSError(0, "the control API is not set up")
         self._connections = Connections(server, self._head_patience)
-        await self._connections.listen(host, port)
+        await self._connections.listen(host, port, tls)
 
     async def close(self) -> None:
         """Stop listening and end what runs."""
@@ -169,6 +171,11 @@ class Admin:
         if left_out:
             line["left_out"] = left_out
         self._gate.audit(orjson.dumps(line).decode())
+
+
+async def _name_no_software(_: web.Request, answer: web.StreamResponse) -> None:
+    """Say nothing of what we are made of, and of which version: it helps attackers only."""
+    answer.headers.popall("Server", None)
 
 
 def _refuse_unknown(request: web.Request, endpoint: Endpoint | None) -> None:

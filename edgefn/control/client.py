@@ -2,13 +2,24 @@
 
 import errno
 import io
+import ssl
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 import orjson
-from aiohttp import ClientConnectorError, ClientError, ClientResponse, ClientSession, ClientTimeout, FormData
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    FormData,
+)
 
 from edgefn.control.retries import HEADER
 
@@ -34,11 +45,16 @@ class Part:
 
 
 class ControlClient:
-    """Speaks to the control API at `base` (a URL) with a token."""
+    """Speaks to the control API at `base` (a URL) with a token.
 
-    def __init__(self, base: str, token: str) -> None:
+    `ca` (PEM) says who must have signed its certificate, "" for whoever the system trusts. Raises `ControlError` when
+    that is no certificate.
+    """
+
+    def __init__(self, base: str, token: str, ca: str = "") -> None:
         self._base = base.rstrip("/")
         self._token = token
+        self._tls = _trusting(ca)
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, object]:
         """Return what the API says. Raises `ControlError`."""
@@ -73,7 +89,7 @@ class ControlClient:
         try:
             async with (
                 self._session(timeout) as session,
-                session.get(f"{self._base}{path}", params=dict(query)) as response,
+                session.get(f"{self._base}{path}", params=dict(query), ssl=self._tls) as response,
             ):
                 if response.status >= 400:
                     raise _refusal(response.status, await _told(response))
@@ -83,6 +99,8 @@ class ControlClient:
                         raise _refusal(response.status, told)
                     if isinstance(told, dict):
                         yield told
+        except ClientConnectorCertificateError as error:
+            raise _untrusted(self._base, error) from error
         except (ClientError, TimeoutError, ValueError) as error:
             raise ControlError(f"the control API at {self._base} broke off: {error}") from error
 
@@ -106,12 +124,15 @@ class ControlClient:
                         params=dict(query or {}),
                         data=_form(sent) if isinstance(sent, Mapping) else sent,
                         headers=headers,
+                        ssl=self._tls,
                     ) as response,
                 ):
                     told = await _told(response)
                     if response.status >= 400:
                         raise _refusal(response.status, told)
                     return told
+            except ClientConnectorCertificateError as error:
+                raise _untrusted(self._base, error) from error
             except (ClientError, TimeoutError, ValueError) as error:
                 if left == 0:
                     raise ControlError(f"nobody answers at {self._base}: {_why(error)}") from error
@@ -128,6 +149,31 @@ def _why(error: Exception) -> str:
     if isinstance(error, ClientConnectorError) and error.errno == errno.ECONNREFUSED:
         return "the connection is refused; is it running?"
     return str(error) or type(error).__name__
+
+
+def is_in_clear(base: str) -> bool:
+    """Return whether what is sent to `base` can be read on a network: http, and not to this very machine."""
+    parts = urlsplit(base)
+    if parts.scheme == "https" or parts.hostname in {None, "localhost"}:
+        return False
+    try:
+        return not ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return True
+
+
+def _trusting(ca: str) -> ssl.SSLContext | bool:
+    try:
+        return ssl.create_default_context(cadata=ca) if ca else True
+    except (ssl.SSLError, ValueError) as error:
+        raise ControlError(f"whom to trust is no certificate in PEM: {error}") from error
+
+
+def _untrusted(base: str, error: ClientConnectorCertificateError) -> ControlError:
+    return ControlError(
+        f"the certificate of {base} is not trusted: {error.certificate_error}; "
+        "give the authority that signed it by --ca-file FILE, or ask by the name that is in it"
+    )
 
 
 async def _told(response: ClientResponse) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,24 @@ _CROWDED: Final = 0.1
 _BACKLOG: Final = 128
 
 
+class _Handler(web.RequestHandler):
+    """A connection that does not tell strangers which software, of which version, answers what is no HTTP."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Return aiohttp's answer under our name."""
+        answer = super().handle_error(request, status, exc, message)
+        answer.headers["Server"] = "edgefn"
+        return answer
+
+
 class Connections:
     """The listening socket of the control API, and the connections of which no request has come yet.
 
@@ -35,10 +54,13 @@ class Connections:
         self._silent: set[web.RequestHandler] = set()
         self._listening: asyncio.Server | None = None
 
-    async def listen(self, host: str, port: int) -> None:
-        """Listen. Raises `OSError`."""
+    async def listen(self, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+        """Listen, in clear without `tls`. Raises `OSError`."""
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(self._made, host, port, backlog=_BACKLOG)
+        patience = None if tls is None else self._patience
+        self._listening = await loop.create_server(
+            self._made, host, port, ssl=tls, ssl_handshake_timeout=patience, backlog=_BACKLOG
+        )
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -56,7 +78,8 @@ class Connections:
             self._listening.close()
 
     def _made(self) -> web.RequestHandler:
-        protocol = self._make()
+        loop = asyncio.get_running_loop()
+        protocol = _Handler(self._make, loop=loop, access_log=_NO_LOG, auto_decompress=False, logger=WIRE_LOG)
         self._silent.add(protocol)
         is_crowded = len(self._make.connections) >= MOST_CONNECTIONS
         asyncio.get_running_loop().call_later(_CROWDED if is_crowded else self._patience, self._part_with, protocol)
@@ -118,4 +141,8 @@ class WithoutBytes(logging.Filter):
 WIRE_LOG: Final = logging.getLogger("edgefn.control.wire")
 """Where aiohttp tells of what is no HTTP."""
 
+_NO_LOG: Final = logging.getLogger("edgefn.control.access")
+"""Requests are not logged: the audit log tells of those that change something."""
+
+_NO_LOG.setLevel(logging.CRITICAL)
 WIRE_LOG.addFilter(WithoutBytes())

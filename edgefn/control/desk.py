@@ -1,7 +1,7 @@
 """What the endpoints about published functions have in common: the publisher, and what its refusals become."""
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -23,7 +23,7 @@ _PATIENCE: Final = "try again; what is live is untouched"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Where functions are published. `uses` tells which hooks need what, `wall` the time.
+    """Where functions are published. `uses` tells which hooks need what, `wall` the time, `notes` what else to know.
 
     `functions` are those that the locations have in their own files, None where that is not known.
     """
@@ -32,6 +32,7 @@ class Desk:
     uses: Callable[[], Collection[Use]]
     wall: Callable[[], float]
     functions: Callable[[], Collection[str] | None] = lambda: None
+    notes: Callable[[], Sequence[str]] = tuple
 
     @property
     def configurer(self) -> Configurer:

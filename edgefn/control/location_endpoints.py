@@ -15,7 +15,6 @@ from edgefn.functions.replicas.base import ReplicaError
 from edgefn.model.publishing import LocationState
 
 TOKEN_LIFETIME: Final = 3_600.0
-CREDENTIALS_LIFETIME: Final = 7 * 86_400
 
 LOCATION: Final = table(
     {"name": STRING, "state": STRING, "key": STRING, "added": NUMBER, "joined": NUMBER, "revoked": TRUTH}
@@ -24,26 +23,41 @@ JOINED: Final = table(
     {
         "location": STRING,
         "servers": STRINGS,
+        "ca": {"type": "string", "description": "Who signs the servers' certificates (PEM); empty: the system knows."},
         "token": {"type": "string", "description": "What NATS takes with the location's key."},
+        "issued": NUMBER,
         "expires": NUMBER,
         "renewal": {"type": "string", "description": "The token for fresh credentials; told only when it joins."},
         "trusted": {"type": "string", "description": "The public key that signs what is published, or empty."},
-        "sealing": {"type": "string", "description": "The keys that open what is sealed, or empty."},
+        "sealing": {"type": "string", "description": "The keys that open what is sealed; told only when it joins."},
     }
 )
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What each location that comes in is told: where the servers are, and who signs for their certificates (PEM, ""
+    for whoever its system trusts); the key that signs what is published, and the one that opens what is sealed, or "".
+    """
+
+    servers: tuple[str, ...]
+    ca: str = ""
+    trusted: str = ""
+    sealing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Hall:
-    """What locations need to come in. `tell` lets the NATS servers know whom they must cut off."""
+    """What locations need to come in. `tell` lets the NATS servers know whom they must cut off; credentials hold for
+    `lifetime` seconds.
+    """
 
     fleet: Fleet
     tokens: Tokens
-    servers: tuple[str, ...]
-    trusted: str
-    sealing: str
+    told: Told
     wall: Callable[[], float]
     tell: Callable[[], Awaitable[None]]
+    lifetime: int
 
     def known(self, name: str) -> Member:
         """Return a location. Raises `FaultError`."""
@@ -134,14 +148,16 @@ async def _joined(hall: Hall, request: web.Request) -> web.Response:
     if holder == _renew(name) and key != member.key:
         raise invalid("key", "is not the one that the location joined with")
     now = hall.wall()
-    expires = int(now) + CREDENTIALS_LIFETIME
+    expires = int(now) + hall.lifetime
     try:
         token = hall.fleet.authority.location_token(name, key, int(now), expires)
     except ReplicaError as error:
         raise invalid("key", str(error)) from error
-    told: dict[str, object] = {"location": name, "servers": list(hall.servers), "token": token, "expires": expires}
-    told |= {"trusted": hall.trusted, "sealing": hall.sealing, "renewal": ""}
-    if holder != _renew(name):
+    told: dict[str, object] = {"location": name, "token": token, "issued": int(now), "expires": expires, "renewal": ""}
+    told |= {**asdict(hall.told), "servers": list(hall.told.servers)}
+    if holder == _renew(name):
+        told["sealing"] = ""  # It has it: the fewer times a secret travels, the better.
+    else:
         told["renewal"] = _admitted(hall, replace(member, key=key, joined=now, revoked=False))
     return web.json_response(told)
 

@@ -7,11 +7,12 @@ import orjson
 from aiohttp import web
 
 from edgefn.control.asking import part_in, streamed, whole_in
-from edgefn.control.desk import Desk, published, refusals
+from edgefn.control.desk import Desk, refusals
 from edgefn.control.endpoints import (
     LINES,
     NUMBER,
     STRING,
+    STRINGS,
     WHOLE,
     Endpoint,
     Media,
@@ -21,6 +22,7 @@ from edgefn.control.endpoints import (
     list_of,
     table,
 )
+from edgefn.control.faults import FaultError
 from edgefn.control.views import PROGRESS, STATUS, progress_view, status_view
 from edgefn.rules.rollout import About
 
@@ -32,8 +34,11 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
     """Return the endpoints."""
 
     async def status(_: web.Request) -> web.Response:
-        catalog = await desk.publisher.catalog()
-        statuses = await desk.publisher.statuses()
+        try:
+            with refusals():
+                catalog, statuses = await desk.publisher.catalog(), await desk.publisher.statuses()
+        except FaultError as fault:
+            raise FaultError(fault.status, fault.code, str(fault), problems=desk.notes()) from fault
         now = desk.wall()
         locations = [status_view(statuses[name], catalog.generation, now) for name in sorted(statuses)]
         problems = [{"subject": each.subject, "why": each.why} for each in desk.publisher.problems]
@@ -47,6 +52,7 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
                     {"at": each.at, "subjects": list(each.subjects), "generation": each.generation}
                     for each in desk.publisher.righted
                 ],
+                "notes": list(desk.notes()),
             }
         )
 
@@ -80,11 +86,12 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
             "locations": list_of(STATUS),
             "problems": problems,
             "righted": {**righted, "description": "Records that nobody who may publish had written, since the start."},
+            "notes": {**STRINGS, "description": "What else there is to know, in words."},
         }
     )
     lined = Media(LINES, PROGRESS)
     waits = "A line whenever the locations get further with a generation, until they have it, or can't, or time is up."
     return [
-        Endpoint("status", "GET", "/v1/status", Scope.READ, "Each location.", published(status), json_of(told)),
+        Endpoint("status", "GET", "/v1/status", Scope.READ, "Each location.", status, json_of(told)),
         Endpoint("wait", "GET", "/v1/progress", Scope.READ, waits, wait, lined, query=asked),
     ]

@@ -57,6 +57,7 @@ STATUS: Final = table(
         "workers": WHOLE,
         "site": {"type": "string", "description": "Whose published configuration it follows."},
         "configuration": {"type": "integer", "description": "The revision that it runs; 0 for that of its own file."},
+        "notes": STRINGS,
     }
 )
 PROGRESS: Final = table(
@@ -148,6 +149,7 @@ def status_view(status: LocationStatus, generation: int, now: float) -> Json:
         "workers": status.workers,
         "site": status.site,
         "configuration": status.configuration,
+        "notes": list(status.notes),
     }
 
 

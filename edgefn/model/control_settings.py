@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from edgefn.model.settings import SandboxSettings, SignatureSettings
+from edgefn.model.settings import Certificate, SandboxSettings, SignatureSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,20 +10,28 @@ class NatsSettings:
     """The NATS that a fleet speaks through: `servers` that are there, or with none a server of its own at `listen`.
 
     `locations` are the addresses that locations use, where they differ. `copies` of everything: 3 on a cluster.
+    `ca_file` holds the authorities that we and locations trust for servers at tls://, "" for the system's; `tls` is the
+    certificate of the server of our own.
     """
 
     servers: tuple[str, ...] = ()
     listen: tuple[str, int] = ("127.0.0.1", 4222)
     locations: tuple[str, ...] = ()
     copies: int = 1
+    ca_file: str = ""
+    tls: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ControlSettings:
-    """One control plane."""
+    """One control plane. A location's credentials hold for `credentials_lifetime` seconds; `tls` is the certificate of
+    the control API, which speaks in clear without one.
+    """
 
     admin: tuple[str, int] = ("127.0.0.1", 8090)
     data_dir: str = "./control"
     nats: NatsSettings = field(default_factory=NatsSettings)
     signatures: SignatureSettings = field(default_factory=SignatureSettings)
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
+    credentials_lifetime: float = 7 * 86_400.0
+    tls: Certificate | None = None

@@ -23,6 +23,7 @@ def status_to_json(status: LocationStatus) -> bytes:
         "site": status.site,
         "configuration": status.configuration,
         "refused": None if status.refused is None else {"revision": status.refused.revision, "why": status.refused.why},
+        "notes": list(status.notes),
     }
     return json.dumps(document, separators=(",", ":")).encode()
 
@@ -45,6 +46,7 @@ def status_from_json(text: bytes) -> LocationStatus:
             "site": str(site),
             "configuration": int(configuration),
             "refused": refused,
+            **more,
         }:
             return LocationStatus(
                 location=location,
@@ -60,6 +62,7 @@ def status_from_json(text: bytes) -> LocationStatus:
                 site=site,
                 configuration=configuration,
                 refused=_refused(refused),
+                notes=_notes(more.get("notes", [])),
             )
         case _:
             raise ValueError("this is no location's status: fields are missing or of another kind")
@@ -80,6 +83,12 @@ def _refused(document: object) -> RefusedConfiguration | None:
             return RefusedConfiguration(revision, why)
         case _:
             raise ValueError("refused: must be null, or have revision and why")
+
+
+def _notes(document: object) -> tuple[str, ...]:
+    if not isinstance(document, list):
+        raise ValueError("notes: must be a list of sentences")  # what came is wrong, not our code
+    return tuple(str(note) for note in document)
 
 
 def _failed(document: object) -> FailedVersion:

@@ -239,3 +239,5 @@ class LocationStatus:
     site: str = ""
     configuration: int = 0
     refused: RefusedConfiguration | None = None
+    notes: tuple[str, ...] = ()
+    """What else whoever looks after it should know, in words."""

@@ -1,8 +1,10 @@
 """Opens the control API of a process."""
 
+import asyncio
+import logging
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -14,10 +16,15 @@ from edgefn.control.token_endpoints import token_endpoints
 from edgefn.control.tokens import Tokens
 from edgefn.functions.logs import LineWriter
 from edgefn.model.errors import SettingsError
+from edgefn.model.settings import Certificate
 from edgefn.node import world
 from edgefn.wire.listening import unavailable
+from edgefn.wire.tls import Certificates
 
 AUDIT_LOG = "audit.log"
+_LOOK = 2.0
+"""Seconds between two looks at the files of the certificate."""
+_log = logging.getLogger("edgefn")
 
 
 async def open_admin(
@@ -26,8 +33,9 @@ async def open_admin(
     data_dir: str,
     endpoints: Sequence[Endpoint],
     tokens: Tokens | None = None,
+    tls: Certificate | None = None,
 ) -> Admin:
-    """Return the running control API, which `stack` closes. Raises `SettingsError`."""
+    """Return the running control API, which `stack` closes, at https:// with `tls`. Raises `SettingsError`."""
     try:
         operator = ensure_token(data_dir, world.token())
         tokens = tokens or Tokens(data_dir, operator, wall=world.wall, fresh=world.token)
@@ -40,10 +48,14 @@ async def open_admin(
     gate = Gate(tokens, audit, world.timestamp, Retries(world.monotonic), world.version())
     opened = Admin(gate, [*endpoints, *token_endpoints(tokens)])
     stack.push_async_callback(opened.close)
+    certificates = None if tls is None else Certificates((tls,))
     try:
-        await opened.start(*admin)
+        await opened.start(*admin, None if certificates is None else certificates.context)
     except OSError as error:
         raise SettingsError((f"admin: {unavailable(*admin, error)}",)) from error
+    if certificates is not None and tls is not None:
+        task = asyncio.get_running_loop().create_task(_keep_fresh(certificates, tls))
+        stack.push_async_callback(_ended, task)
     return opened
 
 
@@ -54,6 +66,39 @@ def open_audit(stack: AsyncExitStack, data_dir: str) -> Callable[[str], None]:
     except OSError as error:
         why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"
         raise SettingsError((why,)) from error
+
+
+async def _keep_fresh(certificates: Certificates, tls: Certificate) -> None:
+    """Use the certificate that is in the files now, whenever they change. One that can't be read changes nothing."""
+    told, known = "", await asyncio.to_thread(_stamps, tls)
+    while True:
+        await asyncio.sleep(_LOOK)
+        found = await asyncio.to_thread(_stamps, tls)
+        if found == known:
+            continue
+        try:
+            certificates.use(await asyncio.to_thread(certificates.load))
+        except SettingsError as error:
+            if str(error) != told:
+                _log.warning("the control API keeps its old certificate: %s", "; ".join(error.problems))
+            told = str(error)
+        else:
+            known, told = found, ""
+
+
+def _stamps(tls: Certificate) -> tuple[tuple[int, int], ...]:
+    """Return what tells whether the files have changed."""
+    found = []
+    for file in (tls.certificate, tls.key):
+        with suppress(OSError):
+            at = os.stat(file)
+            found.append((at.st_mtime_ns, at.st_ino))
+    return tuple(found)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 def _private(path: Path) -> TextIO:

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
@@ -79,6 +79,8 @@ class Location:
     `SettingsError`, also for an address that is taken. Leaving drains; when that is cancelled, requests end at once.
     `worker` is its number when it is one of several.
     """
+
+    _place: Place
 
     def __init__(
         self,
@@ -155,7 +157,8 @@ class Location:
             from edgefn.node.mirroring import open_mirror  # the extra `cluster` is needed by fleets only
 
             place = self._place
-            await open_mirror(self._stack, settings, self._replica, place.keys, self.purge, self._report)
+            notes = await open_mirror(self._stack, settings, self._replica, place.keys, self.purge, self._report)
+            self._place = replace(place, notes=notes)
         operations = Operations(self._health, self.reload)
         if settings.admin is not None:
             endpoints = [*running_endpoints(operations), *purge_endpoints(self.purge)]

@@ -11,13 +11,17 @@ from edgefn.functions.keys import parse_public, trust
 from edgefn.functions.replicas.nats.nkeys import KeyPair, Owner
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
+from edgefn.node import world
 
 FILE = "fleet.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What a location needs to follow its fleet. `seed` was made here and never leaves. Secret."""
+    """What a location needs to follow its fleet. `seed` was made here and never leaves. Secret.
+
+    `issued` and `expires` are by our own clock: what counts is how long credentials hold, and clocks differ.
+    """
 
     location: str
     control: str
@@ -26,6 +30,11 @@ class Membership:
     token: str
     expires: float
     renewal: str
+    issued: float = 0.0
+    ca: str = ""
+    """Who signs the certificates of the servers (PEM), "" for whoever the system trusts."""
+    control_ca: str = ""
+    """The same for the control plane's API."""
 
 
 def is_member(data_dir: str) -> bool:
@@ -43,11 +52,11 @@ def read_membership(data_dir: str) -> Membership:
         raise SettingsError((f"{file}: can't be read ({error}); `edgefn location join` makes it anew",)) from error
 
 
-async def join(settings: Settings, control: str, token: str) -> Membership:
+async def join(settings: Settings, control: str, token: str, control_ca: str = "") -> Membership:
     """Make a key here, have it let in by a one-time token, and keep what it takes. Raises `ControlError`, `OSError`."""
     key = KeyPair(Owner.USER, os.urandom(32))
-    told = await asked(control, token, settings.location, key.public)
-    membership = replace(membership_in(told, control), seed=key.seed)
+    told = await _asked(ControlClient(control, token, control_ca), settings.location, key.public)
+    membership = replace(membership_in(told, control, world.wall()), seed=key.seed, control_ca=control_ca)
     _keep_keys(settings, told)
     write_membership(settings.data_dir, membership)
     return membership
@@ -67,22 +76,33 @@ def write_membership(data_dir: str, membership: Membership) -> None:
     write_secret(Path(data_dir) / FILE, json.dumps(asdict(membership), indent=1) + "\n")
 
 
-async def asked(control: str, token: str, location: str, public: str) -> dict[str, object]:
-    """Ask the control plane for credentials. Raises `ControlError`."""
-    path = f"/v1/locations/{location}/credentials"
-    return await ControlClient(control, token).change("POST", path, {"key": public})
+async def renewed(mine: Membership) -> Membership:
+    """Return the membership with fresh credentials for the same key. Raises `ControlError`."""
+    public = KeyPair.from_seed(mine.seed).public
+    told = await _asked(ControlClient(mine.control, mine.renewal, mine.control_ca), mine.location, public)
+    fresh = membership_in(told, mine.control, world.wall())
+    return replace(
+        mine, token=fresh.token, issued=fresh.issued, expires=fresh.expires, servers=fresh.servers, ca=fresh.ca
+    )
 
 
-def membership_in(told: dict[str, object], control: str) -> Membership:
-    """Return what the control plane gave, but for the key. Raises `ControlError`."""
+async def _asked(client: ControlClient, location: str, public: str) -> dict[str, object]:
+    return await client.change("POST", f"/v1/locations/{location}/credentials", {"key": public})
+
+
+def membership_in(told: dict[str, object], control: str, now: float) -> Membership:
+    """Return what the control plane gave at `now`, but for the key. Raises `ControlError`."""
     match told:
         case {
             "location": str(location),
             "servers": [*servers],
             "token": str(token),
+            "issued": int() | float() as issued,
             "expires": int() | float() as expires,
             "renewal": str(renewal),
+            "ca": str(ca),
         }:
-            return Membership(location, control, tuple(map(str, servers)), "", token, expires, renewal)
+            ends = now + expires - issued
+            return Membership(location, control, tuple(map(str, servers)), "", token, ends, renewal, now, ca)
         case _:
             raise ControlError(f"the control plane at {control} said something else: {sorted(told)}")

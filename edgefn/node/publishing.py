@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ class Place:
     """What publishing needs of a process. `uses` tells which hooks need what is published, `locations` who must have
     said what it runs before anything is deleted; `lifetime` is for how many seconds what is published is fresh, 0 for
     ever; `functions` are those of the location's own file, None where there are several files; `memory` is where it
-    keeps what counted last, beyond the replica.
+    keeps what counted last, beyond the replica; `notes` tells what else whoever asks for the status should know.
     """
 
     replica: Replica
@@ -64,6 +64,7 @@ class Place:
     lifetime: float = 0.0
     functions: Callable[[], Collection[str] | None] = lambda: None
     memory: Memory | None = None
+    notes: Callable[[], Sequence[str]] = tuple
 
 
 async def open_place(
@@ -107,7 +108,7 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
     senses = Senses(world.wall, world.pseudonym)
     watch = Watch(place.memory, lambda righted: _tell(righted, audit))
     publisher = Publisher(place.replica, place.keys, bench.trial, senses, lifetime=place.lifetime, watch=watch)
-    desk = Desk(publisher, place.uses, world.wall, place.functions)
+    desk = Desk(publisher, place.uses, world.wall, place.functions, place.notes)
     endpoints = [
         *deploy_endpoints(desk),
         *function_endpoints(desk),

@@ -6,7 +6,7 @@ A worker and its supervisor talk in lines over a socket pair; when it closes, th
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
@@ -75,9 +75,8 @@ class Supervisor:
             for number in range(self._settings.workers or os.cpu_count() or 1):
                 await self._start(number)
             await self._follow_published()
-            if is_member(self._settings.data_dir):
-                await self._follow_fleet()
-            await self._open_admin()
+            mirrors = is_member(self._settings.data_dir)
+            await self._open_admin(await self._follow_fleet() if mirrors else tuple)
         except BaseException:
             await self._stack.aclose()
             await self._stop()
@@ -94,18 +93,19 @@ class Supervisor:
         finally:
             await self._stop()
 
-    async def _follow_fleet(self) -> None:
+    async def _follow_fleet(self) -> Callable[[], Sequence[str]]:
         from edgefn.node.mirroring import open_mirror  # the extra `cluster` is needed by fleets only
 
         settings = self._settings
         replica = await open_replica(self._stack, settings.data_dir)
-        await open_mirror(self._stack, settings, replica, open_keys(settings), self.purge, self._report)
+        return await open_mirror(self._stack, settings, replica, open_keys(settings), self.purge, self._report)
 
-    async def _open_admin(self) -> None:
+    async def _open_admin(self, notes: Callable[[], Sequence[str]]) -> None:
         settings, stack = self._settings, self._stack
         if settings.admin is None:
             return
-        place = await open_place(stack, lambda: self._settings, self._read, self._report)
+        opened = await open_place(stack, lambda: self._settings, self._read, self._report)
+        place = replace(opened, notes=notes)
         endpoints = [*running_endpoints(Operations(self._health, self.reload)), *purge_endpoints(self.purge)]
         endpoints += open_publishing(stack, place, mirrors=is_member(settings.data_dir))[1]
         await open_admin(stack, settings.admin, settings.data_dir, endpoints)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edgefn.configuration.loader import schema
-from edgefn.configuration.reference import reference, sections
+from edgefn.configuration.reference import control_reference, reference, sections
 
 DOCS = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
 EVERY_KEY = [(section.name, known.key) for section in sections() for known in section.fields]
@@ -23,6 +23,13 @@ def keys_of(part):
 
 def test_the_documentation_ends_with_the_reference():
     assert DOCS.endswith(reference())
+
+
+def test_so_does_that_of_control_planes():
+    page = (Path(__file__).parents[2] / "docs" / "control.md").read_text()
+    assert page.endswith(control_reference())
+    assert "| `ca_file` | " in control_reference()
+    assert "`workers`" not in control_reference()
 
 
 @pytest.mark.parametrize(("section", "key"), EVERY_KEY)

@@ -16,7 +16,7 @@ from edgefn.control.asking import json_body, whole_body
 from edgefn.control.credentials import write_secret
 from edgefn.control.endpoints import ANYTHING, Endpoint, Scope, json_of
 from edgefn.control.fleet import AUTHORITY, LOCATIONS, Fleet
-from edgefn.control.location_endpoints import Hall, location_endpoints
+from edgefn.control.location_endpoints import Hall, Told, location_endpoints
 from edgefn.control.tokens import Tokens
 from edgefn.control.uploads import Uploads
 from edgefn.functions.bundle import Bundle, BundleFile
@@ -122,7 +122,7 @@ async def test_a_one_time_token_lets_in_one_location_however_many_come_at_once(t
     fleet = Fleet(str(tmp_path), lambda: 1000.0)
 
     def endpoints(tokens: Tokens) -> list[Endpoint]:
-        return location_endpoints(Hall(fleet, tokens, (), "", "", lambda: 1000.0, no_servers))
+        return location_endpoints(Hall(fleet, tokens, Told(()), lambda: 1000.0, no_servers, 3600))
 
     async with control_api(tmp_path, endpoints) as stage:
         _, told = await stage.ask("POST", "/v1/locations/fra1")

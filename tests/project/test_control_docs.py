@@ -11,7 +11,7 @@ from edgefn.control.deploy_endpoints import deploy_endpoints
 from edgefn.control.fleet_purging import fleet_purge_endpoints
 from edgefn.control.function_endpoints import function_endpoints
 from edgefn.control.invoke_endpoints import invoke_endpoints
-from edgefn.control.location_endpoints import Hall, location_endpoints
+from edgefn.control.location_endpoints import Hall, Told, location_endpoints
 from edgefn.control.log_endpoints import log_endpoints
 from edgefn.control.purging import purge_endpoints
 from edgefn.control.reference import reference
@@ -22,7 +22,7 @@ from tests.project.sources import ROOT
 
 PAGE = (ROOT / "docs" / "control.md").read_text()
 NOBODY = sentinel.nobody
-HALL = Hall(NOBODY, NOBODY, (), "", "", NOBODY, NOBODY)
+HALL = Hall(NOBODY, NOBODY, Told(()), NOBODY, NOBODY, 0)
 ENDPOINTS = [
     *running_endpoints(NOBODY),
     *purge_endpoints(NOBODY),

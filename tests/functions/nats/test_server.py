@@ -82,6 +82,27 @@ async def test_nothing_starts_a_second_server_beside_that_of_a_running_control_p
     assert (status, "streams: ready" in told) == (0, True), told
 
 
+async def test_a_control_planes_server_that_dies_is_started_again_and_its_status_says_so(tmp_path: Path) -> None:
+    file = control_settings(tmp_path)
+    certificate, key = write_certificate(tmp_path)
+    file.write_text(file.read_text().replace("nats: {", f"nats: {{tls: {{certificate: {certificate}, key: {key}}}, "))
+    configuration = tmp_path / "control" / "nats" / "server.conf"
+    async with Running("control", "serve", file) as control:
+        ready = await control.says("ready: ")
+        there = ("--control", ready.split()[6].rstrip(","), "--token-file", tmp_path / "control" / "admin.token")
+        (before,) = servers_of(configuration)
+        os.kill(before, signal.SIGKILL)
+        await control.says("the NATS server ended with status -9; another one starts in")
+        await control.says("the NATS server was started again (once so far)")
+        (after,) = servers_of(configuration)
+        assert after != before
+        status, told = await command("status", *there)
+        assert (status, "the NATS server was started again (once so far), at" in told) == (0, True), told
+        control.send(signal.SIGTERM)
+        assert await control.ended() == 0
+    assert servers_of(configuration) == []
+
+
 def control_settings(folder: Path) -> Path:
     """Write the configuration of a control plane with a server of its own, and return where it is."""
     file = folder / "control.yaml"

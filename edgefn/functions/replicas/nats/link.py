@@ -8,6 +8,7 @@ new one is made for the next. What was asked on the old one fails at once instea
 import asyncio
 import contextlib
 import itertools
+import logging
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
@@ -19,9 +20,8 @@ from nats.aio.msg import Msg
 
 from edgefn.functions.replicas.base import ReplicaError, UnavailableError, UnknownOutcomeError
 from edgefn.functions.replicas.nats.nkeys import KeyPair
+from edgefn.functions.replicas.nats.refusals import check_encrypted, check_usable, is_refusal, said, why_not
 
-OLDEST = (2, 12)
-"""Older servers ignore atomic batches and batched reads without a word."""
 PING_EVERY = 2
 PINGS_OUTSTANDING = 2
 CONNECT_SECONDS = 3.0
@@ -30,9 +30,17 @@ CONNECTION_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
-_FIRST_PAUSE, _LAST_PAUSE = 0.1, 1.0
+_FIRST_PAUSE, _LAST_PAUSE, _REFUSED_PAUSE = 0.1, 1.0, 5.0
 _HEARD = 4096
 _ANSWERS = 2048
+
+
+def _is_of_note(record: logging.LogRecord) -> bool:
+    """Leave out what nats-py's streams make asyncio say whenever a connection with TLS ends."""
+    return "eof_received() has no effect when using ssl" not in str(record.msg)
+
+
+logging.getLogger("asyncio").addFilter(_is_of_note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,18 @@ class Address:
 
 
 class DisconnectedError(UnavailableError):
-    """There is no connection, and has not been for a while."""
+    """There is no connection, and has not been for a while.
+
+    `is_refused` says that the servers are there and one of us must change: waiting does not cure it.
+    """
+
+    def __init__(self, message: str, *, is_refused: bool = False) -> None:
+        super().__init__(message)
+        self.is_refused = is_refused
+
+
+class NoLeaderError(UnavailableError):
+    """Nobody took it: the stream's servers choose a leader now, or there is no such stream."""
 
 
 class _Question:
@@ -121,12 +140,16 @@ class Link:
         self._client: Client | None = None
         self._up = asyncio.Event()
         self._ended = asyncio.Event()
+        self._renewed = asyncio.Event()
         self._questions: dict[str, _Question] = {}
         self._numbers = itertools.count(1)
         self._ears: set[Ear] = set()
         self._supervisor: asyncio.Task[None] | None = None
         self._trouble = "no connection has been made yet"
+        self._is_refused = False
         self.is_closed = False
+        self.has_jetstream = True
+        """Whether the server that we speak with keeps streams itself: in a cluster others may."""
         self.connections = 0
         """How many connections there have been."""
 
@@ -144,6 +167,12 @@ class Link:
         self._up.set()
         for ear in self._ears:
             ear.hear(None)
+
+    def renew(self, address: Address) -> None:
+        """Speak with these servers, as this user, from now on: the connection that there is ends."""
+        self._address = address
+        self._renewed.set()
+        self._ended.set()
 
     @property
     def is_up(self) -> bool:
@@ -165,9 +194,7 @@ class Link:
         async with contextlib.aclosing(self.ask_for_many(subject, data, headers, seconds)) as answers:
             async for answer in answers:
                 if answer.status == "503":
-                    raise UnavailableError(
-                        f"nobody answers to {subject}: the streams have no leader now, or do not exist"
-                    )
+                    raise NoLeaderError(f"nobody answers to {subject}: the streams have no leader now, or do not exist")
                 return answer
         raise AssertionError("a request either has an answer or fails")
 
@@ -220,7 +247,7 @@ class Link:
         try:
             await client.publish(subject, data, reply=reply, headers=dict(headers) if headers else None)
         except (nats.errors.Error, OSError) as error:  # Raised before anything is sent.
-            raise DisconnectedError(f"the connection to NATS failed: {_said(error)}") from error
+            raise DisconnectedError(f"the connection to NATS failed: {said(error)}") from error
 
     async def _connected(self) -> Client:
         try:
@@ -234,15 +261,21 @@ class Link:
         except TimeoutError:
             pass
         if self._client is None:
-            raise DisconnectedError(f"no connection to NATS ({', '.join(self._address.servers)}): {self._trouble}")
+            told = f"no connection to NATS ({', '.join(self._address.servers)}): {self._trouble}"
+            raise DisconnectedError(told, is_refused=self._is_refused)
         return self._client
 
     async def _supervise(self) -> None:
         pause = _FIRST_PAUSE
-        for server in itertools.cycle(self._address.servers):
-            connected = await self._live(server)
-            pause = _FIRST_PAUSE if connected else min(pause * 2, _LAST_PAUSE)
-            await asyncio.sleep(pause * (0.5 + self._jitter()))
+        for number in itertools.count():
+            servers = self._address.servers
+            connected = await self._live(servers[number % len(servers)])
+            longest = _REFUSED_PAUSE if self._is_refused else _LAST_PAUSE
+            pause = _FIRST_PAUSE if connected else min(pause * 2, longest)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause * (0.5 + self._jitter())):
+                    await self._renewed.wait()
+            self._renewed.clear()
 
     async def _live(self, server: str) -> bool:
         """Connect to a server and stay as long as the connection lasts; return whether it came about."""
@@ -252,6 +285,7 @@ class Link:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._connect(client, server)
             self._up.set()
+            self._is_refused = False
             for ear in self._ears:
                 ear.hear(None)
             while not client.is_closed:  # Looked at too: a close that hangs in a full socket reports late.
@@ -262,7 +296,10 @@ class Link:
                     break
             self._trouble = f"the connection ended: {client.last_error or 'the server closed it'}"
         except Exception as error:  # noqa: BLE001  # whatever a server makes nats-py raise, we try again
-            self._trouble = _said(error)
+            self._trouble = why_not(
+                server, client.last_error if isinstance(error, nats.errors.NoServersError) else error
+            )
+            self._is_refused = is_refusal(error)
             return False
         else:
             return True
@@ -276,6 +313,11 @@ class Link:
 
     async def _connect(self, client: Client, server: str) -> None:
         login = self._address.login() if self._address.login is not None else None
+
+        def signed(nonce: str) -> bytes:
+            check_encrypted(server, _told_by(client))  # before anything is signed that somebody in between could use
+            return b"" if login is None else b64encode(login.key.sign(nonce.encode()))
+
         await client.connect(
             [server],
             name=self._address.name,
@@ -290,13 +332,11 @@ class Link:
             inbox_prefix=self._address.inbox,
             # A user's name is what makes nats-py look at the callbacks; it is not sent.
             user=self._address.name if login is not None else None,
-            signature_cb=None if login is None else lambda nonce: b64encode(login.key.sign(nonce.encode())),
+            signature_cb=None if login is None else signed,
             user_jwt_cb=None if login is None else lambda: bytearray(login.token.encode()),
         )
-        version = client.connected_server_version
-        if (version.major, version.minor) < OLDEST:
-            wanted = ".".join(map(str, OLDEST))
-            raise UnavailableError(f"{server} is NATS {version.major}.{version.minor}; edgefn needs {wanted} or newer")
+        check_usable(server, _told_by(client), client.connected_server_version, has_login=login is not None)
+        self.has_jetstream = bool(_told_by(client).get("jetstream"))
         self.connections += 1
         await client.subscribe(f"{self._inbox(self.connections)}.*", cb=self._on_answer)
         for ear in list(self._ears):
@@ -335,8 +375,9 @@ class Link:
             question.answer(UnknownOutcomeError("the connection to NATS was lost before an answer came"))
 
 
-def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _told_by(client: Client) -> Mapping[str, object]:
+    """Return what a server said of itself when the connection began."""
+    return client._server_info  # noqa: SLF001  # nats-py tells it in no other way
 
 
 def _message(raw: Msg) -> Message:

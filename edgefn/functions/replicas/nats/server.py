@@ -14,7 +14,7 @@ from pathlib import Path
 from shutil import which
 
 from edgefn.functions.replicas.base import ReplicaError
-from edgefn.functions.replicas.nats.link import OLDEST
+from edgefn.functions.replicas.nats.refusals import OLDEST
 from edgefn.sandbox.process.spawn import end_with_parent, keep_from_children
 
 _START_SECONDS = 20.0
@@ -124,6 +124,10 @@ class Server:
     def pid(self) -> int:
         """Return its process id."""
         return self._process.pid
+
+    async def ended(self) -> int:
+        """Wait for its end; return its exit status, or -N when signal N ended it."""
+        return await self._process.wait()
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it, and wait until it is gone; by force when it takes its time."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from edgefn.functions.replicas.base import ConflictError, ReplicaError, UnavailableError, UnknownOutcomeError
-from edgefn.functions.replicas.nats.link import DisconnectedError, Link, Message
+from edgefn.functions.replicas.nats.link import DisconnectedError, Link, Message, NoLeaderError
 
 API = "$JS.API"
 PAGE_MESSAGES, PAGE_BYTES = 1000, 1024 * 1024
@@ -20,6 +21,8 @@ _WRONG_LAST, _ALREADY_THERE, _OTHER_SETTINGS, _NOT_CHANGED = (10071, 10164), 100
 _FULL = (10023, 10028, 10047)
 """Out of disk or memory: nothing was written."""
 _RETRY_SECONDS = 0.05
+ELECTION_SECONDS, _ELECTION_LOOK_SECONDS = 12.0, 0.2
+"""How long a write waits for a leader, and how often it looks."""
 _CONFLICT_LOOKS, _CONFLICT_LOOK_SECONDS = 10, 0.1
 _READ_SECONDS = (0.5, 1.0, 2.0, 4.0)
 """How long each try of a read waits for the next message."""
@@ -134,13 +137,13 @@ async def read_all_after(link: Link, stream: str, subject: str, after: int) -> A
 
 async def write(link: Link, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> int:
     """Append a message, and return its sequence when it is safe. Raises `ReplicaError`."""
-    return _sequence(await link.ask(subject, data, headers))
+    return _sequence(await _led(lambda: link.ask(subject, data, headers)))
 
 
 async def write_once(link: Link, subject: str, data: bytes) -> None:
     """Write a message that never changes; it may be there already. Raises `ReplicaError`."""
     try:
-        await _patiently(lambda seconds: _write_within(link, subject, data, seconds), BLOB_SECONDS)
+        await _led(lambda: _patiently(lambda seconds: _write_within(link, subject, data, seconds), BLOB_SECONDS))
     except ApiError as error:
         if error.code != _ALREADY_THERE:
             raise
@@ -151,14 +154,20 @@ async def _write_within(link: Link, subject: str, data: bytes, seconds: float) -
 
 
 async def write_batch(link: Link, stream: str, batch_id: str, writes: Sequence[Write]) -> int:
-    """Append all messages or none; return the sequence of the last one.
+    """Append all messages or none; return the sequence of the last one. It waits for a leader where there is none.
 
     Raises `ConflictError` when a check fails, `UnknownOutcomeError` when only the commit got no answer.
     """
-    try:
-        return await _send_batch(link, batch_id, writes)
-    except ConflictError:
-        return await _after_conflict(link, stream, batch_id, writes)
+    names = (f"{batch_id}.{number}" for number in itertools.count(1))
+
+    async def sent() -> int:
+        name = next(names)  # Another one each time: of the one before a part may be there.
+        try:
+            return await _send_batch(link, name, writes)
+        except ConflictError:
+            return await _after_conflict(link, stream, name, writes)
+
+    return await _led(sent)
 
 
 async def _after_conflict(link: Link, stream: str, batch_id: str, writes: Sequence[Write]) -> int:
@@ -205,7 +214,7 @@ async def _send_batch(link: Link, batch_id: str, writes: Sequence[Write]) -> int
         try:
             answer = await link.ask(item.subject, item.data, headers)
         except UnknownOutcomeError as error:  # Without its end, the server drops a batch.
-            raise UnavailableError(str(error)) from error
+            raise NoLeaderError(str(error)) from error
         if answer.data:
             _sequence(answer)
     raise ReplicaError("there is nothing to write")
@@ -257,6 +266,19 @@ async def _patiently(ask: Callable[[float], Awaitable[_T]], patience: Sequence[f
         return await ask(patience[-1])
     except UnknownOutcomeError as error:
         raise UnavailableError(str(error)) from error
+
+
+async def _led(ask: Callable[[], Awaitable[_T]]) -> _T:
+    """Ask again for a while what nobody takes: a cluster that has lost its leader has another one within seconds."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + ELECTION_SECONDS
+    while True:
+        try:
+            return await ask()
+        except NoLeaderError:
+            if clock() > until:
+                raise
+        await asyncio.sleep(_ELECTION_LOOK_SECONDS)
 
 
 async def _call(link: Link, name: str, body: bytes) -> Mapping[str, object]:
