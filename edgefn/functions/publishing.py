@@ -6,9 +6,10 @@ Blobs come before the records that refer to them, and a version is tried before 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
+from edgefn.functions.blob_stores import Depot
 from edgefn.functions.blobs import BlobError, blob_of, fetched, in_pieces
 from edgefn.functions.bundle import Bundle, BundleError
 from edgefn.functions.catalog import Problem
@@ -67,6 +68,7 @@ class Publisher:
 
     `lifetime` is for how many seconds what is published counts as fresh, 0 for ever: `keep_fresh` renews it, and a
     location that hears of nothing newer for longer says so (it goes on serving): somebody may be withholding it.
+    `depot` is where large blobs go besides.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Publisher:
         *,
         lifetime: float = 0.0,
         watch: Watch = _NO_WATCH,
+        depot: Depot | None = None,
     ) -> None:
         self._replica = replica
         self._keys = keys
@@ -85,6 +88,7 @@ class Publisher:
         self._senses = senses
         self._lifetime = lifetime
         self._committer = Committer(replica, keys, senses, lifetime, watch)
+        self._depot = depot
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -282,6 +286,8 @@ class Publisher:
             blob, content = await asyncio.to_thread(blob_of, bundle, sealing)
         except (BundleError, DocumentError) as error:
             raise PublishError(f"{settings.name} can't be published: {error}") from error
+        if self._depot is not None:
+            blob = replace(blob, url=self._depot.address(blob))
         draft = Manifest(sound, 0, bundle.digest, blob, description)
         catalog = await self.catalog()
         refused = self._updated(catalog, draft)
@@ -300,7 +306,10 @@ class Publisher:
         """Put a draft's blob where it isn't yet: before it is referred to, so that nobody ever misses it, and after
         that, in case that it was garbage and being deleted when it was looked for.
         """
-        await self._replica.put_blob(prepared.draft.blob.digest, in_pieces(prepared.content))
+        blob = prepared.draft.blob
+        await self._replica.put_blob(blob.digest, in_pieces(prepared.content))
+        if self._depot is not None and blob.url:
+            await self._depot.put(blob, prepared.content)
 
     def _updated(self, catalog: Catalog, draft: Manifest) -> Plan:
         if is_being_deleted(catalog, draft.blob.digest, self._senses.wall()):

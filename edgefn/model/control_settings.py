@@ -1,5 +1,6 @@
 """The configuration of a control plane, as frozen values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edgefn.model.settings import Certificate, SandboxSettings, SignatureSettings
@@ -23,6 +24,15 @@ class NatsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobSettings:
+    """The object store that has bundles of `least` bytes or more besides the fleet's NATS. `options` may be secret."""
+
+    url: str
+    least: int = 1024 * 1024
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """One control plane. A location's credentials hold for `credentials_lifetime` seconds; `tls` is the certificate of
     the control API, which speaks in clear without one.
@@ -35,3 +45,4 @@ class ControlSettings:
     sandbox: SandboxSettings = field(default_factory=SandboxSettings)
     credentials_lifetime: float = 7 * 86_400.0
     tls: Certificate | None = None
+    blobs: BlobSettings | None = None

@@ -18,10 +18,14 @@ WHOLE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """The bytes that hold a bundle in a replica, sealed or not: their SHA-256 in hex, and how many they are."""
+    """The bytes that hold a bundle in a replica, sealed or not: their SHA-256 in hex, and how many they are.
+
+    `url` is of an object store that has them too, under their digest; "" for none.
+    """
 
     digest: str
     size: int
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,6 +300,7 @@ class Settings:
     signatures: SignatureSettings = field(default_factory=SignatureSettings)
     geo_database: str = ""
     shield: ShieldSettings | None = None
+    blob_options: Mapping[str, str] = field(default_factory=dict, repr=False)
     distribution_id: str = "EDGEFN00000000"
     distribution_domain: str = ""
     resolve: Mapping[str, str] = field(default_factory=dict)

@@ -113,7 +113,7 @@ async def open_control_plane(
     serving = lambda: _serving(hub.fleet)  # noqa: E731
     place = Place(hub.replica, keys, host, scratch, around, list, settings.data_dir, serving)
     memory = await open_replica(stack, settings.data_dir, _MEMORY)
-    place = replace(place, lifetime=_FRESH, notes=hub.notes, memory=memory)
+    place = replace(place, lifetime=_FRESH, notes=hub.notes, memory=memory, depot=hub.depot)
     publisher, publishing = open_publishing(stack, place)
     tokens = _tokens(settings)
     if hub.server is None:

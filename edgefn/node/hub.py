@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from edgefn.control.fleet import Fleet
+from edgefn.functions.blob_stores import BlobStores, Depot, OneDepot
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.replicas.nats import accounts
 from edgefn.functions.replicas.nats.inspecting import advice, inspected
@@ -21,7 +22,7 @@ from edgefn.functions.replicas.nats.layout import Keeping
 from edgefn.functions.replicas.nats.link import Address, DisconnectedError, Link
 from edgefn.functions.replicas.nats.replica import NatsReplica
 from edgefn.functions.replicas.nats.server import ServerSettings, check_version, find_server
-from edgefn.model.control_settings import ControlSettings, NatsSettings
+from edgefn.model.control_settings import BlobSettings, ControlSettings, NatsSettings
 from edgefn.model.errors import SettingsError
 from edgefn.model.location_status import status_from_json, status_to_json
 from edgefn.node import world
@@ -46,6 +47,7 @@ class Hub:
     ca: str = ""
     tls: ssl.SSLContext | None = None
     server: KeptServer | None = None
+    depot: Depot | None = None
 
     def notes(self) -> Sequence[str]:
         """Return what an operator should know of the servers."""
@@ -86,9 +88,16 @@ class Hub:
 class FleetReplica(NatsReplica):
     """The fleet's replica, in which each location has the state that the control plane gives it."""
 
-    def __init__(self, address: Address, fleet: Fleet) -> None:
+    def __init__(self, address: Address, fleet: Fleet, depot: Depot | None = None) -> None:
         super().__init__(address, world.jitter, world.pseudonym)
         self._fleet = fleet
+        self._depot = depot
+
+    async def delete_blob(self, digest: str) -> None:
+        """Forget a blob that nothing refers to any more, in the object store too."""
+        await super().delete_blob(digest)
+        if self._depot is not None:
+            await self._depot.delete(digest)
 
     async def statuses(self) -> Mapping[str, bytes]:
         """Return the newest status of each location of the fleet."""
@@ -122,10 +131,11 @@ async def open_hub(stack: AsyncExitStack, settings: ControlSettings, report: Cal
         own = None if nats.servers else await _own_server(stack, settings, fleet, report)
         servers = nats.servers if own is None else (own.url,)
         login = lambda: fleet.authority.control_login(int(world.wall()))  # noqa: E731
-        replica = FleetReplica(Address(servers, login, tls, name="edgefn-control"), fleet)
+        depot = _depot(settings.blobs, report)
+        replica = FleetReplica(Address(servers, login, tls, name="edgefn-control"), fleet, depot)
         stack.push_async_callback(replica.close)
         await _begin(replica, Keeping(copies=nats.copies))
-        hub = Hub(replica, fleet, servers, ca, tls, own)
+        hub = Hub(replica, fleet, servers, ca, tls, own, depot)
         if own is None and fleet.authority.revoked:
             await hub.tell_revoked()  # they may have lost their disks, and obey what we wrote before
     except FileNotFoundError as error:
@@ -133,6 +143,10 @@ async def open_hub(stack: AsyncExitStack, settings: ControlSettings, report: Cal
     except (OSError, ValueError, ReplicaError) as error:
         raise SettingsError((f"nats: {error}",)) from error
     return hub
+
+
+def _depot(blobs: BlobSettings | None, report: Callable[[str], None]) -> Depot | None:
+    return None if blobs is None else OneDepot(BlobStores(blobs.options), blobs.url, blobs.least, report)
 
 
 def _trusted(nats: NatsSettings) -> tuple[str, ssl.SSLContext | None]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
+from edgefn.functions.blob_stores import BlobStores
 from edgefn.functions.mirror.mirror import Mirror, Station
 from edgefn.functions.purging import Apply, Purging
 from edgefn.functions.replicas.base import OwnReplica, ReplicaError
@@ -41,7 +42,7 @@ async def open_mirror(
         return replace(summed, purge=purging.applied, at=world.wall(), notes=tuple(credentials.notes()))
 
     station = Station(name, total, world.wall, world.pseudonym, world.jitter, report)
-    mirror = Mirror(upstream, local, keys, station)
+    mirror = Mirror(upstream, local, keys, station, BlobStores(settings.blob_options))
     purging = Purging(local, apply, mirror.tell)
     for work in (_kept(mirror.run, report), purging.run(), credentials.keep_fresh(upstream.link.renew)):
         task = asyncio.get_running_loop().create_task(work)

@@ -18,6 +18,7 @@ from edgefn.control.function_endpoints import function_endpoints
 from edgefn.control.invoke_endpoints import invoke_endpoints
 from edgefn.control.log_endpoints import log_endpoints
 from edgefn.control.status_endpoints import status_endpoints
+from edgefn.functions.blob_stores import Depot
 from edgefn.functions.bundle import Bundle
 from edgefn.functions.collecting import Collected, keep_collecting
 from edgefn.functions.committing import Senses
@@ -50,7 +51,8 @@ class Place:
     """What publishing needs of a process. `uses` tells which hooks need what is published, `locations` who must have
     said what it runs before anything is deleted; `lifetime` is for how many seconds what is published is fresh, 0 for
     ever; `functions` are those of the location's own file, None where there are several files; `memory` is where it
-    keeps what counted last, beyond the replica; `notes` tells what else whoever asks for the status should know.
+    keeps what counted last, beyond the replica; `notes` tells what else whoever asks for the status should know;
+    large files go to `depot` too.
     """
 
     replica: Replica
@@ -65,6 +67,7 @@ class Place:
     functions: Callable[[], Collection[str] | None] = lambda: None
     memory: Memory | None = None
     notes: Callable[[], Sequence[str]] = tuple
+    depot: Depot | None = None
 
 
 async def open_place(
@@ -107,7 +110,9 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
     stack.push_async_callback(bench.close)
     senses = Senses(world.wall, world.pseudonym)
     watch = Watch(place.memory, lambda righted: _tell(righted, audit))
-    publisher = Publisher(place.replica, place.keys, bench.trial, senses, lifetime=place.lifetime, watch=watch)
+    publisher = Publisher(
+        place.replica, place.keys, bench.trial, senses, lifetime=place.lifetime, watch=watch, depot=place.depot
+    )
     desk = Desk(publisher, place.uses, world.wall, place.functions, place.notes)
     endpoints = [
         *deploy_endpoints(desk),

@@ -39,6 +39,7 @@ def refuse_changes_that_need_a_restart(before: Settings, after: Settings) -> Non
         "cache_disk",
         "sandbox",
         "signatures",
+        "blob_options",
         "access_log",
         "function_log",
     )

@@ -1,9 +1,10 @@
 """Fetching the files of what is published, before anything refers to them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from edgefn.functions.replicas.base import Replica, ReplicaError, UnavailableError, UnknownOutcomeError
 from edgefn.model.publishing import Catalog, Manifest
@@ -12,16 +13,28 @@ _AT_ONCE = 4
 _RETRY_SECONDS = 0.5
 
 
+class Elsewhere(Protocol):
+    """Object stores that have some blobs too."""
+
+    def get(self, url: str, digest: str) -> AsyncGenerator[bytes, None]:
+        """Yield a blob in pieces. Raises `ReplicaError`."""
+
+
 class _AwayError(ReplicaError):
     """It is the fleet's replica that can't be reached, and not our own."""
 
 
 @dataclass(slots=True)
 class Blobs:
-    """The blobs of one location. `missing` says of those that can't be had why not, by their digest."""
+    """The blobs of one location. `missing` says of those that can't be had why not, by their digest.
+
+    Stores `elsewhere` are asked first where a manifest names one, and only once; `report` hears when that was in vain.
+    """
 
     upstream: Replica
     local: Replica
+    elsewhere: Elsewhere | None = None
+    report: Callable[[str], None] | None = None
     missing: dict[str, str] = field(default_factory=dict)
     _there: set[str] | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -59,6 +72,8 @@ class Blobs:
     async def _fetch(self, manifest: Manifest, room: asyncio.Semaphore) -> None:
         digest = manifest.blob.digest
         async with room:
+            if await self._fetch_elsewhere(manifest):
+                return
             while True:
                 try:
                     async with aclosing(_at_most(self.upstream.get_blob(digest), manifest)) as pieces:
@@ -72,6 +87,22 @@ class Blobs:
                     self.missing.pop(digest, None)
                     (await self._known()).add(digest)
                     return
+
+    async def _fetch_elsewhere(self, manifest: Manifest) -> bool:
+        """Fetch a blob from the store that its manifest names, if it can be had there."""
+        blob = manifest.blob
+        if self.elsewhere is None or not blob.url:
+            return False
+        try:
+            async with aclosing(_at_most(self.elsewhere.get(blob.url, blob.digest), manifest)) as pieces:
+                await self.local.put_blob(blob.digest, pieces)
+        except ReplicaError as error:
+            if self.report is not None:
+                self.report(f"the files of {manifest.label} are asked of the hub: {error}")
+            return False
+        self.missing.pop(blob.digest, None)
+        (await self._known()).add(blob.digest)
+        return True
 
 
 def manifests(catalog: Catalog) -> list[Manifest]:

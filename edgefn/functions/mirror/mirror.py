@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from edgefn.functions.mirror.blobs import Blobs, without_files
+from edgefn.functions.mirror.blobs import Blobs, Elsewhere, without_files
 from edgefn.functions.mirror.purges import Purges
 from edgefn.functions.mirror.records import Records
 from edgefn.functions.replicas.base import OwnReplica, Replica, ReplicaError
@@ -37,20 +37,21 @@ class Station:
 
 @dataclass(slots=True)
 class Mirror:
-    """Keeps `local` at what `upstream` says. `keys` judge what comes."""
+    """Keeps `local` at what `upstream` says. `keys` judge what comes; some large files may be had `elsewhere`."""
 
     upstream: Replica
     local: OwnReplica
     keys: Keys
     station: Station
+    elsewhere: Elsewhere | None = None
     records: Records = field(init=False)
     purges: Purges = field(init=False)
     _workers: dict[str, LocationStatus] = field(default_factory=dict)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        blobs = Blobs(self.upstream, self.local)
         report = self.station.report
+        blobs = Blobs(self.upstream, self.local, self.elsewhere, report)
         self.records = Records(self.upstream, self.local, self.keys, blobs, report, self.tell)
         self.purges = Purges(self.upstream, self.local, self.records, self.station.fresh_id, report, self.tell)
 

@@ -16,8 +16,8 @@ from edgefn.functions.blobs import fetched
 from edgefn.functions.catalog import CatalogBuilder
 from edgefn.functions.committing import PublishError
 from edgefn.functions.replicas.base import Record, ReplicaError, UnavailableError, UnknownOutcomeError
+from edgefn.functions.replicas.nats.hearing import Ear, Message
 from edgefn.functions.replicas.nats.layout import Keeping, location_inbox
-from edgefn.functions.replicas.nats.link import Ear, Message
 from edgefn.functions.replicas.nats.replica import NatsReplica
 from edgefn.functions.replicas.sqlite.replica import SqliteReplica, opened
 from edgefn.model.publishing import Catalog

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from edgefn.functions.replicas.base import ReplicaError
-from edgefn.functions.replicas.nats.link import Ear, Link
+from edgefn.functions.replicas.nats.hearing import Ear
+from edgefn.functions.replicas.nats.link import Link
 from edgefn.functions.replicas.nats.streams import Entry, entry, read_all_after
 
 LOOK_SECONDS = 1.0

@@ -12,13 +12,14 @@ import logging
 import ssl
 from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from edgefn.functions.replicas.base import ReplicaError, UnavailableError, UnknownOutcomeError
+from edgefn.functions.replicas.nats.hearing import Ear, Message, Question
 from edgefn.functions.replicas.nats.nkeys import KeyPair
 from edgefn.functions.replicas.nats.refusals import check_encrypted, check_usable, is_refusal, said, why_not
 
@@ -31,8 +32,6 @@ ANSWER_SECONDS = 5.0
 _CLOSE_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
 _FIRST_PAUSE, _LAST_PAUSE, _REFUSED_PAUSE = 0.1, 1.0, 5.0
-_HEARD = 4096
-_ANSWERS = 2048
 
 
 def _is_of_note(record: logging.LogRecord) -> bool:
@@ -41,20 +40,6 @@ def _is_of_note(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("asyncio").addFilter(_is_of_note)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What came. `status` is the server's word where it is nobody's message ("204": no more, "404", "503")."""
-
-    subject: str
-    data: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def status(self) -> str | None:
-        """Return the status, None for a message of somebody's."""
-        return self.headers.get("Status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,45 +77,6 @@ class NoLeaderError(UnavailableError):
     """Nobody took it: the stream's servers choose a leader now, or there is no such stream."""
 
 
-class _Question:
-    """One request under way, and the answers to it."""
-
-    def __init__(self, subject: str) -> None:
-        self.subject = subject
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget all answers so far."""
-        self.answers: asyncio.Queue[Message | ReplicaError] = asyncio.Queue(_ANSWERS)
-
-    def answer(self, answer: Message | ReplicaError) -> None:
-        """Take an answer in; too many of them are nothing that we asked for."""
-        with contextlib.suppress(asyncio.QueueFull):
-            self.answers.put_nowait(answer)
-
-
-class Ear:
-    """Messages of one subject, as they come, but for those of times without a connection, and any excess."""
-
-    def __init__(self, subject: str) -> None:
-        self.subject = subject
-        self.is_refused = False
-        """Whether the server does not let us hear it."""
-        self._heard: asyncio.Queue[Message | None] = asyncio.Queue(_HEARD)
-
-    async def next(self, seconds: float) -> Message | None:
-        """Return the next message; None when there is none in time, or when messages may have been missed."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                return await self._heard.get()
-        return None
-
-    def hear(self, message: Message | None) -> None:
-        """Take a message in, or leave it when too many wait; None says that there may be a gap."""
-        with contextlib.suppress(asyncio.QueueFull):
-            self._heard.put_nowait(message)
-
-
 class Link:
     """A supervised connection. Once opened it connects in the background, again and again.
 
@@ -145,7 +91,7 @@ class Link:
         self._up = asyncio.Event()
         self._ended = asyncio.Event()
         self._renewed = asyncio.Event()
-        self._questions: dict[str, _Question] = {}
+        self._questions: dict[str, Question] = {}
         self._numbers = itertools.count(1)
         self._ears: set[Ear] = set()
         self._supervisor: asyncio.Task[None] | None = None
@@ -215,7 +161,7 @@ class Link:
     ) -> AsyncGenerator[Message, None]:
         """Send a request and yield all that comes back, for as long as it is asked. Raises as `ask` does."""
         number = str(next(self._numbers))
-        question = self._questions[number] = _Question(subject)
+        question = self._questions[number] = Question(subject)
         try:
             await self._publish(subject, data, headers, number, again=again)
             while True:

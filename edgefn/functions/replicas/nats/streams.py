@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from edgefn.functions.replicas.base import ConflictError, ReplicaError, UnavailableError, UnknownOutcomeError
-from edgefn.functions.replicas.nats.link import DisconnectedError, Link, Message, NoLeaderError
+from edgefn.functions.replicas.nats.hearing import Message
+from edgefn.functions.replicas.nats.link import DisconnectedError, Link, NoLeaderError
 
 API = "$JS.API"
 PAGE_MESSAGES, PAGE_BYTES = 1000, 1024 * 1024
