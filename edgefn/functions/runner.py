@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from edgefn.functions.function_log import FunctionLog, LogLine
@@ -95,28 +95,30 @@ class Runner:
 
     async def _run(self, event: bytes, body: bytes | None, request: str) -> Outcome:
         try:
-            invocation = Invocation(self._around.new_id(), event, body)
-            self._log.begin(invocation.id, request)
+            invocation = self._around.new_id()
+            self._log.begin(invocation, request)
             if self._around.reports:
-                return await self._reported(invocation)
-            return await self._sandbox.run(invocation)
+                return await self._reported(invocation, event, body)
+            return await self._sandbox.run(Invocation(invocation, event, body))
         finally:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
 
-    async def _reported(self, invocation: Invocation) -> Outcome:
-        log = self._log.write
-        log(invocation.id, start_line(self.code, invocation.id))
+    async def _reported(self, invocation: str, event: bytes, body: bytes | None) -> Outcome:
+        start = _Start(self._log, invocation, start_line(self.code, invocation))
         try:
-            outcome = await self._sandbox.run(invocation)
+            outcome = await self._sandbox.run(Invocation(invocation, event, body, start.write))
         except asyncio.CancelledError:
-            for line in stopped_lines(invocation.id, self._around.timestamp()):
-                log(invocation.id, line)
+            self._end(start, stopped_lines(invocation, self._around.timestamp()))
             raise
-        for line in closing_lines(self.code, invocation.id, outcome, self._around.timestamp()):
-            log(invocation.id, line)
+        self._end(start, closing_lines(self.code, invocation, outcome, self._around.timestamp()))
         return outcome
+
+    def _end(self, start: "_Start", lines: Iterable[str]) -> None:
+        start.write()
+        for line in lines:
+            self._log.write(start.invocation, line)
 
     async def close_when_idle(self, patience: float) -> None:
         """Let the events that run end, for at most `patience` seconds; then stop."""
@@ -131,3 +133,19 @@ class Runner:
         await self._sandbox.close()
         if self._running:
             await asyncio.wait(self._running)
+
+
+@dataclass(slots=True)
+class _Start:
+    """The START line of an invocation, written once: behind what starting the function has to say."""
+
+    log: FunctionLog
+    invocation: str
+    line: str
+    written: bool = False
+
+    def write(self) -> None:
+        """Write it, unless that has been done."""
+        if not self.written:
+            self.written = True
+            self.log.write(self.invocation, self.line)

@@ -3,15 +3,18 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import signal
 import socket
 import sys
+from functools import partial
 from typing import Final
 
 import orjson
 
 from edgefn.node.worker import ADOPT, PREPARE, PURGE, PrepareCommand, PurgeCommand
 from edgefn.rules.purges import Purge, written
+from edgefn.sandbox.process.spawn import keep_from_children
 from edgefn.stores.base import Purged, StoreError
 from edgefn.stores.stock import Hit
 
@@ -158,6 +161,13 @@ async def start_worker(config: str, number: int) -> WorkerProcess:
             pass_fds=(theirs.fileno(),),
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C on the terminal is the supervisor's
+            preexec_fn=partial(_keep_but, theirs.fileno()),
         )
     reader, writer = await asyncio.open_unix_connection(sock=ours, limit=_MAX_LINE)
     return WorkerProcess(process, reader, writer)
+
+
+def _keep_but(descriptor: int) -> None:
+    """Let the process to come have only this one besides the standard streams, of which uvloop leaves copies open."""
+    keep_from_children()
+    os.set_inheritable(descriptor, True)

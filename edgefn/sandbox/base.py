@@ -30,16 +30,22 @@ class Code:
     kvs: str = ""
 
 
+def _nobody_listens() -> None:
+    """Do nothing."""
+
+
 @hot_dataclass(frozen=True, slots=True)
 class Invocation:
-    """One event for a function. `event` is JSON; `id` a UUID; `deadline` seconds from now.
+    """One event for a function. `event` is JSON; `id` a UUID.
 
     `body`, when not None, is put base64-encoded into `Records[0].cf.request.body.data` inside the sandbox.
+    `started` is called when the function, itself started if need be, is about to be given the event; perhaps never.
     """
 
     id: str
     event: bytes
     body: bytes | None = None
+    started: Callable[[], None] = _nobody_listens
 
 
 @hot_dataclass(frozen=True, slots=True)

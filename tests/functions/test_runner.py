@@ -76,6 +76,21 @@ def test_the_report_tells_the_compute_utilization_of_a_cloudfront_function(runti
     assert ("Compute" in report) is runtime.startswith("cloudfront")
 
 
+async def test_an_invocation_starts_behind_what_starting_the_function_has_to_say() -> None:
+    stage = Stage()
+
+    async def run(invocation: Invocation) -> Outcome:
+        stage.lines.append("INIT_START")
+        invocation.started()
+        stage.lines.append("output")
+        invocation.started()
+        return Returned(b"{}", Usage(0.1))
+
+    stage.run = run  # type: ignore[method-assign]
+    await stage.runner.run(b"{}", None)
+    assert stage.lines == ["INIT_START", "START", "output", "END", "REPORT"]
+
+
 async def test_closing_ends_what_nobody_waits_for() -> None:
     stage = Stage()
     call = asyncio.create_task(stage.runner.run(b"{}", None))

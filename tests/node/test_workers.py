@@ -1,15 +1,20 @@
 """The line between a supervisor and a worker: answers belong to commands, however late they come."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import orjson
 import pytest
+import uvloop
 
 from edgefn.node.worker import ADOPT, PREPARE, PrepareCommand
-from edgefn.node.workers import WorkerGoneError, WorkerProcess, WorkerSilentError
+from edgefn.node.workers import WorkerGoneError, WorkerProcess, WorkerSilentError, start_worker
 
 
 class Stage:
@@ -73,3 +78,32 @@ async def test_a_worker_that_ends_says_so_to_all_who_ask(stage: Stage) -> None:
     for waiting in (preparing, stage.worker.prepare()):
         with pytest.raises(WorkerGoneError, match="ended"):
             await waiting
+
+
+def copies_of_output(pid: int) -> list[str]:
+    """Return the descriptors above 2 of a process that are the same files as its standard output and error."""
+    place = Path(f"/proc/{pid}/fd")
+    output = {os.readlink(place / number) for number in ("1", "2")}
+    return [entry.name for entry in place.iterdir() if int(entry.name) > 2 and target(entry) in output]
+
+
+def target(entry: Path) -> str:
+    """Return what a descriptor is open on, "" where the process has closed it meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.readlink(entry)
+    return ""
+
+
+def test_a_worker_has_its_standard_streams_once(tmp_path: Path) -> None:
+    async def start() -> list[str]:
+        worker = await start_worker(str(tmp_path / "nothing.yaml"), 0)
+        try:
+            worker.process.send_signal(signal.SIGSTOP)
+            return copies_of_output(worker.process.pid)
+        finally:
+            worker.process.kill()
+            await worker.process.wait()
+            await worker.forget()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        assert loop.run(start()) == []

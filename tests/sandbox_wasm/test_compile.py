@@ -1,5 +1,6 @@
 """Compiling in a process of its own, and the cache of what came out: nothing foreign is ever loaded from it."""
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -160,3 +161,27 @@ async def test_a_compiler_that_dies_is_told(own_cache: CodeCache, monkeypatch: p
     monkeypatch.setattr(compile_module, "_PROGRAM", "edgefn.sandbox.wasm.no_such_program")
     with pytest.raises(CompileError, match=r"the compiler ended with status 1: .*no_such_program"):
         await Compiler(own_cache).code_of(SOURCE)
+
+
+async def test_a_compiler_has_no_descriptor_of_ours(own_cache: CodeCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever reads what this process writes waits until the last copy of its descriptor is closed."""
+    ours, theirs = os.pipe()
+    os.set_inheritable(theirs, True)
+    try:
+        spawn = compile_module._spawn
+
+        def noted(files: Sequence[IO[bytes]]) -> int:
+            process = spawn(files)
+            for entry in Path(f"/proc/{process}/fd").iterdir():
+                with contextlib.suppress(FileNotFoundError):  # it goes on opening and closing its own
+                    seen.append(os.readlink(entry))
+            return process
+
+        seen: list[str] = []
+        monkeypatch.setattr(compile_module, "_spawn", noted)
+        await Compiler(own_cache).code_of(SOURCE)
+        assert seen
+        assert os.readlink(f"/proc/self/fd/{theirs}") not in seen
+    finally:
+        os.close(ours)
+        os.close(theirs)

@@ -130,6 +130,7 @@ class Pool:
             worker, init = found.worker, found.init
         else:
             self._busy += 1
+        invocation.started()
         try:
             outcome = await worker.invoke(invocation, self._hiring.code.timeout, init)
         finally:

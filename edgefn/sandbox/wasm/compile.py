@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
+from edgefn.sandbox.process.spawn import keep_from_children
 from edgefn.sandbox.wasm.cache import CodeCache
 from edgefn.sandbox.wasm.compile_process import REFUSED
 
@@ -87,6 +88,7 @@ def _digest_of(source: bytes) -> str:
 
 
 def _spawn(files: Sequence[IO[bytes]]) -> int:
+    keep_from_children()  # uvloop leaves copies of our standard streams open to them
     return os.posix_spawn(
         sys.executable,
         [sys.executable, "-s", "-m", _PROGRAM],

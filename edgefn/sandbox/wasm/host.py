@@ -197,6 +197,7 @@ class WasmSandbox:
         """Run one event to its end or its limit. Cancelling stops the function."""
         began = self._now()
         guest = self._guest(invocation)
+        invocation.started()
         if self.closed:
             return Failed(_CLOSED, "the function is closed", (), Usage(0.0))
         fiber = Fiber(self.program.run(guest), self.lane, began + self.code.timeout, self.limits.cpu)
