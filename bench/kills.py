@@ -26,6 +26,7 @@ from bench.traffic import Origin, Tally, Viewers
 
 KEYS = [f"k{number}" for number in range(60)]
 SIZES = (300, 5_000, 60_000, 400_000)
+CACHE = "memory: 4MB, disk: 256MB"
 CONFIG = """
 location: fra1
 listen: 127.0.0.1:{port}
@@ -33,7 +34,7 @@ admin: 127.0.0.1:{admin}
 workers: {workers}
 data_dir: {directory}/var
 access_log: off
-cache: {{memory: 4MB, disk: 256MB}}
+cache: {{{cache}}}
 origins: {{app: {{url: "http://127.0.0.1:{origin}"}}}}
 routes: [{{path: "*", origin: app}}]
 drain_timeout: 5s
@@ -70,12 +71,14 @@ def workers_of(pid: int) -> list[int]:
 class Site:
     """A location that can be killed and started again, with the ports it had."""
 
-    def __init__(self, directory: Path, origin: int, workers: int) -> None:
+    def __init__(self, directory: Path, origin: int, workers: int, cache: str = CACHE) -> None:
         self.port, self.admin = free_ports(2)
         self._directory = directory
         self._config = directory / "edgefn.yaml"
         self._config.write_text(
-            CONFIG.format(port=self.port, admin=self.admin, workers=workers, directory=directory, origin=origin)
+            CONFIG.format(
+                port=self.port, admin=self.admin, workers=workers, directory=directory, origin=origin, cache=cache
+            )
         )
         self._workers = workers
         self.process: asyncio.subprocess.Process | None = None

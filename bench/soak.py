@@ -2,6 +2,7 @@
 
     python -m bench.soak --minutes 30
     python -m bench.soak --minutes 1 --workers 1
+    python -m bench.soak --minutes 30 --cache 'memory: 48MB'
 
 Hits and misses by a Zipf draw over more than fits in memory, purges of every kind, ranges, viewers who leave in the
 middle, viewers who read slowly, POSTs. Prints what it saw as JSON; exit status 1 when anything was wrong.
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from aiohttp import ClientError
 
-from bench.kills import Site
+from bench.kills import CACHE, Site
 from bench.traffic import Origin, Tally, Viewers
 
 KEYS = [f"k{number}" for number in range(20_000)]
@@ -156,10 +157,10 @@ def verdict(samples: list[Sample]) -> dict[str, object]:
     }
 
 
-async def run(directory: Path, *, seconds: float, workers: int, seed: int) -> dict[str, object]:
+async def run(directory: Path, *, seconds: float, workers: int, seed: int, cache: str) -> dict[str, object]:
     dice, tally = random.Random(seed), Tally()
     async with Origin() as origin:
-        site = Site(directory, origin.port, workers)
+        site = Site(directory, origin.port, workers, cache)
         await site.start()
         load = Load(site, origin, Viewers(site.base, tally, dice), dice)
         began, samples = time.monotonic(), list[Sample]()
@@ -195,9 +196,12 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=0.5)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cache", default=CACHE, help="as the configuration has it; small, so that it is soon full")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        work = run(Path(directory), seconds=60 * given.minutes, workers=given.workers, seed=given.seed)
+        work = run(
+            Path(directory), seconds=60 * given.minutes, workers=given.workers, seed=given.seed, cache=given.cache
+        )
         told = asyncio.run(work)
         said = (Path(directory) / "log").read_text().splitlines()
     told["log"] = said[:20]

@@ -60,11 +60,12 @@ class Headers:
     def less(self, names: Set[str]) -> "Headers":
         """Return these fields less all lines of the lower-case `names`."""
         index = self._index or self._by_name()
-        if index.keys().isdisjoint(names):
+        gone = [name for name in index if name in names]
+        if not gone:
             return self
         fewer = Headers([line for line in self._lines if line[0].lower() not in names])
         fewer._index = left = index.copy()
-        for name in index.keys() & names:
+        for name in gone:
             del left[name]
         return fewer
 

@@ -19,6 +19,7 @@ from edgefn.proxy.dialects import Dialects, cloudfront
 from edgefn.proxy.door import Door
 from edgefn.proxy.flights import Flights
 from edgefn.proxy.hooks import Hook, Hooks
+from edgefn.proxy.misses import Misses
 from edgefn.proxy.origins import Origins, Sender
 from edgefn.proxy.passing import Passing
 from edgefn.proxy.shields import Shielded, Shielding
@@ -124,14 +125,12 @@ def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting
     if hooks.on_viewer_side or facts.names:
         may_repeat = hooks.at_viewer_response is None and not facts.names
         return Lane(route, walk, direct, None, hooks.on_viewer_side, may_repeat=cache if may_repeat else None)
-    return Lane(route, walk, direct, cache, passing=_passing(route, origins, cache) if walk is direct else None)
-
-
-def _passing(route: RouteSettings, origins: Origins, cache: Cache) -> Passing | None:
-    """Return the short cut past functions, cache and failover, where the route has none of them."""
-    if route.hooks or route.cache.enabled or len(origins.usual.members) > 1:
-        return None
-    return Passing(origins, cache, world.monotonic)
+    if walk is not direct or route.hooks or len(origins.usual.members) > 1:
+        return Lane(route, walk, direct, cache)
+    passing = Passing(origins, cache, world.monotonic)  # the short cut past functions and failover, for there are none
+    if not route.cache.enabled:
+        return Lane(route, walk, direct, cache, passing=passing)
+    return Lane(route, walk, direct, cache, misses=Misses(passing, cache) if cache.may_miss_now else None)
 
 
 def _usual(route: RouteSettings, settings: Settings) -> OriginChoice:

@@ -20,6 +20,7 @@ from edgefn.proxy.errand import Errand, Fetch
 from edgefn.proxy.fetching import Fetching
 from edgefn.proxy.flights import Duty, Flights, Landing
 from edgefn.proxy.mended import Mended
+from edgefn.proxy.miss import Miss
 from edgefn.proxy.repeats import Source
 from edgefn.proxy.shelved import Shelved
 from edgefn.proxy.spool import Spool
@@ -85,6 +86,30 @@ class Cache:
         now = self._now()
         age = current_age(stored.initial_age, stored.received_at, now)
         return self._hit(request, stored, age, now) if is_fresh(stored.lifetime, age) else None
+
+    @property
+    def may_miss_now(self) -> bool:
+        """Return whether a miss may be fetched without waiting for anything but the origin."""
+        return (
+            self._policy.enabled and self._stock.disk is None and not (self._policy.encodings or self._policy.compress)
+        )
+
+    def miss_now(self, request: Request) -> Miss | None:
+        """Return what to do with a request of which `serve_now` had nothing; None: the usual way is to see to it.
+
+        That is where something is stored, or is being fetched, or the answer is likely of use to this viewer alone.
+        """
+        if request.method != "GET" or bypass(request, self._policy) is not None:
+            return None
+        if self._has_wishes(request) or not may_collapse(request):
+            return None
+        key = self._key(request)
+        if self._stock.peek(key) or self._fetching.is_failing(key):
+            return None
+        duty = self._flights.board_nowait(key)
+        if duty is None:
+            return None
+        return Miss(self._fetching, request, key, duty, self._now)
 
     def source_of(self, request: Request) -> Source | None:
         """Return what `serve_now` has just answered `request` with, if it did with all that is stored there."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from edgefn.model.errors import FunctionError, OriginError
+from edgefn.model.errors import EdgeError, FunctionError, OriginError
 from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Body, BytesBody, Request, Response
 from edgefn.model.settings import CachePolicy
@@ -31,10 +31,19 @@ from edgefn.rules.storing import Reason, Refuse, may_store
 from edgefn.rules.storing import Store as MayStore
 from edgefn.stores.base import Stored, StoreError
 from edgefn.stores.stock import Stock
+from edgefn.wire.outbound import UnheardError
 
 STORED = "stored"
 _VALIDATED = "validated"
 _STALE_IF_ERROR, _DISCONNECTED, _FUNCTION_FAILED = "stale-if-error", "stale-disconnected", "stale-function-failed"
+
+
+@hot_dataclass(frozen=True, slots=True)
+class _Unkept:
+    """An answer that is not to be stored."""
+
+    response: Response
+    reason: Reason
 
 
 @hot_dataclass(frozen=True, slots=True)
@@ -167,20 +176,45 @@ class Fetching:
         self, errand: Errand, duty: Duty, outgoing: Request, received: Response, times: Times
     ) -> Response:
         """Return the origin's answer, on its way into the store if it may be stored."""
-        errand.request.trail.result = Result.ERROR if received.from_origin_error else Result.MISS
         if outgoing.method == "HEAD" and received.status == 200:
             await self._keeping.confirm_by_head(errand, received.headers, times, duty)
+        found = self._judged(errand, duty, outgoing, received, times)
+        if isinstance(found, Response):
+            return found
+        if errand.stored is not None and _ends(errand, errand.stored, received.status, found.reason):
+            await self._keeping.outdate(errand.key, errand.stored)
+        return self._unkept(errand, duty, found)
+
+    def received_now(self, errand: Errand, duty: Duty, received: Response, times: Times) -> Response:
+        """Return the same for the GET of something of which nothing is stored: that needs no waiting."""
+        found = self._judged(errand, duty, errand.request, received, times)
+        return found if isinstance(found, Response) else self._unkept(errand, duty, found)
+
+    def failed_now(self, errand: Errand, duty: Duty, error: EdgeError) -> None:
+        """Take note that no answer came to such a request."""
+        if isinstance(error, OriginError) and not isinstance(error, UnheardError):
+            self._failing.remember(errand.key, error)
+        duty.hand_on()
+
+    def is_failing(self, key: str) -> bool:
+        """Return whether an attempt would most likely end in a failure that is remembered."""
+        return self._failing.recall(key) is not None
+
+    def _judged(
+        self, errand: Errand, duty: Duty, outgoing: Request, received: Response, times: Times
+    ) -> Response | _Unkept:
+        errand.request.trail.result = Result.ERROR if received.from_origin_error else Result.MISS
         response = self._compressed(outgoing, received)
         verdict = may_store(outgoing, response, self._policy, times)
         if isinstance(verdict, MayStore) and (response.body.length or 0) <= self._stock.largest:
             tag = received.headers.get("etag") if isinstance(response.body, Compressed) else None
             return self._storing(_Fetched(errand, duty, Judged(response, verdict, times, tag)))
-        reason = verdict.reason if isinstance(verdict, Refuse) else Reason.TOO_LARGE
-        if errand.stored is not None and _ends(errand, errand.stored, response.status, reason):
-            await self._keeping.outdate(errand.key, errand.stored)
+        return _Unkept(response, verdict.reason if isinstance(verdict, Refuse) else Reason.TOO_LARGE)
+
+    def _unkept(self, errand: Errand, duty: Duty, found: _Unkept) -> Response:
         duty.unshared()
-        _note(errand, reason)
-        return self._told(response, errand, reason)
+        _note(errand, found.reason)
+        return self._told(found.response, errand, found.reason)
 
     def _compressed(self, outgoing: Request, response: Response) -> Response:
         if outgoing.method != "GET" or not is_compressible(response, self._policy):

@@ -6,6 +6,7 @@ bytes are here. Whatever must wait, or be tried again, goes the usual way: throu
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 from edgefn.model.errors import EdgeError, OriginError, ViewerGoneError
@@ -76,6 +77,13 @@ class Passing:
         """Send `request`, whose outcome is delivered when it is here; None when it must go the usual way."""
         if request.method not in _SAFE or request.body.length != 0 or "upgrade" in request.headers:
             return None
+        passage = self.sent(request, partial(Passage, self, deliver=deliver))
+        if passage is not None:
+            self._cache.passing(request, Bypass.POLICY)
+        return passage
+
+    def sent(self, request: Request, made: "Callable[[Request, OriginConnection, float], Passage]") -> "Passage | None":
+        """Send `request`, and return what `made` makes of it; None when it must go the usual way."""
         connection = self._origins.sender.take_now(self._key)
         if connection is None:
             return None
@@ -84,8 +92,7 @@ class Passing:
         except EdgeError:
             connection.drop()
             return None  # the usual way raises it again, where it can be told
-        self._cache.passing(request, Bypass.POLICY)
-        passage = Passage(self, request, connection, deliver, self._now())
+        passage = made(request, connection, self._now())
         connection.begin(request, self._origin, head, b"", passage)
         return passage
 
@@ -118,6 +125,10 @@ class Passing:
         if answer is not None:
             trail.result = Result.ERROR if answer.from_origin_error else Result.MISS
 
+    def received(self, answer: Response) -> Response:
+        """Return the origin's answer without what concerned its connection only."""
+        return self._origins.received(answer)
+
     def passed(self, request: Request, answer: Response) -> Response:
         """Return the origin's answer as it goes on."""
         known = answer.headers.memo
@@ -137,8 +148,9 @@ class Passage(Taker):
         passing: Passing,
         request: Request,
         connection: OriginConnection,
-        deliver: Callable[[Outcome], None],
         started: float,
+        *,
+        deliver: Callable[[Outcome], None],
     ) -> None:
         self._passing = passing
         self._connection = connection

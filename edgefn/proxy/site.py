@@ -17,6 +17,7 @@ from edgefn.proxy import repeats
 from edgefn.proxy.access_log import access_line
 from edgefn.proxy.door import Door, as_for, without_pass
 from edgefn.proxy.failures import Failure, failure
+from edgefn.proxy.misses import Misses
 from edgefn.proxy.passing import Outcome, Passing
 from edgefn.proxy.repeats import Repeats
 from edgefn.proxy.walk import Walk
@@ -45,8 +46,8 @@ class Cache(repeats.Cache, Protocol):
 class Lane:
     """One route's walk. `direct` is the same one past all shields. `may_walk_now`: a walk may come to its end without
     waiting. The others are short cuts, None where they leave something out: `cache` functions on every request,
-    `passing` functions, a cache or a second origin. `may_repeat` is the cache of a route whose only function that runs
-    on every request is at viewer-request.
+    `misses` functions or a second origin, and `passing` a cache, too. `may_repeat` is the cache of a route whose only
+    function that runs on every request is at viewer-request.
     """
 
     route: RouteSettings
@@ -55,6 +56,7 @@ class Lane:
     cache: Cache | None
     may_walk_now: bool = False
     passing: Passing | None = None
+    misses: Misses | None = None
     may_repeat: Cache | None = None
 
 
@@ -119,13 +121,15 @@ class Site:
             return self._pass(lane.passing, request, deliver)
         if lane.cache is not None:
             found: Response | Request | None = lane.cache.serve_now(request)
+            if found is None and lane.misses is not None and not self._routes.is_ambiguous(request.path):
+                return self._pass(lane.misses, request, deliver)
         elif lane.may_walk_now and not self._routes.is_ambiguous(request.path):
             found = self._walked_now(lane, request)
         else:
             return None
         return self._dressed(request, found) if isinstance(found, Response) else found
 
-    def _pass(self, passing: Passing, request: Request, deliver: Deliver) -> Pending | None:
+    def _pass(self, passing: Passing | Misses, request: Request, deliver: Deliver) -> Pending | None:
         passage = passing.start(request, partial(self._passed, request, deliver))
         if passage is not None:
             self._running += 1
