@@ -92,6 +92,37 @@ async def test_several_processes_make_and_share_one_log(tmp_path: Path) -> None:
     assert [await asyncio.to_thread(writer.wait, 30) for writer in writers] == [0, 0, 0]
 
 
+LEAVER = """
+import asyncio, sys
+from pathlib import Path
+from edgefn.functions.replicas.sqlite.replica import opened
+
+async def main(directory):
+    async with opened(Path(directory), lambda: 1.0, lambda: "a log") as replica:
+        print(*sorted(await replica.statuses()))
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_a_process_that_leaves_takes_nothing_from_one_that_has_the_log_open_twice(tmp_path: Path) -> None:
+    """SQLite removes its log when the last process leaves; who is the last one shows by the locks of the others."""
+
+    async def told_elsewhere() -> list[str]:
+        command = (sys.executable, "-c", LEAVER, str(tmp_path))
+        left = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        told, _ = await left.communicate()
+        return told.decode().split()
+
+    async with replica_in(tmp_path) as first:
+        await first.set_status("before", b"{}")
+        async with replica_in(tmp_path):
+            assert await told_elsewhere() == ["before"]
+            await first.set_status("since", b"{}")
+            assert await told_elsewhere() == ["before", "since"]
+    assert await told_elsewhere() == ["before", "since"]
+
+
 async def test_followers_end_when_the_replica_is_closed(tmp_path: Path) -> None:
     async with replica_in(tmp_path) as replica:
         following = [replica.follow(0, ""), replica.follow_purges(0, ""), replica.follow_statuses()]

@@ -75,9 +75,14 @@ def prepare(directory: Path, incarnation: str) -> None:
 
 
 def _make_private(file: Path) -> None:
-    """Let nobody else read the database, nor what SQLite puts beside it: variables may be in it in clear."""
+    """Let nobody else read the database, nor what SQLite puts beside it: variables may be in it in clear.
+
+    One that is there is not opened here: to close any descriptor of it would end all locks that this process has on it
+    (POSIX). Then the next process to leave takes itself for the last one, and removes the log that ours go on writing.
+    """
     try:
-        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with suppress(PermissionError):  # another user's, who lets us in
             file.chmod(0o600)
     except OSError as error:
