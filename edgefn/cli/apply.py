@@ -2,17 +2,18 @@
 
 import argparse
 import os
+import re
 import sys
 from dataclasses import dataclass
 from typing import Final
 
 from edgefn.cli.connecting import DONE, FAILED, add_connection, run_with
 from edgefn.cli.reading import counted, read_settings, read_text
-from edgefn.cli.tables import as_json, rows_in
+from edgefn.cli.tables import as_json, moment, rows_in, table
 from edgefn.cli.waiting import STATUSES, add_waiting, wait_for
 from edgefn.configuration.document import parse
 from edgefn.configuration.loader import load_shared
-from edgefn.configuration.location import MAIN_SITE, NO_SITE
+from edgefn.configuration.location import MAIN_SITE, NO_SITE, SITE_NAME
 from edgefn.configuration.reading import Json
 from edgefn.configuration.sharing import is_whole, own_keys, shared_part, site_in
 from edgefn.control.client import ControlClient
@@ -26,6 +27,7 @@ examples:
   edgefn apply shop.yaml --yes --wait 95% --control https://control.example:8443 --token-file ci.token
   edgefn apply --rollback                          back to the configuration before
   edgefn apply --rollback --to 7 --site shop       back to configuration 7
+  edgefn apply --list                              which there are, and which one is in force
 
 CONFIG is a location's whole file, or only what locations share: origins, origin_groups, routes, default_root_object,
 error_pages, quotas, viewer, distribution. All else stays each location's own. A location that can't take a
@@ -56,6 +58,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     parser.add_argument("--rollback", action="store_true", help="go back to the configuration before")
     parser.add_argument("--to", metavar="NUMBER", type=_number, help="with --rollback: go back to that one")
+    parser.add_argument("--list", action="store_true", help="list the configurations that are kept")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     add_waiting(parser)
     add_connection(parser)
@@ -69,15 +72,19 @@ def _number(text: str) -> int:
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
-    if given.file is None and not given.rollback:
-        raise SettingsError(("CONFIG is missing: the file to publish; or --rollback",))
+    if given.file is None and not given.rollback and not given.list:
+        raise SettingsError(("CONFIG is missing: the file to publish; or --rollback, or --list",))
     if given.to is not None and not given.rollback:
         raise SettingsError(("--to NUMBER goes with --rollback",))
     wanted = None if given.file is None else _read(given.file, given.site)
     site = given.site or (MAIN_SITE if wanted is None else wanted.site)
+    if not re.fullmatch(SITE_NAME, site, re.ASCII):
+        raise SettingsError((f"{site!r} can't name a site; write at most 64 letters, digits, dashes and underscores",))
     elsewhere = given.config or given.control or os.environ.get("EDGEFN_CONTROL")
     if wanted is not None and wanted.is_whole and not elsewhere:
         given.config = given.file
+    if given.list:
+        return run_with(given, "apply", lambda client: _list(given, client, site))
     if given.rollback:
         body: dict[str, object] = {} if given.to is None else {"revision": given.to}
         change = _Change("POST", f"/v1/configurations/{site}/rollback", body)
@@ -111,6 +118,21 @@ class _Change:
     method: str
     path: str
     body: dict[str, object]
+
+
+async def _list(given: argparse.Namespace, client: ControlClient, site: str) -> int:
+    told = await client.get(f"/v1/configurations/{site}")
+    rows = [
+        (
+            row.get("revision"),
+            moment(row.get("published")),
+            "in force" if row.get("revision") == told.get("revision") else "",
+            row.get("description"),
+        )
+        for row in rows_in(told, "revisions")
+    ]
+    print(as_json(told) if given.json else table(("CONFIGURATION", "PUBLISHED", "", "DESCRIPTION"), rows))
+    return DONE
 
 
 async def _apply(given: argparse.Namespace, client: ControlClient, site: str, change: _Change) -> int:

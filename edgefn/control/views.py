@@ -123,7 +123,9 @@ def _failed_view(failed: tuple[FailedVersion, ...]) -> list[Json]:
 
 
 def _refused_view(site: str, refused: RefusedConfiguration | None) -> list[Json]:
-    return [] if refused is None else [{"configuration": f"{site} {refused.revision}", "why": refused.why}]
+    if refused is None:
+        return []
+    return [{"configuration": f"{site} {refused.revision}" if refused.revision else site, "why": refused.why}]
 
 
 def status_view(status: LocationStatus, generation: int, now: float) -> Json:

@@ -1,5 +1,6 @@
 """The published configuration of a location: taken into use when it comes, and kept for a start without a network."""
 
+import logging
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from edgefn.model.publishing import Catalog, LocationStatus, RefusedConfiguratio
 from edgefn.model.settings import Settings
 
 FILE = "configuration.json"
+_log = logging.getLogger("edgefn")
 
 Read: TypeAlias = Callable[[Revision | None], Settings]
 """Reads the location's file; a published configuration takes the place of what it says of the same.
@@ -71,6 +73,7 @@ class Configured:
     """What the location starts with, and what a reload takes: the one in use, if it could be used."""
     current: Revision | None = None
     refused: RefusedConfiguration | None = None
+    has_routes: bool = True
 
     async def follow(self, catalog: Catalog) -> None:
         """Take what is in force into use. What could not be used is tried again with each catalog."""
@@ -85,6 +88,10 @@ class Configured:
             said = await self.swap(wanted, catalog.generation)
         except SettingsError as error:
             self.refuse(wanted, error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, later ones must still be followed
+            _log.exception("configuration %d of site %s", wanted.number, self.site)
+            told = f"it failed inside edgefn ({type(error).__name__}); the log says how"
+            self.refuse(wanted, SettingsError((told,)))
         else:
             self.report(f"configuration {wanted.number} of site {self.site}: {said}")
 
@@ -95,10 +102,11 @@ class Configured:
             self.report(f"configuration {revision.number} of site {self.site} can't be used here: {refused.why}")
         self.refused = refused
 
-    def use(self, revision: Revision | None) -> None:
+    def use(self, revision: Revision | None, settings: Settings) -> None:
         """Note what is in use from now on."""
         self.kept = self.current = revision
         self.refused = None
+        self.has_routes = bool(settings.routes)
 
     def note(self) -> str:
         """Return what is to be said of a file that was read again, beside which a published configuration is in use."""
@@ -109,7 +117,11 @@ class Configured:
     def complete(self, status: LocationStatus) -> LocationStatus:
         """Return a location's status with what is in use."""
         number = 0 if self.current is None else self.current.number
-        return replace(status, site=self.site, configuration=number, refused=self.refused)
+        refused = self.refused
+        if refused is None and not self.has_routes:
+            why = "nothing is published for it, and the location's own file has no routes: viewers get 503"
+            refused = RefusedConfiguration(0, why)
+        return replace(status, site=self.site, configuration=number, refused=refused)
 
     def first_settings(self, read: Read) -> Settings:
         """Return the settings to start with: with what was kept. What can't be used leaves nothing to answer by.
@@ -117,14 +129,15 @@ class Configured:
         Raises `SettingsError` where the location's own file is wrong.
         """
         settings = read(None)
-        if self.kept is None:
-            return settings
-        try:
-            settings = read(self.kept)
-        except SettingsError as error:
-            self.refuse(self.kept, error)
-            return without_routes(settings)
-        self.current = self.kept
+        if self.kept is not None:
+            try:
+                settings = read(self.kept)
+            except SettingsError as error:
+                self.refuse(self.kept, error)
+                settings = without_routes(settings)
+            else:
+                self.current = self.kept
+        self.has_routes = bool(settings.routes)
         return settings
 
 

@@ -337,7 +337,7 @@ class Location:
         self._listening.use_certificates(change.certificates)
         self._listening.swap(change.site, settings.viewer)
         self._running = Running(settings, change.site)
-        self._configured.use(change.revision)
+        self._configured.use(change.revision, settings)
         self._retire(before, retired, settings.drain_timeout)
         return f"reloaded (routes: {len(settings.routes)}, functions: {len(settings.functions)})"
 

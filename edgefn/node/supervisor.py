@@ -202,16 +202,13 @@ class Supervisor:
         async with self._reloading:
             revision = self._configured.kept
             said = await self._swapped(revision)
-            self._configured.use(revision)
         await self._configured.follow(self._following.builder.catalog)
         return f"{said}{self._configured.note()}"
 
     async def _take(self, revision: Revision, generation: int) -> str:
         """Have every worker take a published configuration into use, and keep it. Raises `SettingsError`: none did."""
         async with self._reloading:
-            said = await self._swapped(revision, generation, self._last_good.write)
-            self._configured.use(revision)
-            return said
+            return await self._swapped(revision, generation, self._last_good.write)
 
     async def _swapped(
         self, revision: Revision | None, generation: int = 0, keep: Callable[[Revision], None] | None = None
@@ -229,6 +226,7 @@ class Supervisor:
                 raise
         said = await self._adopt(ready)
         self._settings = settings
+        self._configured.use(revision, settings)
         return f"{said} by {len(self._workers)} workers"
 
     async def _prepare(self, fresh: int, generation: int) -> list[WorkerProcess]:

@@ -130,7 +130,8 @@ class WorkerProcess:
 
     def tell(self, command: bytes) -> None:
         """Send a command. One that is gone doesn't hear it."""
-        self._writer.write(command)
+        if not self._writer.is_closing():  # uvloop raises then
+            self._writer.write(command)
 
     async def stop(self, patience: float) -> None:
         """Let its requests end, for `patience` seconds; then kill it."""

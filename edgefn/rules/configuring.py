@@ -16,18 +16,19 @@ _MOST_TEXT = 256
 
 
 def configured(catalog: Catalog, site: str, fresh: Revision, expected: int | None) -> Plan:
-    """Put a revision in force; the same document as that in force changes nothing. `fresh` gets its number here.
+    """Put a revision in force; `fresh` gets its number here. The same document as that in force changes nothing.
 
-    `expected` is the revision that must be in force until now (0: none), None for whichever is.
+    `expected` is the revision that must be in force until now (0: none), None for whichever is. Whoever sends the same
+    again, as no answer came, finds it in force.
     """
     flaw = _flaw(site, fresh.description)
     if flaw is not None:
         return Refused(flaw)
     known = catalog.configurations.get(site, Configuration(site))
-    if expected is not None and expected != known.current:
-        return _stale(known, expected)
     if known.in_force is not None and known.in_force.document == fresh.document:
         return catalog
+    if expected is not None and expected != known.current:
+        return _stale(known, expected)
     revision = replace(fresh, number=known.last + 1, previous=known.current)
     revisions = _kept({**known.revisions, revision.number: revision}, revision.number)
     return _with(catalog, Configuration(site, revision.number, revisions, revision.number))

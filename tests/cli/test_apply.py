@@ -87,6 +87,8 @@ async def test_the_differences_are_shown_then_published_and_taken_back(machine: 
     assert "site shop: configuration none -> 1, 4 differences" in told
     assert "  + origins.app.headers.X-Key: (not shown)" in told
     assert (await machine.get())[0] == 503
+    status, told = await command("status", "--config", machine.config)
+    assert (status, "fra1: configuration shop is not in use: nothing is published for it" in told) == (1, True), told
 
     status, told = await machine.apply(file)
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
@@ -109,6 +111,9 @@ async def test_the_differences_are_shown_then_published_and_taken_back(machine: 
     assert await machine.get() == (200, "new")
     status, told = await command("status", "--config", machine.config)
     assert (status, "shop 2" in told) == (0, True), told
+    status, told = await machine.apply("--list", "--site", "shop")
+    assert (status, [line.split()[0] for line in told.splitlines()]) == (0, ["CONFIGURATION", "2", "1"]), told
+    assert "in force" in told.splitlines()[1]
 
 
 async def test_a_whole_file_publishes_what_locations_share_and_goes_on_to_be_the_machine_s(machine: Machine) -> None:
@@ -240,9 +245,10 @@ async def test_a_site_that_nobody_follows_is_told_of_at_once(machine: Machine) -
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "CONFIG is missing: the file to publish; or --rollback"),
+        ((), "CONFIG is missing: the file to publish; or --rollback, or --list"),
         (("--to", "3", "x.yaml"), "--to NUMBER goes with --rollback"),
         (("--rollback", "--to", "x"), "'x' is no number of a configuration"),
+        (("--rollback", "--site", "../x"), "'../x' can't name a site"),
         (("nowhere.yaml",), "nowhere.yaml: can't be read"),
     ],
 )

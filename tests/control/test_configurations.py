@@ -64,6 +64,8 @@ async def test_what_is_put_is_in_force_and_told_without_its_secrets(counter: Cou
 async def test_the_tag_of_what_is_in_force_decides_between_two_writers(counter: Counter) -> None:
     assert (await counter.put("http://a", '"0"'))[0] == 200
     assert (await counter.put("http://b", '"1"'))[1]["revision"] == 2
+    status, told = await counter.put("http://b", '"1"')
+    assert (status, told["revision"], told["is_new"]) == (200, 2, False), "sent again, as no answer came"
     status, told = await counter.put("http://c", '"1"')
     assert (status, told["error"]["code"]) == (412, "stale")
     assert "configuration 1 of site main was to be replaced, but 2 is in force" in told["error"]["message"]
