@@ -1,8 +1,9 @@
 """The published configuration of a location: taken into use when it comes, and kept for a start without a network."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ import orjson
 from edgefn.control.credentials import write_secret
 from edgefn.functions.configurations import revision_from_document, revision_to_document
 from edgefn.functions.documents import DocumentError
+from edgefn.functions.published import FIRST_RETRY, LAST_RETRY
 from edgefn.functions.signing import Keys
 from edgefn.model.errors import SettingsError
 from edgefn.model.publishing import Catalog, LocationStatus, RefusedConfiguration, Revision
@@ -74,9 +76,28 @@ class Configured:
     current: Revision | None = None
     refused: RefusedConfiguration | None = None
     has_routes: bool = True
+    _ailing: asyncio.Event = field(default_factory=asyncio.Event)
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def follow(self, catalog: Catalog) -> None:
         """Take what is in force into use. What could not be used is tried again with each catalog."""
+        async with self._one_at_a_time:
+            await self._follow(catalog)
+
+    async def heal(self, latest: Callable[[], Catalog], changed: Callable[[], None]) -> None:
+        """Try again what could not be used, for ever: a file may come, a disk have room. `changed` when it helped."""
+        while True:
+            await self._ailing.wait()
+            wait = FIRST_RETRY
+            while (refused := self.refused) is not None:
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, LAST_RETRY)
+                await self.follow(latest())
+                if self.refused != refused:
+                    changed()
+            self._ailing.clear()
+
+    async def _follow(self, catalog: Catalog) -> None:
         known = catalog.configurations.get(self.site)
         wanted = None if known is None else known.in_force
         if wanted is None:
@@ -101,6 +122,7 @@ class Configured:
         if refused != self.refused:
             self.report(f"configuration {revision.number} of site {self.site} can't be used here: {refused.why}")
         self.refused = refused
+        self._ailing.set()
 
     def use(self, revision: Revision | None, settings: Settings) -> None:
         """Note what is in use from now on."""

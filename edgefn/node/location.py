@@ -218,7 +218,10 @@ class Location:
         except ReplicaError as error:
             raise SettingsError((f"data_dir: the status can't be reported: {error}",)) from error
         healing = self._functions.published.heal(self._reporting.soon)
-        for work in (self._following.run(), self._reporting.run(), healing):
+        works = [self._following.run(), self._reporting.run(), healing]
+        if not self._is_worker:
+            works.append(self._configured.heal(lambda: self._following.builder.catalog, self._reporting.soon))
+        for work in works:
             task = asyncio.get_running_loop().create_task(work)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -137,7 +137,8 @@ class Supervisor:
             await self._following.catch_up()
         except ReplicaError as error:
             raise SettingsError((f"data_dir: what is published can't be read: {error}",)) from error
-        for work in (self._following.run(), summing.run(), summing.tell_of(news)):
+        healing = self._configured.heal(lambda: self._following.builder.catalog, news.set)
+        for work in (self._following.run(), summing.run(), summing.tell_of(news), healing):
             task = asyncio.get_running_loop().create_task(_tell_end(work, self._report))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
