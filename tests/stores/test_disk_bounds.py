@@ -13,6 +13,7 @@ from edgefn.rules.purges import ByTag, Everything
 from edgefn.stores.base import Stored, StoreError
 from edgefn.stores.disk import changes
 from edgefn.stores.disk.base import Outcome
+from edgefn.stores.disk.files import free_space
 from edgefn.stores.disk.store import DiskStore, opened
 
 HEADERS = Headers([(f"Name-{line}", f"value {line}") for line in range(10)])
@@ -98,6 +99,19 @@ async def test_a_file_system_that_is_smaller_than_the_store_may_be_is_not_filled
         room = 20_000_000
         assert [await put(store, number, size) for number in range(3)] == [Outcome.STORED] * 3
         assert really(tmp_path)[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "spare"),
+    [(50, 800, -50), (200, 800, 100), (10**6, 10**7, 10**6 - 2**16), (0, 0, 2**50)],
+    ids=["too full", "with room", "a large one", "one that does not tell its size"],
+)
+def test_an_eighth_of_the_file_system_is_left_free_but_no_more_than_256_megabytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, total: int, spare: int
+) -> None:
+    told = os.statvfs_result((4_096, 4_096, total, free, free, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: told)
+    assert free_space(tmp_path) == spare * 4_096
 
 
 async def test_what_was_purged_with_everything_is_cleared_away(tmp_path: Path) -> None:

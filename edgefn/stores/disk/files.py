@@ -25,9 +25,12 @@ _LEFT_FREE_SHARE = 8
 def free_space(directory: Path) -> int:
     """Return how many bytes may still be put into the file system of `directory`; less than nothing: it is too full.
 
-    Not all that is free: what is on its way, and the index's log, need room, too. Raises `OSError`.
+    Not all that is free: what is on its way, and the index's log, need room, too. Where the file system does not tell
+    its size, there is as much as one likes. Raises `OSError`.
     """
     now = os.statvfs(directory)
+    if not now.f_blocks:
+        return _NO_END
     return now.f_bavail * now.f_frsize - min(_LEFT_FREE, now.f_blocks * now.f_frsize // _LEFT_FREE_SHARE)
 
 
