@@ -90,9 +90,8 @@ class Cache:
     @property
     def may_miss_now(self) -> bool:
         """Return whether a miss may be fetched without waiting for anything but the origin."""
-        return (
-            self._policy.enabled and self._stock.disk is None and not (self._policy.encodings or self._policy.compress)
-        )
+        policy = self._policy
+        return policy.enabled and not (policy.encodings or policy.compress)
 
     def miss_now(self, request: Request) -> Miss | None:
         """Return what to do with a request of which `serve_now` had nothing; None: the usual way is to see to it.
@@ -104,7 +103,7 @@ class Cache:
         if self._has_wishes(request) or not may_collapse(request):
             return None
         key = self._key(request)
-        if self._stock.peek(key) or self._fetching.is_failing(key):
+        if self._stock.peek(key) or self._stock.may_be_on_disk(key) or self._fetching.is_failing(key):
             return None
         duty = self._flights.board_nowait(key)
         if duty is None:

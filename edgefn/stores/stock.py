@@ -178,11 +178,15 @@ class Stock:
         for follower in self._followers:
             follower(order)
 
+    def may_be_on_disk(self, key: str) -> bool:
+        """Return whether `bring` may find something."""
+        return self._disk is not None and self._disk.may_have(key)
+
     # On disk: who asks waits
 
     async def bring(self, key: str, is_wanted: Callable[[Stored], bool]) -> Sequence[Stored]:
         """Return the variants on disk. Those that are wanted, and small, are in memory from now on."""
-        if self._disk is None or not self._disk.may_have(key):
+        if self._disk is None or not self.may_be_on_disk(key):
             return ()
         since = self._ledger.epoch
         try:

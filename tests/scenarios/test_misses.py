@@ -18,20 +18,26 @@ routes:
   - {path: /forgiving/*, origin: app, cache: {error_ttl: {502: 60s}}}
   - {path: "*", origin: app}
 """
+DISK = "cache: {memory: 4MB, disk: 64MB}\n"
 FRESH = "Cache-Control: max-age=60"
 PATIENCE = 10.0
 SHOP = "shop.test"  # as a viewer that is `connected` says
+
+
+@pytest.fixture(params=["in memory", "with a disk"])
+def config(request: pytest.FixtureRequest) -> str:
+    return CONFIG + (DISK if request.param == "with a disk" else "")
 
 
 def settled(text: str) -> str:
     return re.sub(r"(X-Amz-Cf-Id: )\S+", r"\1-", re.sub(r"/page\d", "/page", text))
 
 
-async def test_the_first_miss_and_the_next_ones_are_the_same_to_origin_and_viewer(tmp_path: Path) -> None:
+async def test_the_first_miss_and_the_next_ones_are_the_same_to_origin_and_viewer(config: str, tmp_path: Path) -> None:
     """The first one has to wait for a connection, and goes the long way."""
     dated = f"Date: {formatdate(usegmt=True)}"
     pages = {f"/page{number}": page(200, b"hello", FRESH, dated, 'ETag: "x"') for number in range(6)}
-    async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
+    async with Website(pages) as site, Edge(config, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
         answers = [await viewer.ask(path, "Cookie: d=e") for path in pages]
         assert len({(settled(head), body) for head, body in answers}) == 1
         assert "X-Cache: Miss from cloudfront\r\n" in answers[5][0]
@@ -56,8 +62,10 @@ async def test_the_first_miss_and_the_next_ones_are_the_same_to_origin_and_viewe
         (page(200, b"x", FRESH, "Vary: *"), "Miss", "vary-any"),
     ],
 )
-async def test_what_may_not_be_stored_is_not(tmp_path: Path, answer: bytes, x_cache: str, detail: str) -> None:
-    async with Website({"/a": answer}) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge:
+async def test_what_may_not_be_stored_is_not(
+    config: str, tmp_path: Path, answer: bytes, x_cache: str, detail: str
+) -> None:
+    async with Website({"/a": answer}) as site, Edge(config, tmp_path, origin=site.address) as edge:
         for number in range(1, 4):
             got = await edge.get("/a")
             assert (got.text, got.x_cache) == ("x", x_cache)
@@ -65,7 +73,9 @@ async def test_what_may_not_be_stored_is_not(tmp_path: Path, answer: bytes, x_ca
             assert len(site.asked("/a")) == number
 
 
-async def test_who_asks_for_the_same_meanwhile_waits_and_takes_over_when_the_first_one_leaves(tmp_path: Path) -> None:
+async def test_who_asks_for_the_same_meanwhile_waits_and_takes_over_when_the_first_one_leaves(
+    config: str, tmp_path: Path
+) -> None:
     arrived, go_on = asyncio.Queue[None](), asyncio.Event()
 
     async def slowly(conversation: Conversation, seen: SeenRequest) -> None:
@@ -73,7 +83,7 @@ async def test_who_asks_for_the_same_meanwhile_waits_and_takes_over_when_the_fir
         if await conversation.hold(go_on):
             await conversation.send(page(200, b"late", FRESH))
 
-    async with Website({"/slow": slowly}) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge:
+    async with Website({"/slow": slowly}) as site, Edge(config, tmp_path, origin=site.address) as edge:
         async with connected(edge) as first:
             await first.ask("/a")  # a connection lies ready now
             first.say("/slow")
@@ -91,25 +101,25 @@ async def test_who_asks_for_the_same_meanwhile_waits_and_takes_over_when_the_fir
         assert len(site.asked("/slow")) == 2
 
 
-async def test_a_connection_that_the_origin_has_closed_costs_nothing(tmp_path: Path) -> None:
+async def test_a_connection_that_the_origin_has_closed_costs_nothing(config: str, tmp_path: Path) -> None:
     async def once(conversation: Conversation) -> None:
         if await conversation.request() is not None:
             await conversation.send(page(200, b"hello", FRESH))
             await conversation.head()  # the next request comes, and is not heard
             conversation.reset()
 
-    async with ScriptedOrigin(once) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+    async with ScriptedOrigin(once) as origin, Edge(config, tmp_path, origin=origin.address) as edge:
         answers = [await edge.get(f"/{number}") for number in range(5)]
         assert [(answer.status, answer.text, answer.x_cache) for answer in answers] == [(200, "hello", "Miss")] * 5
         assert [(await edge.get(f"/{number}")).x_cache for number in range(5)] == ["Hit"] * 5
 
 
-async def test_failures_are_told_and_remembered_where_the_route_says_so(tmp_path: Path) -> None:
+async def test_failures_are_told_and_remembered_where_the_route_says_so(config: str, tmp_path: Path) -> None:
     async def broken(conversation: Conversation, seen: SeenRequest) -> None:
         await conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n")
 
     site = Website({"/broken": broken, "/forgiving/broken": broken})
-    async with site, Edge(CONFIG, tmp_path, origin=site.address) as edge:
+    async with site, Edge(config, tmp_path, origin=site.address) as edge:
         for path, asked in (("/broken", 3), ("/forgiving/broken", 1)):
             for _ in range(3):
                 await edge.get(f"/a?{len(site.asked('/a'))}")
@@ -118,7 +128,7 @@ async def test_failures_are_told_and_remembered_where_the_route_says_so(tmp_path
             assert len(site.asked(path)) == asked
 
 
-async def test_a_viewer_that_leaves_is_no_failure_of_the_origin(tmp_path: Path) -> None:
+async def test_a_viewer_that_leaves_is_no_failure_of_the_origin(config: str, tmp_path: Path) -> None:
     arrived, left = asyncio.Event(), asyncio.Event()
 
     async def waits_once(conversation: Conversation, seen: SeenRequest) -> None:
@@ -128,7 +138,7 @@ async def test_a_viewer_that_leaves_is_no_failure_of_the_origin(tmp_path: Path) 
         await conversation.stall()
         left.set()
 
-    async with Website({"/forgiving/a": waits_once}) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge:
+    async with Website({"/forgiving/a": waits_once}) as site, Edge(config, tmp_path, origin=site.address) as edge:
         async with connected(edge) as viewer:
             await viewer.ask("/a")
             viewer.say("/forgiving/a")
@@ -139,7 +149,7 @@ async def test_a_viewer_that_leaves_is_no_failure_of_the_origin(tmp_path: Path) 
         assert (await edge.get("/forgiving/a", Host=SHOP)).text == "now"
 
 
-async def test_what_is_changed_while_it_is_fetched_is_not_stored(tmp_path: Path) -> None:
+async def test_what_is_changed_while_it_is_fetched_is_not_stored(config: str, tmp_path: Path) -> None:
     arrived, go_on = asyncio.Event(), asyncio.Event()
 
     async def slowly(conversation: Conversation, seen: SeenRequest) -> None:
@@ -148,7 +158,7 @@ async def test_what_is_changed_while_it_is_fetched_is_not_stored(tmp_path: Path)
             await go_on.wait()
         await conversation.send(page(200, seen.method.encode(), FRESH))
 
-    async with Website({"/a": slowly}) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge:
+    async with Website({"/a": slowly}) as site, Edge(config, tmp_path, origin=site.address) as edge:
         async with connected(edge) as viewer:
             await viewer.ask("/b")
             viewer.say("/a")
@@ -160,7 +170,7 @@ async def test_what_is_changed_while_it_is_fetched_is_not_stored(tmp_path: Path)
         assert (await edge.get("/a", Host=SHOP)).x_cache == "Miss"
 
 
-async def test_what_comes_in_pieces_goes_on_in_pieces_and_is_stored_at_its_end(tmp_path: Path) -> None:
+async def test_what_comes_in_pieces_goes_on_in_pieces_and_is_stored_at_its_end(config: str, tmp_path: Path) -> None:
     go_on = asyncio.Event()
 
     async def in_pieces(conversation: Conversation, seen: SeenRequest) -> None:
@@ -170,7 +180,7 @@ async def test_what_comes_in_pieces_goes_on_in_pieces_and_is_stored_at_its_end(t
         await conversation.send(b"world")
 
     site = Website({"/slow": in_pieces})
-    async with site, Edge(CONFIG, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
+    async with site, Edge(config, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
         await viewer.ask("/a")
         viewer.say("/slow")
         async with asyncio.timeout(PATIENCE):
