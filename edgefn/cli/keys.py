@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from edgefn.cli import rooting
 from edgefn.cli.reading import read_settings
 from edgefn.functions.bundle import Bundle
 from edgefn.functions.committing import PublishError, Senses
@@ -29,7 +30,7 @@ from edgefn.model.settings import Settings, SignaturePolicy
 from edgefn.node import world
 from edgefn.node.replication import open_keys, open_replica
 
-EXAMPLES = """\
+EXAMPLES = f"""\
 examples:
   edgefn keys new                            make keys to sign and to seal with, in ./var/keys
   edgefn keys new --rotate                   make new ones; what the old ones signed and sealed still counts
@@ -37,7 +38,7 @@ examples:
   edgefn keys trust 'ed25519 AAA... build'   let the signatures of another key count: `show` there prints the line
   edgefn keys distrust build                 let them count no more
   edgefn keys sign config/edgefn.yaml        sign anew what was published before there were keys, or with others
-
+{rooting.EXAMPLES}
 DIR is `keys` in the data directory, or `signatures.keys` of the configuration. A location reads it when it starts.
 """
 
@@ -47,6 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="what to do", metavar="ACTION", dest="action", required=True)
     new = _action(actions, "new", "make keys to sign and to seal with")
     new.add_argument("--rotate", action="store_true", help="in the place of those that are there")
+    new.add_argument("--keep-sealing", action="store_true", help="but for the one that seals, which locations have")
     _action(actions, "show", "say which keys there are")
     trusting = _action(actions, "trust", "let the signatures of a public key count")
     trusting.add_argument("key", metavar="KEY", help="the line that `edgefn keys show` prints where the key is")
@@ -54,6 +56,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     distrusting = _action(actions, "distrust", "let the signatures of a public key count no more")
     distrusting.add_argument("key", metavar="KEY", help="its name or its id")
     summary = "sign anew all that is published on this machine"
+    rooting.add(actions)
     signing = actions.add_parser("sign", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     signing.add_argument("config", metavar="CONFIG", help="the configuration of the location; it may run meanwhile")
 
@@ -70,11 +73,13 @@ def run(given: argparse.Namespace) -> int:
     """Run the command."""
     if given.action == "sign":
         return _sign(read_settings(given.config))
-    directory: Path = given.dir
     try:
+        if given.action in rooting.ACTIONS:
+            return rooting.run(given)
+        directory: Path = given.dir
         match given.action:
             case "new":
-                make_keys(directory, os.urandom, rotate=given.rotate)
+                make_keys(directory, os.urandom, rotate=given.rotate, keep_sealing=given.keep_sealing)
             case "trust":
                 public, name = parse_public(given.key)
                 trust(directory, public, given.name or name or key_id(public))
@@ -101,6 +106,12 @@ def _show(directory: Path, keys: Keys) -> None:
     print(f"seals with    {keys.sealing[0].id if keys.sealing else 'nothing'}")
     for old in keys.sealing[1:]:
         print(f"opens         {old.id}")
+    if keys.publisher is not None:
+        print(f"publishes as  {public_line(keys.publisher.public, key_id(keys.publisher.public))}")
+    if keys.trust is not None:
+        print(f"a root says   version {keys.trust.version} (what else is trusted here does not count)")
+        for line in rooting.words(keys.trust):
+            print(f"  {line}")
     for public, name in trusted_keys(directory):
         print(f"trusts        {key_id(public)} {name}")
 

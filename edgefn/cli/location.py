@@ -3,11 +3,13 @@
 import argparse
 import asyncio
 import sys
+from pathlib import Path
 
 from edgefn.cli.connecting import DONE, FAILED, add_connection, add_tls, ca_text, checked_url, run_with
 from edgefn.cli.reading import read_settings
 from edgefn.cli.tables import as_json, moment, rows_in, table
 from edgefn.control.client import ControlClient, ControlError
+from edgefn.functions.keys import KeysError
 
 EXAMPLES = """\
 examples:
@@ -35,6 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     joined.add_argument("location", metavar="CONFIG", help="the configuration file of the location")
     joined.add_argument("--control", metavar="URL", required=True, help="the control API of the fleet")
     joined.add_argument("--token", required=True, help="what `edgefn location add` printed; - reads it")
+    joined.add_argument("--root", metavar="FILE", help="the root's trust.json, brought by hand: only that is believed")
     add_tls(joined)
     others = [
         actions.add_parser("drain", help="let nobody wait for it"),
@@ -62,8 +65,9 @@ def _join(given: argparse.Namespace) -> int:
     settings = read_settings(given.location)
     token = sys.stdin.readline().strip() if given.token == "-" else given.token  # noqa: S105  # a dash is no secret
     try:
-        membership = asyncio.run(join(settings, checked_url(given.control, given), token, ca_text(given)))
-    except (ControlError, OSError) as error:
+        root = None if given.root is None else Path(given.root).read_bytes()
+        membership = asyncio.run(join(settings, checked_url(given.control, given), token, ca_text(given), root))
+    except (ControlError, OSError, KeysError) as error:
         print(f"edgefn location: {error}", file=sys.stderr)
         return FAILED
     print(f"{membership.location} has joined the fleet at {' '.join(membership.servers)}; start it again to follow it")

@@ -29,6 +29,7 @@ JOINED: Final = table(
         "expires": NUMBER,
         "renewal": {"type": "string", "description": "The token for fresh credentials; told only when it joins."},
         "trusted": {"type": "string", "description": "The public key that signs what is published, or empty."},
+        "root": {"type": "string", "description": "What an offline root says of who may sign, or empty."},
         "sealing": {"type": "string", "description": "The keys that open what is sealed; told only when it joins."},
     }
 )
@@ -44,6 +45,8 @@ class Told:
     ca: str = ""
     trusted: str = ""
     sealing: str = ""
+    root: str = ""
+    """What an offline root says of who may sign, "" where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

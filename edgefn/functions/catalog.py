@@ -14,10 +14,11 @@ from edgefn.functions import configurations, documents
 from edgefn.functions.changes import changes
 from edgefn.functions.documents import DocumentError, Json
 from edgefn.functions.heads import Head, Payload, read, read_head, state_digest, written, written_head
-from edgefn.functions.replicas.base import HEAD, Record, Stored
+from edgefn.functions.replicas.base import HEAD, TRUST, Record, Stored
+from edgefn.functions.roles import Trust
 from edgefn.functions.signing import EnvelopeError, Keys
+from edgefn.functions.trust import TrustError, followed
 from edgefn.model.publishing import Alias, Catalog, Configuration, Garbage, Manifest, PublishedFunction, Revision
-from edgefn.model.settings import SignaturePolicy
 
 _KINDS = frozenset({"fn", "ver", "alias", "config", "garbage"})
 
@@ -106,10 +107,27 @@ class CatalogBuilder:
         """Take the next record: None as long as the commit is not whole, or brings nothing new."""
         if stored.subject == HEAD:
             return self._close(stored.value)
+        if stored.subject == TRUST:
+            self._follow_root(stored.value)
         if stored.subject.partition(".")[0] in _KINDS:
             self._pending[stored.subject] = stored.value
             _note(self._digests, stored.subject, stored.value)
         return None
+
+    @property
+    def trust(self) -> Trust | None:
+        """Return the newest word of the root, None where there is none, or nobody was given one to begin with."""
+        return self._keys.trust
+
+    def _follow_root(self, chain: bytes) -> None:
+        if self._keys.trust is None:
+            return
+        why = ""
+        try:
+            self._keys = replace(self._keys, trust=followed(self._keys.trust, chain))
+        except TrustError as error:
+            why = f"what it says of whom to trust does not count: {error}"
+        self._remark(TRUST, why)
 
     def _close(self, value: bytes) -> Applied | Held | None:
         try:
@@ -117,7 +135,7 @@ class CatalogBuilder:
             head = read_head(payload)
         except (EnvelopeError, DocumentError) as error:
             return Held(f"the head of what is published does not count: {error}")
-        if payload.flaw and self._keys.policy is SignaturePolicy.ENFORCE:
+        if payload.flaw and self._keys.enforces:
             return Held(f"the head of what is published does not count: {payload.flaw}")
         if (head.generation, head.state) == (self.head.generation, self.head.state):
             return None
@@ -156,7 +174,7 @@ class CatalogBuilder:
             try:
                 payload = read(subject, value, self._keys)
                 flaw = payload.flaw
-                if not flaw or self._keys.policy is SignaturePolicy.WARN:
+                if not flaw or not self._keys.enforces:
                     parsed[subject] = _document(subject, payload, self._keys)
             except (EnvelopeError, DocumentError) as error:
                 flaw = str(error)

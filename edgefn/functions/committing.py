@@ -15,6 +15,7 @@ from edgefn.functions.heads import Head
 from edgefn.functions.replicas.base import (
     HEAD,
     MIRROR,
+    TRUST,
     ConflictError,
     Record,
     Replica,
@@ -233,6 +234,16 @@ class Committer:
                 records = self._builder.written(documents[begin : begin + _AT_ONCE], head)
                 await self._replica.append(records, {HEAD: self._reading.head})
                 await self._refreshed()
+            return self._builder.head.generation
+
+    async def publish_trust(self, chain: bytes) -> int:
+        """Publish the root's word on who may sign what; return the generation. Raises as `change`."""
+        async with self._lock:
+            await self._refreshed()
+            await self._put_right()
+            closing = self._builder.written((), self._following(self._senses.new_op()))
+            await self._replica.append([Record(TRUST, chain), *closing], {HEAD: self._reading.head})
+            await self._refreshed()
             return self._builder.head.generation
 
     async def _changed(self, plan: Planner[T], least_generation: int) -> Committed[T]:

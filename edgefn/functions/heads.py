@@ -55,12 +55,12 @@ def state_digest(digests: Mapping[str, str]) -> str:
 def written(subject: str, generation: int, document: Json, keys: Keys) -> bytes:
     """Return the value of a record: a signed envelope of {subject, generation, document}."""
     payload = orjson.dumps({"subject": subject, "generation": generation, "document": document})
-    return enveloped(payload, keys.signing)
+    return enveloped(payload, keys.signs(subject))
 
 
 def read(subject: str, value: bytes, keys: Keys) -> Payload:
     """Return what the record of `subject` says. Raises `EnvelopeError`, `DocumentError`."""
-    envelope = opened(value, keys)
+    envelope = opened(value, keys, subject)
     try:
         payload: object = orjson.loads(envelope.payload)
     except orjson.JSONDecodeError as error:

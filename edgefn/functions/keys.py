@@ -2,7 +2,10 @@
 
 signing.key     ed25519-secret BASE64, for its owner only: signs what is published
 sealing.key     aes256-secret BASE64 on each line, for its owner only: the first one seals, all of them open
+publisher.key   the same: signs functions and versions instead, where an offline root gives the duties to two keys
 trusted         ed25519 BASE64 NAME on each line: public keys whose signatures count, beside that of signing.key
+trust.json      the word of an offline root: then the keys that it names count, and no others
+root.key        ed25519-secret BASE64: a root's own, in a directory that lies offline
 """
 
 import base64
@@ -13,11 +16,14 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from edgefn.functions.roles import Trust
 from edgefn.functions.sealing import SealingKey
 from edgefn.functions.signing import Keys, SigningKey, key_id
+from edgefn.functions.trust import TrustError, begun, followed
 from edgefn.model.settings import SignaturePolicy
 
-_SIGNING, _SEALING, _TRUSTED = "signing.key", "sealing.key", "trusted"
+_SIGNING, _SEALING, _TRUSTED, _PUBLISHER = "signing.key", "sealing.key", "trusted", "publisher.key"
+TRUST_FILE, ROOT_FILE = "trust.json", "root.key"
 _SIGNING_KIND, _SEALING_KIND, _PUBLIC_KIND = "ed25519-secret", "aes256-secret", "ed25519"
 _NAME = re.compile(r"[\w.@-]{1,64}", re.ASCII)
 _SIZE = 32
@@ -29,21 +35,78 @@ class KeysError(Exception):
 
 def read_keys(directory: Path, policy: SignaturePolicy) -> Keys:
     """Return the keys in `directory`; none when there is none. Raises `KeysError`."""
-    signing = _secrets(directory / _SIGNING, _SIGNING_KIND)
-    if len(signing) > 1:
-        raise KeysError(f"{directory / _SIGNING}: has {len(signing)} keys; one signs")
     return Keys(
-        SigningKey(signing[0]) if signing else None,
+        read_signing_key(directory / _SIGNING),
         {key_id(public): public for public, _ in trusted_keys(directory)},
         tuple(SealingKey(secret) for secret in _secrets(directory / _SEALING, _SEALING_KIND)),
         policy,
+        read_trust(directory),
+        read_signing_key(directory / _PUBLISHER),
     )
 
 
-def make_keys(directory: Path, dice: Callable[[int], bytes], *, rotate: bool = False) -> Keys:
+def read_signing_key(file: Path) -> SigningKey | None:
+    """Return the key in a file, None when there is none. Raises `KeysError`."""
+    secrets = _secrets(file, _SIGNING_KIND)
+    if len(secrets) > 1:
+        raise KeysError(f"{file}: has {len(secrets)} keys; one signs")
+    return SigningKey(secrets[0]) if secrets else None
+
+
+def make_signing_key(file: Path, dice: Callable[[int], bytes]) -> SigningKey:
+    """Make a key in a file of its own, and return it. Raises `KeysError`, also when there is one."""
+    if file.exists():
+        raise KeysError(f"{file}: is there already; move it away to make another one")
+    key = SigningKey(dice(_SIZE))
+    _write(file, _line(_SIGNING_KIND, key.secret), 0o600)
+    return key
+
+
+def read_chain(file: Path) -> bytes | None:
+    """Return the chain of a root's documents in a file, None when there is none. Raises `KeysError`."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KeysError(f"{file}: can't be read: {error.strerror}") from error
+
+
+def read_trust(directory: Path) -> Trust | None:
+    """Return whom the root trusts by the file in a directory of keys, None without one. Raises `KeysError`."""
+    file = directory / TRUST_FILE
+    chain = read_chain(file)
+    try:
+        return None if chain is None else begun(chain)
+    except TrustError as error:
+        raise KeysError(f"{file}: {error}") from error
+
+
+def pin(directory: Path, chain: bytes) -> Trust:
+    """Believe the root's word from now on; it must follow from what is believed already. Raises `KeysError`."""
+    file = directory / TRUST_FILE
+    known = read_trust(directory)
+    try:
+        trust = begun(chain) if known is None else followed(known, chain)
+    except TrustError as error:
+        raise KeysError(f"{file}: {error}") from error
+    if known is None or trust.version > known.version:
+        write_chain(file, chain)
+    return trust
+
+
+def write_chain(file: Path, chain: bytes) -> None:
+    """Write a chain, whole or not at all. Raises `KeysError`."""
+    _write(file, chain.decode(), 0o644)
+
+
+def make_keys(
+    directory: Path, dice: Callable[[int], bytes], *, rotate: bool = False, keep_sealing: bool = False
+) -> Keys:
     """Make keys to sign and to seal with, and return them; `dice` returns random bytes.
 
-    With `rotate` in the place of those that are there: what the old ones signed and sealed still counts.
+    With `rotate` in the place of those that are there: what the old ones signed and sealed still counts. With
+    `keep_sealing` the one that seals stays as it is: locations of a fleet have it since they joined.
     Raises `KeysError`, also when there are some and they are not to be replaced.
     """
     before = read_keys(directory, SignaturePolicy.WARN)
@@ -51,9 +114,10 @@ def make_keys(directory: Path, dice: Callable[[int], bytes], *, rotate: bool = F
         raise KeysError(f"{directory}: has keys already; rotate them to make new ones that the old ones stand beside")
     if before.signing is not None:
         trust(directory, before.signing.public, f"retired-{key_id(before.signing.public)}")
-    signing, sealing = SigningKey(dice(_SIZE)), SealingKey(dice(_SIZE))
-    sealed = [_line(_SEALING_KIND, each.secret) for each in (sealing, *before.sealing)]
-    _write(directory / _SEALING, "".join(sealed), 0o600)
+    signing = SigningKey(dice(_SIZE))
+    if not (keep_sealing and before.sealing):
+        sealed = [_line(_SEALING_KIND, each.secret) for each in (SealingKey(dice(_SIZE)), *before.sealing)]
+        _write(directory / _SEALING, "".join(sealed), 0o600)
     _write(directory / _SIGNING, _line(_SIGNING_KIND, signing.secret), 0o600)
     return read_keys(directory, SignaturePolicy.WARN)
 

@@ -218,6 +218,10 @@ class Publisher:
         """Sign and seal all records with the keys of today; return the generation. The blobs stay as they are."""
         return await self._committer.write_anew()
 
+    async def publish_trust(self, chain: bytes) -> int:
+        """Publish the root's word on who may sign what; return the generation. All records must count by it already."""
+        return await self._committer.publish_trust(chain)
+
     async def collect(
         self, in_use: Collection[Use] = (), age: float = DAY, *, locations: Collection[str] = ()
     ) -> Collected:

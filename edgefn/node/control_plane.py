@@ -27,8 +27,10 @@ from edgefn.node.function_logs import function_log
 from edgefn.node.hosting import function_hosts
 from edgefn.node.hub import open_hub
 from edgefn.node.publishing import Place, open_publishing
-from edgefn.node.replication import open_keys, open_replica
+from edgefn.node.replication import open_keys, open_replica, root_chain
 from edgefn.node.scratch import scratch_directory
+from edgefn.node.trusting import notes as trust_notes
+from edgefn.node.trusting import publish_trust
 
 _MEMORY = "published"
 """Where a control plane keeps the records of what it published last, so that nobody can change them unnoticed."""
@@ -105,7 +107,8 @@ async def open_control_plane(
     """Run a control plane until `stack` closes; return the URL of its API, and its servers. Raises `SettingsError`."""
     shared = as_location(settings)
     hub = await open_hub(stack, settings, report)
-    keys = open_keys(shared)
+    keys, chain = open_keys(shared), root_chain(shared)
+    await publish_trust(hub.replica, keys, chain, report)
     host = await stack.enter_async_context(function_hosts(shared, report))
     scratch = Path(stack.enter_context(scratch_directory(_made(Path(settings.data_dir) / "bundles"))))
     log = stack.enter_context(function_log("control", settings.data_dir))
@@ -113,13 +116,16 @@ async def open_control_plane(
     serving = lambda: _serving(hub.fleet)  # noqa: E731
     place = Place(hub.replica, keys, host, scratch, around, list, settings.data_dir, serving)
     memory = await open_replica(stack, settings.data_dir, _MEMORY)
-    place = replace(place, lifetime=_FRESH, notes=hub.notes, memory=memory, depot=hub.depot)
+    place = replace(
+        place, lifetime=_FRESH, notes=lambda: (*hub.notes(), *trust_notes(keys.trust)), memory=memory, depot=hub.depot
+    )
     publisher, publishing = open_publishing(stack, place)
     tokens = _tokens(settings)
     if hub.server is None:
         telling = asyncio.get_running_loop().create_task(hub.keep_telling())
         stack.push_async_callback(_ended, telling)
-    told = Told(settings.nats.locations or hub.servers, hub.ca, *_keys_for_locations(keys, shared))
+    root = "" if chain is None else chain.decode()
+    told = Told(settings.nats.locations or hub.servers, hub.ca, *_keys_for_locations(keys, shared), root)
 
     async def tell() -> None:
         await hub.tell_revoked()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgefn.control.client import ControlClient, ControlError
 from edgefn.control.credentials import write_secret
-from edgefn.functions.keys import parse_public, trust
+from edgefn.functions.keys import parse_public, pin, trust
 from edgefn.functions.replicas.nats.nkeys import KeyPair, Owner
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
@@ -52,8 +52,16 @@ def read_membership(data_dir: str) -> Membership:
         raise SettingsError((f"{file}: can't be read ({error}); `edgefn location join` makes it anew",)) from error
 
 
-async def join(settings: Settings, control: str, token: str, control_ca: str = "") -> Membership:
-    """Make a key here, have it let in by a one-time token, and keep what it takes. Raises `ControlError`, `OSError`."""
+async def join(
+    settings: Settings, control: str, token: str, control_ca: str = "", root: bytes | None = None
+) -> Membership:
+    """Make a key here, have it let in by a one-time token, and keep what it takes.
+
+    `root` is an offline root's word that was brought by hand; without one that of the control plane is believed, now
+    and never again. Raises `ControlError`, `OSError`, `KeysError`.
+    """
+    if root is not None:
+        pin(_keys_directory(settings), root)
     key = KeyPair(Owner.USER, os.urandom(32))
     told = await _asked(ControlClient(control, token, control_ca), settings.location, key.public)
     membership = replace(membership_in(told, control, world.wall()), seed=key.seed, control_ca=control_ca)
@@ -63,12 +71,18 @@ async def join(settings: Settings, control: str, token: str, control_ca: str = "
 
 
 def _keep_keys(settings: Settings, told: dict[str, object]) -> None:
-    directory = Path(settings.signatures.keys or Path(settings.data_dir) / "keys")
+    directory = _keys_directory(settings)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if root := str(told.get("root") or ""):
+        pin(directory, root.encode())
     if trusted := str(told.get("trusted") or ""):
         trust(directory, *parse_public(trusted))
     if sealing := str(told.get("sealing") or ""):
         write_secret(directory / "sealing.key", sealing)
+
+
+def _keys_directory(settings: Settings) -> Path:
+    return Path(settings.signatures.keys or Path(settings.data_dir) / "keys")
 
 
 def write_membership(data_dir: str, membership: Membership) -> None:

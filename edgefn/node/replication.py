@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from edgefn.functions.keys import KeysError, read_keys
+from edgefn.functions.keys import TRUST_FILE, KeysError, read_chain, read_keys
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.replicas.sqlite.replica import SqliteReplica, opened
 from edgefn.functions.signing import Keys
@@ -34,3 +34,11 @@ def open_keys(settings: Settings) -> Keys:
         )
         raise SettingsError((told,))
     return keys
+
+
+def root_chain(settings: Settings) -> bytes | None:
+    """Return the root's word on who may sign, as it lies with the keys, None without one. Raises `SettingsError`."""
+    try:
+        return read_chain(Path(settings.signatures.keys or Path(settings.data_dir) / "keys") / TRUST_FILE)
+    except KeysError as error:
+        raise SettingsError((f"signatures.keys: {error}",)) from error

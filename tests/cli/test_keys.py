@@ -72,3 +72,41 @@ def test_what_was_published_before_there_were_keys_is_signed_anew(here: Here, tm
     enforcing = asyncio.run(builder_of(SignaturePolicy.ENFORCE))
     assert (enforcing.catalog.generation, enforcing.problems) == (2, ())
     assert enforcing.catalog.functions["hello"].versions[1].settings.environment == {"TOKEN": "secret"}
+
+
+def public(told: str) -> str:
+    return next(row for row in told.splitlines() if "for others:" in row).partition("for others: ")[2]
+
+
+def test_an_offline_root_says_who_may_sign_and_changes_even_itself(here: Here, tmp_path: Path) -> None:
+    trust, keys = str(tmp_path / "trust.json"), str(tmp_path / "keys")
+    roots = [str(tmp_path / name) for name in ("root1", "root2")]
+    made = [here("keys", "root", "--dir", root) for root in roots]
+    assert [done.returncode for done in made] == [0, 0]
+    again = here("keys", "root", "--dir", roots[0])
+    assert (again.returncode, "is there already" in again.stderr) == (1, True)
+    secret = (tmp_path / "root1" / "root.key").read_text().split()[1]
+    assert secret not in made[0].stdout
+
+    line = public(here("keys", "new", "--dir", keys).stdout)
+    nobody = here("keys", "authorize", trust, "--root", roots[0])
+    assert (nobody.returncode, "--release: is missing" in nobody.stderr) == (1, True)
+    assert here("keys", "authorize", trust, "--root", roots[0], "--release", line).returncode == 0
+    pinned = here("keys", "pin", trust, "--dir", keys)
+    assert (pinned.returncode, "version 1, until" in pinned.stdout) == (0, True)
+    assert "a root says   version 1" in here("keys", "show", "--dir", keys).stdout
+
+    both = [word for done in made for word in ("--root-key", public(done.stdout))]
+    moved = here("keys", "authorize", trust, "--root", roots[0], *both, "--threshold", "2")
+    assert (moved.returncode, "(2 of them must sign)" in moved.stdout) == (0, True)
+    early = here("keys", "pin", trust, "--dir", keys)
+    assert (early.returncode, "1 of the 2 signatures that it needs" in early.stderr) == (1, True)
+    assert here("keys", "cosign", trust, "--root", roots[1]).returncode == 0
+    assert "version 2, until" in here("keys", "pin", trust, "--dir", keys).stdout
+
+    stranger = str(tmp_path / "stranger.json")
+    assert here("keys", "authorize", stranger, "--root", roots[1], "--release", line).returncode == 0
+    kept = here("keys", "pin", stranger, "--dir", keys)
+    assert "version 2, until" in kept.stdout, "what is older than what is believed changes nothing"
+    missing = here("keys", "pin", str(tmp_path / "no.json"), "--dir", keys)
+    assert (missing.returncode, "there is no such file" in missing.stderr) == (1, True)

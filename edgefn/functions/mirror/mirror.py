@@ -52,7 +52,7 @@ class Mirror:
     def __post_init__(self) -> None:
         report = self.station.report
         blobs = Blobs(self.upstream, self.local, self.elsewhere, report)
-        self.records = Records(self.upstream, self.local, self.keys, blobs, report, self.tell)
+        self.records = Records(self.upstream, self.local, self.keys, blobs, report, self.tell, self.station.wall)
         self.purges = Purges(self.upstream, self.local, self.records, self.station.fresh_id, report, self.tell)
 
     async def run(self) -> None:

@@ -11,6 +11,7 @@ from edgefn.functions.mirror.blobs import Blobs
 from edgefn.functions.mirror.place import Place
 from edgefn.functions.replicas.base import (
     HEAD,
+    TRUST,
     Followed,
     OwnReplica,
     Record,
@@ -20,6 +21,7 @@ from edgefn.functions.replicas.base import (
     Stored,
 )
 from edgefn.functions.signing import Keys
+from edgefn.functions.trust import TrustError, links, read
 from edgefn.model.publishing import Catalog
 
 RETRY_SECONDS = 1.0
@@ -36,6 +38,7 @@ class Records:
     blobs: Blobs
     report: Callable[[str], None]
     changed: Callable[[], None]
+    wall: Callable[[], float]
     place: Place = field(default_factory=Place)
     held: str = ""
     """Why the fleet's newest commit does not count, "" when it does."""
@@ -92,7 +95,7 @@ class Records:
     def _begin_anew(self) -> None:
         """Whatever does not come again in the log that now begins is gone."""
         self.builder.restart()
-        self._pending = dict.fromkeys(self._known.keys() - {HEAD, place.SUBJECT}, b"")
+        self._pending = dict.fromkeys(self._known.keys() - {HEAD, TRUST, place.SUBJECT}, b"")
 
     async def _take(self, followed: Followed) -> None:
         match followed:
@@ -101,8 +104,11 @@ class Records:
                 self.place = replace(self.place, incarnation=incarnation, sequence=0)
                 self._begin_anew()
             case Stored():
+                if followed.subject == HEAD and (ended := self._ended_trust()):
+                    self._hold(ended)
+                    return
                 taken = self.builder.take(followed)
-                if followed.subject != HEAD:
+                if followed.subject != HEAD and (followed.subject != TRUST or self._is_newest(followed.value)):
                     self._pending[followed.subject] = followed.value
                 await self._apply(taken, followed)
 
@@ -111,15 +117,32 @@ class Records:
             case None:
                 return
             case Held(reason=reason):
-                if reason != self.held:
-                    self.report(f"this location stays on what it has: {reason}")
-                self.held = reason
-                self.changed()
+                self._hold(reason)
             case Applied(catalog=catalog):
                 self.held = ""
                 await self._insist(catalog, stored)
                 await self._forget()
                 self.changed()
+
+    def _hold(self, reason: str) -> None:
+        if reason != self.held:
+            self.report(f"this location stays on what it has: {reason}")
+        self.held = reason
+        self.changed()
+
+    def _ended_trust(self) -> str:
+        """Return why nothing new is believed any more, "" while the root's word holds."""
+        trust = self.builder.trust
+        if trust is None or self.wall() < trust.expires:
+            return ""
+        return f"version {trust.version} of the root's word on who may sign has ended; a newer one is due"
+
+    def _is_newest(self, chain: bytes) -> bool:
+        """Return whether a chain ends with what the root said last: an older one must not be kept in its place."""
+        try:
+            return self.builder.trust in (None, read(links(chain)[-1]))
+        except TrustError:
+            return False
 
     async def _insist(self, catalog: Catalog, head: Stored) -> None:
         """Write a commit that counts, however long that can't be done; what is live stays as it is meanwhile."""

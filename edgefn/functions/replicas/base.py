@@ -8,6 +8,7 @@ A *record* is the newest document of its subject; a commit appends several at on
     config.<site>                which configuration of a site is in force
     config.<site>.<number>       one such configuration; written once
     garbage                      blobs that nothing refers to any more
+    trust                        who may sign what, by the word of an offline root: a chain that is signed by itself
     head                         the commit mark: generation, incarnation, operation, the digest of all other records
 
 An empty value is a tombstone. Every commit ends with `head`, and expects the head it was planned on: so all writers
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 HEAD = "head"
+TRUST = "trust"
 MIRROR = "mirror"
 """The subject of a record in a replica that follows another one: nobody publishes there."""
 

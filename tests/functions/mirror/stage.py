@@ -61,6 +61,7 @@ class Location:
     upstream: NatsReplica
     local: SqliteReplica
     mirror: Mirror
+    keys: Keys = LOCATION_KEYS
     lines: list[str] = field(default_factory=list)
     catalog: Catalog = field(default_factory=Catalog)
     purges: list[bytes] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Location:
             group.create_task(self._purge())
 
     async def _apply(self) -> None:
-        builder = CatalogBuilder(LOCATION_KEYS)
+        builder = CatalogBuilder(self.keys)
         async for each in self.local.follow(0, ""):
             if isinstance(each, Restarted):
                 builder.restart()
@@ -119,7 +120,9 @@ class Location:
 
 
 @asynccontextmanager
-async def location(upstream: NatsReplica, directory: Path, name: str = "fra1") -> AsyncIterator[Location]:
+async def location(
+    upstream: NatsReplica, directory: Path, name: str = "fra1", keys: Keys = LOCATION_KEYS
+) -> AsyncIterator[Location]:
     """Run a location on a replica of its fleet, which is closed with it; the directory is what stays."""
     lines: list[str] = []
 
@@ -128,7 +131,8 @@ async def location(upstream: NatsReplica, directory: Path, name: str = "fra1") -
 
     station = Station(name, total, time.time, fresh_id, random.random, lines.append)
     async with opened(directory, time.time, fresh_id) as local:
-        running = Location(name, directory, upstream, local, Mirror(upstream, local, LOCATION_KEYS, station), lines)
+        mirror = Mirror(upstream, local, keys, station)
+        running = Location(name, directory, upstream, local, mirror, keys, lines)
         tasks = [asyncio.create_task(running.mirror.run()), asyncio.create_task(running.work())]
         try:
             yield running
