@@ -97,7 +97,8 @@ Interim = Callable[[int, Headers], None]
 """Sends one 1xx response (status, fields) to the viewer at once."""
 
 
-def _drop_interim(status: int, headers: Headers) -> None:
+def drop_interim(status: int, headers: Headers) -> None:
+    """Send nothing."""
     del status, headers
 
 
@@ -119,13 +120,18 @@ class Request:
     trail: Trail
     version: str = "1.1"
     origin: Origin | None = None
-    interim: Interim = _drop_interim
+    interim: Interim = drop_interim
     choice: OriginChoice | None = None
 
     @property
     def target(self) -> str:
         """Return path and query as they stand in a request line."""
         return self.path if self.query is None else f"{self.path}?{self.query}"
+
+    def alone(self) -> "Request":
+        """Return this request without its connection, for whoever keeps it: it must not keep that alive."""
+        viewer, name, trail = self.viewer, self.id, self.trail
+        return Request(self.method, self.path, self.query, self.headers, no_body(), viewer, name, trail, self.version)
 
     def bound_for(self, origin: Origin, headers: Headers, query: str | None) -> "Request":
         """Return this request on its way to `origin`. As `dataclasses.replace`, at a fraction of the price."""

@@ -21,7 +21,7 @@ from edgefn.proxy.flights import Flights
 from edgefn.proxy.hooks import Hook, Hooks
 from edgefn.proxy.misses import Misses
 from edgefn.proxy.origins import Origins, Sender
-from edgefn.proxy.passing import Passing
+from edgefn.proxy.relay import Relay
 from edgefn.proxy.shields import Shielded, Shielding
 from edgefn.proxy.site import Lane, Site, Surroundings
 from edgefn.proxy.unconfigured import Unconfigured
@@ -127,10 +127,10 @@ def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting
         return Lane(route, walk, direct, None, hooks.on_viewer_side, may_repeat=cache if may_repeat else None)
     if walk is not direct or route.hooks or len(origins.usual.members) > 1:
         return Lane(route, walk, direct, cache)
-    passing = Passing(origins, cache, world.monotonic)  # the short cut past functions and failover, for there are none
+    relay = Relay(origins, cache, world.monotonic)  # the short cut past functions and failover, for there are none
     if not route.cache.enabled:
-        return Lane(route, walk, direct, cache, passing=passing)
-    return Lane(route, walk, direct, cache, misses=Misses(passing, cache) if cache.may_miss_now else None)
+        return Lane(route, walk, direct, cache, relay=relay)
+    return Lane(route, walk, direct, cache, misses=Misses(relay, cache) if cache.may_miss_now else None)
 
 
 def _usual(route: RouteSettings, settings: Settings) -> OriginChoice:

@@ -11,9 +11,10 @@ from math import floor
 from typing import Protocol
 
 from edgefn.model.headers import NO_HEADERS, Line
-from edgefn.model.message import Request, Response, no_body
+from edgefn.model.message import Request, Response
 from edgefn.model.trail import Trail
 from edgefn.proxy.passages import Passage, Passed, passage_of
+from edgefn.proxy.relay import Relay, RelayRepeat
 from edgefn.stores.base import Stored
 
 _LONGEST = 4_096  # bytes of a request
@@ -69,7 +70,7 @@ class Repeat:
     def __init__(
         self, request: Request, cache: Cache, source: Source, pieces: Cut, passage: Passage | None = None
     ) -> None:
-        self.request = _alone(request)
+        self.request = request.alone()
         self.passage = passage
         self.response = Response(source.stored.status, source.stored.reason, NO_HEADERS)
         self.size = _PER_REPEAT + 2 * len(pieces.before + pieces.between) + len(source.stored.body)
@@ -102,11 +103,11 @@ class Repeats:
     def __init__(self, room: int) -> None:
         self._most = room // 2
         self._size = 0
-        self._young: dict[bytes, Repeat] = {}
-        self._old: dict[bytes, Repeat] = {}
+        self._young: dict[bytes, Repeat | RelayRepeat] = {}
+        self._old: dict[bytes, Repeat | RelayRepeat] = {}
         self._seen: set[int] = set()  # hashes: two that are equal do no harm
 
-    def get(self, block: bytes) -> Repeat | None:
+    def get(self, block: bytes) -> Repeat | RelayRepeat | None:
         """Return what is remembered of the request `block`."""
         repeat = self._young.get(block)
         if repeat is None:
@@ -141,6 +142,13 @@ class Repeats:
         if pieces is not None:
             self._add(block, Repeat(request, cache, source, pieces, passage))
 
+    def learn_relay(self, block: bytes, relay: Relay, request: Request) -> None:
+        """Remember a request that was passed on, if it came before and may come again."""
+        if len(block) <= _LONGEST and not self._is_new(block):
+            repeat = relay.repeat_of(request)
+            if repeat is not None:
+                self._add(block, repeat)
+
     def _is_new(self, block: bytes) -> bool:
         name = hash(block)
         if name in self._seen:
@@ -150,7 +158,7 @@ class Repeats:
         self._seen.add(name)
         return True
 
-    def _add(self, block: bytes, repeat: Repeat) -> None:
+    def _add(self, block: bytes, repeat: Repeat | RelayRepeat) -> None:
         size = repeat.size + len(block)
         if size > self._most:
             return
@@ -158,12 +166,6 @@ class Repeats:
             self._old, self._young, self._size = self._young, {}, 0
         self._young[block] = repeat
         self._size += size
-
-
-def _alone(request: Request) -> Request:
-    """Return the request without its connection, which it must not keep alive."""
-    viewer, name = request.viewer, request.id
-    return Request(request.method, request.path, request.query, request.headers, no_body(), viewer, name, request.trail)
 
 
 def _written(lines: Sequence[Line]) -> bytes:

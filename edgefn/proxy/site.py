@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 
@@ -18,7 +17,7 @@ from edgefn.proxy.access_log import access_line
 from edgefn.proxy.door import Door, as_for, without_pass
 from edgefn.proxy.failures import Failure, failure
 from edgefn.proxy.misses import Misses
-from edgefn.proxy.passing import Outcome, Passing
+from edgefn.proxy.relay import Outcome, Relay, Relayed, RelayRepeat
 from edgefn.proxy.repeats import Repeats
 from edgefn.proxy.walk import Walk
 from edgefn.rules.error_page import error_response
@@ -46,7 +45,7 @@ class Cache(repeats.Cache, Protocol):
 class Lane:
     """One route's walk. `direct` is the same one past all shields. `may_walk_now`: a walk may come to its end without
     waiting. The others are short cuts, None where they leave something out: `cache` functions on every request,
-    `misses` functions or a second origin, and `passing` a cache, too. `may_repeat` is the cache of a route whose only
+    `misses` functions or a second origin, and `relay` a cache, too. `may_repeat` is the cache of a route whose only
     function that runs on every request is at viewer-request.
     """
 
@@ -55,7 +54,7 @@ class Lane:
     direct: Walk
     cache: Cache | None
     may_walk_now: bool = False
-    passing: Passing | None = None
+    relay: Relay | None = None
     misses: Misses | None = None
     may_repeat: Cache | None = None
 
@@ -117,41 +116,51 @@ class Site:
         request.trail.route = lane.route.path
         if self._error_pages or lane.route.viewer_protocol is not ViewerProtocol.ALLOW_ALL:
             return None
-        if lane.passing is not None and not self._routes.is_ambiguous(request.path):
-            return self._pass(lane.passing, request, deliver)
+        if lane.relay is not None and self._may_pass(request):
+            return self._counted(lane.relay.start(request, self, deliver))
         if lane.cache is not None:
             found: Response | Request | None = lane.cache.serve_now(request)
-            if found is None and lane.misses is not None and not self._routes.is_ambiguous(request.path):
-                return self._pass(lane.misses, request, deliver)
+            if found is None and lane.misses is not None and self._may_pass(request):
+                return self._counted(lane.misses.start(request, self, deliver))
         elif lane.may_walk_now and not self._routes.is_ambiguous(request.path):
             found = self._walked_now(lane, request)
         else:
             return None
         return self._dressed(request, found) if isinstance(found, Response) else found
 
-    def _pass(self, passing: Passing | Misses, request: Request, deliver: Deliver) -> Pending | None:
-        passage = passing.start(request, partial(self._passed, request, deliver))
-        if passage is not None:
-            self._running += 1
-        return passage
+    def _may_pass(self, request: Request) -> bool:
+        """Return whether nothing about the request itself speaks against asking the origin."""
+        return "via" not in request.headers and not self._routes.is_ambiguous(request.path)
 
-    def _passed(self, request: Request, deliver: Deliver, outcome: Outcome) -> None:
+    def _counted(self, relayed: Relayed | None) -> Relayed | None:
+        if relayed is not None:
+            self._running += 1
+        return relayed
+
+    def relayed(self, relayed: Relayed, outcome: Outcome) -> None:
+        """Deliver what has come of a request that was passed on."""
         self._over()
         if outcome is None or isinstance(outcome, Ready):
-            deliver(outcome)
+            relayed.deliver(outcome)
             return
+        request = relayed.request
         if isinstance(outcome, EdgeError):
             _tell(request, outcome)
             outcome = self._failed(request, failure(outcome))
         headers = self._dressing.to_viewer_again(outcome.headers, request.trail.result, request.id, self._date_now())
-        deliver(outcome.dressed(headers))
+        relayed.deliver(outcome.dressed(headers))
 
-    def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
-        """Return head and body of what answers a request that has been answered before, to the letter; else None."""
+    def answer_again(self, block: bytes, viewer: Viewer, deliver: Deliver) -> tuple[bytes, bytes] | Pending | None:
+        """Return head and body of what answers a request that has been answered before, to the letter.
+
+        Otherwise return what will deliver it, or None.
+        """
         name = _known_as(block, viewer)
         repeat = self._repeats.get(name)
         if repeat is None:
             return None
+        if isinstance(repeat, RelayRepeat):
+            return self._relayed_again(repeat, viewer, deliver)
         request_id = self._around.new_id()
         answer = repeat.answer(request_id)
         if answer is None:
@@ -167,10 +176,19 @@ class Site:
             self.sent(request, request_id, trail, repeat.response, sum(map(len, answer)), complete=True)
         return answer
 
+    def _relayed_again(self, repeat: RelayRepeat, viewer: Viewer, deliver: Deliver) -> Pending | None:
+        if viewer.ip != repeat.ip or self._around.access_log is not None:  # a log line wants a trail of its own
+            return None
+        return self._counted(repeat.relay.again(repeat, viewer, self._around.new_id(), self, deliver))
+
     def remember(self, block: bytes, request: Request, head: bytes) -> None:
         """Remember a request that `answer_now` has answered, and how, should it come again."""
+        if request.body.length != 0:
+            return
         lane, name = self._lane(request.path), _known_as(block, request.viewer)
-        if lane.cache is not None:
+        if lane.relay is not None:
+            self._repeats.learn_relay(name, lane.relay, request)
+        elif lane.cache is not None:
             self._repeats.learn(name, request, head, lane.cache)
         elif lane.may_repeat is not None and lane.walk.latest is not None:
             self._repeats.learn(name, request, head, lane.may_repeat, lane.walk.latest)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from edgefn.model.errors import BadRequestError
-from edgefn.model.message import Request, Response, Viewer
+from edgefn.model.message import Interim, Request, Response, Viewer
 from edgefn.model.trail import Trail
 
 
@@ -14,6 +14,9 @@ class Ready(NamedTuple):
     head: bytes
     body: bytes
     shown: Response
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to give up."""
 
 
 Deliver = Callable[[Response | Ready | None], None]
@@ -26,8 +29,15 @@ class Pending(Protocol):
     def abandon(self) -> None:
         """Want it no more; something is delivered at once. Harmless after it was delivered."""
 
+    interim: Interim
+    """Sends a 1xx response to the viewer. To be set where the request was known without one."""
+
+    @property
+    def request(self) -> Request:
+        """Return the request."""
+
     def sent(self, head: bytes) -> None:
-        """Take note of the head with which it was sent, on an HTTP/1.1 connection that lives on."""
+        """Take note of the head with which it was sent."""
 
 
 class Application(Protocol):
@@ -42,16 +52,16 @@ class Application(Protocol):
         Otherwise it is for `answer`: None, or a request, which is how far it came, and goes there too.
         """
 
-    def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
+    def answer_again(self, block: bytes, viewer: Viewer, deliver: Deliver) -> tuple[bytes, bytes] | Pending | None:
         """Return head and body for a request that was remembered and comes again to the letter, from anybody.
 
-        `sent` is not told of it. None: there is none that still counts.
+        `sent` is not told of it. Otherwise return what will `deliver` it, or None: there is none that still counts.
         """
 
     def remember(self, block: bytes, request: Request, head: bytes) -> None:
         """Take note that `answer_now` had the answer to `request`, and of its `head` as it was sent.
 
-        `block` is the request as it came in. Neither it nor the answer asks for the connection to be closed.
+        `block` is the request as it came in, less its body. Neither asks for the connection to be closed.
         """
 
     async def answer(self, request: Request, asked: Request | None = None) -> Response:

@@ -3,6 +3,7 @@
 from edgefn.model.errors import BadRequestError
 from edgefn.model.headers import NO_HEADERS, Headers
 from edgefn.model.message import Body, Request, Response, Viewer
+from edgefn.model.trail import Trail
 from edgefn.wire.answer_head import (
     Framing,
     UnsendableAnswerError,
@@ -23,6 +24,8 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _OPTIONS = {("1.1", True): "", ("1.1", False): "close", ("1.0", True): "keep-alive", ("1.0", False): "close"}
 
+_NO_TRAIL = Trail()  # of what nobody logs
+
 NEVER_ANSWERED = Response(0, "", NO_HEADERS)
 """Stands for the answer when the viewer left before there was one."""
 
@@ -32,38 +35,50 @@ class Exchange:
 
     `keeps` is whether the connection may serve another request after it. `expecting`: the viewer waits for a
     100 before it sends its body. `answering`: a task has taken it on, and will tell of its end. `head` is the answer's
-    as it was sent.
+    as it was sent, `block` the request's as it came.
     """
 
     __slots__ = (
-        "_outgoing", "_since", "answering", "application", "begun", "expecting", "head", "id", "keeps", "method",
-        "over", "request", "response", "trail", "version",
+        "_outgoing", "_since", "answering", "application", "begun", "block", "expecting", "head", "id", "keeps",
+        "method", "over", "request", "response", "trail", "version",
     )  # fmt: skip
 
-    def __init__(self, application: Application, outgoing: Outgoing, method: str, version: str) -> None:
+    def __init__(self, application: Application, outgoing: Outgoing) -> None:
         self.application = application
-        self.id, self.trail = application.open()
+        self.id, self.trail = "", _NO_TRAIL
         self._outgoing = outgoing
         self._since = outgoing.written
-        self.method = method
-        self.version = version
-        self.keeps = False
+        self.method = ""
+        self.version = "1.1"
+        self.keeps = True
         self.expecting = False
         self.answering = False
         self.begun = False
-        self.head = b""
+        self.block = self.head = b""
         self.over = False
         self.request: Request | None = None
         self.response = NEVER_ANSWERED
 
-    def asked(self, head: ViewerHead, body: Body, viewer: Viewer) -> Request:
+    def open(self) -> None:
+        """Begin the story of a request."""
+        self.id, self.trail = self.application.open()
+
+    def asked(self, block: bytes, head: ViewerHead, body: Body, viewer: Viewer) -> Request:
         """Return the request that this is about."""
+        self.block = block
+        self.open()
         self.keeps = head.keep_alive
-        request = self.request = Request(
+        request = Request(
             head.method, head.path, head.query, head.headers, body, viewer,
             self.id, self.trail, head.version, None, self.interim,
         )  # fmt: skip
+        self.be_about(request)
         return request
+
+    def be_about(self, request: Request) -> None:
+        """Take the request that this is about."""
+        self.request, self.method, self.version = request, request.method, request.version
+        self.id, self.trail = request.id, request.trail
 
     def interim(self, status: int, headers: Headers) -> None:
         """Send one 1xx response at once.
@@ -150,6 +165,8 @@ class Exchange:
         request, self.request = self.request, None  # it holds `interim`, and so us: a ring that only the GC would find
         size = self._outgoing.written - self._since
         self.application.sent(request, self.id, self.trail, self.response, size, complete)
+        if request is not None and complete and self.keeps and self.head and not self.answering:
+            self.application.remember(self.block, request, self.head)
 
     def _may_say_more(self) -> bool:
         return not (self.begun or self.over or self._outgoing.paused) and self.version == "1.1"
@@ -185,7 +202,9 @@ class Exchange:
 
 def refuse(application: Application, outgoing: Outgoing, error: BadRequestError) -> bool:
     """Answer what is no request; return whether all of the answer was sent."""
-    exchange = Exchange(application, outgoing, "", "1.1")
+    exchange = Exchange(application, outgoing)
+    exchange.open()
+    exchange.keeps = False
     response = application.refuse(error, exchange.id, exchange.trail)
     try:
         complete = exchange.send_now(response)

@@ -5,7 +5,6 @@ A request that the application answers at once goes from `data_received` to `tra
 """
 
 import asyncio
-from functools import partial
 from typing import cast
 
 from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
@@ -16,7 +15,7 @@ from edgefn.wire.application import Application, Pending, Ready
 from edgefn.wire.attendant import Attendant
 from edgefn.wire.connections import Connections, State, viewer_of
 from edgefn.wire.deadline import Deadline
-from edgefn.wire.exchange import Exchange, refuse
+from edgefn.wire.exchange import NEVER_ANSWERED, Exchange, refuse
 from edgefn.wire.incoming_body import IncomingBody, too_slow
 from edgefn.wire.next_turn import NextTurn
 from edgefn.wire.outgoing import Outgoing
@@ -232,21 +231,23 @@ class Inbound(asyncio.Protocol):
     # From requests to answers
 
     def _served_again(self, block: bytes) -> bool:
-        answer = None if self._last or self._ended else self._application.answer_again(block, self._viewer)
-        if answer is not None:
-            self._outgoing.write_whole(*answer)
+        again = self._application.answer_again
+        found = None if self._last or self._ended else again(block, self._viewer, self._arrived)
+        if isinstance(found, tuple):
+            self._outgoing.write_whole(*found)
             self._await_next()
-        return answer is not None
+        elif found is not None:
+            self._exchange, self._pending = Exchange(self._application, self._outgoing), found
+            found.interim = self._exchange.interim
+            self._await_answer()
+        return found is not None
 
     def _serve(self, head: ViewerHead, block: bytes) -> None:
         application = self._application
-        exchange = Exchange(application, self._outgoing, head.method, head.version)
-        self._exchange = exchange
-        request = exchange.asked(head, self._body(head, exchange), self._viewer)
-        found = application.answer_now(request, partial(self._arrived, exchange))
+        exchange = self._exchange = Exchange(application, self._outgoing)
+        request = exchange.asked(block, head, self._body(head, exchange), self._viewer)
+        found = application.answer_now(request, self._arrived)
         if isinstance(found, Response) and self._sent_now(exchange, found):
-            if exchange.keeps and head.length == 0:
-                application.remember(block, request, exchange.head)
             return
         self._await_answer()
         if found is None or isinstance(found, Response | Request):
@@ -254,22 +255,20 @@ class Inbound(asyncio.Protocol):
         else:
             self._pending = found
 
-    def _arrived(self, exchange: Exchange, found: Response | Ready | None) -> None:
+    def _arrived(self, found: Response | Ready | None) -> None:
         """Take an answer that was pending."""
-        pending, self._pending = self._pending, None
-        if self._state is State.CLOSED or exchange.request is None:
-            if isinstance(found, Response):
-                found.close()
-        elif isinstance(found, Ready):
+        pending, exchange, self._pending = self._pending, self._exchange, None
+        if self._state is State.CLOSED or exchange is None or pending is None:
+            return (found or NEVER_ANSWERED).close()
+        if isinstance(found, Ready):
             exchange.send_ready(found, last=self._last)
             self._over(exchange, complete=True)
-            self._advance()
-        elif found is not None and self._sent_now(exchange, found):
-            if pending is not None and exchange.keeps and exchange.version == "1.1":
-                pending.sent(exchange.head)
-            self._advance()
         else:
-            self._attendant.do(self._answer(exchange, exchange.request, found))
+            exchange.be_about(pending.request)
+            if found is None or not self._sent_now(exchange, found):
+                return self._attendant.do(self._answer(exchange, pending.request, found))
+            pending.sent(exchange.head)
+        return self._advance()
 
     def _await_answer(self) -> None:
         """Give an answer all the time it takes; but one who has ended may well have hung up: a FIN says no more."""

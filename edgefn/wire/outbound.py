@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias, cast
 
 from edgefn.model.errors import EdgeError, OriginError, OriginFailure
 from edgefn.model.headers import Headers
-from edgefn.model.message import Body, BytesBody, Request, Response
+from edgefn.model.message import Body, BytesBody, Interim, Request, Response
 from edgefn.model.origin import Origin
 from edgefn.rules.hop_by_hop import HOP_BY_HOP, named_by_connection
 from edgefn.rules.trailers import fit_for_trailers
@@ -36,6 +36,22 @@ class Keeper(Protocol):
 
     def uploading(self, task: asyncio.Task[None]) -> None:
         """Own the task that sends a request body: await it before the loop ends."""
+
+
+class Asked(Protocol):
+    """What a connection must know of a request while it waits for the response."""
+
+    @property
+    def method(self) -> str:
+        """Return its method."""
+
+    @property
+    def headers(self) -> Headers:
+        """Return its headers."""
+
+    @property
+    def interim(self) -> Interim:
+        """Return what passes a 1xx response on."""
 
 
 class Taker(ABC):
@@ -98,20 +114,20 @@ class OriginConnection(asyncio.Protocol):
         `content` is the whole body as it goes out; None: `request.body` is read and sent along the way.
         """
         answer: asyncio.Future[Response] = self._loop.create_future()
-        self.begin(request, origin, head, content, answer)
-        return answer
-
-    def begin(self, request: Request, origin: Origin, head: bytes, content: bytes | None, answer: Answer) -> None:
-        """Do the same for an `answer` of the caller's own."""
-        self._answer = answer
-        self._request = request
-        self._origin = origin
-        self._heard = False
-        self._reader.expect(request.method)
-        self._patience.begin(self._loop.time(), origin.response_timeout, origin.completion_timeout)
-        self._transport.write(head + content if content else head)
+        self.begin(request, origin, head, content or b"", answer)
         if content is None:
             self._begin_upload(request.body)
+        return answer
+
+    def begin(self, asked: Asked, origin: Origin, head: bytes, content: bytes, answer: Answer) -> None:
+        """Send a request that is all here; `answer` is what will be its response."""
+        self._answer = answer
+        self._asked = asked
+        self._origin = origin
+        self._heard = False
+        self._reader.expect(asked.method)
+        self._patience.begin(self._loop.time(), origin.response_timeout, origin.completion_timeout)
+        self._transport.write(head + content if content else head)
 
     def abandon(self, answer: Answer) -> None:
         """Drop the connection if it is still busy with `answer`; nobody awaits that any more."""
@@ -179,11 +195,11 @@ class OriginConnection(asyncio.Protocol):
         """Pass a 1xx on. A 100 is an answer to `Expect`, which we never send (RFC 9110 section 15.2.1)."""
         if head.status != 100:
             gone = HOP_BY_HOP | named_by_connection(head.headers)
-            self._request.interim(head.status, head.headers.less(gone))
+            self._asked.interim(head.status, head.headers.less(gone))
 
     def switched(self, head: ResponseHead, rest: bytes) -> None:
         """Hand the connection over to a tunnel. Raises `BrokenResponseError` if nobody asked for one."""
-        if not asks_for_upgrade(self._request):
+        if not asks_for_upgrade(self._asked.headers):
             raise invalid("101 came, but no upgrade was asked for")
         answer = self._answer
         self._stop_upload()

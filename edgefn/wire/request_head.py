@@ -17,9 +17,9 @@ class UnsendableRequestError(EdgeError):
     """The request can't be written as HTTP/1.1: a floor above let something through."""
 
 
-def asks_for_upgrade(request: Request) -> bool:
-    """Return whether a 101 would be an answer to it (RFC 9110 section 7.8)."""
-    return "upgrade" in request.headers
+def asks_for_upgrade(headers: Headers) -> bool:
+    """Return whether a 101 would be an answer to a request with these (RFC 9110 section 7.8)."""
+    return "upgrade" in headers
 
 
 def request_head(request: Request, origin_path: str) -> bytes:
@@ -41,7 +41,7 @@ def request_head(request: Request, origin_path: str) -> bytes:
 
 def _framing(request: Request) -> str:
     length = request.body.length
-    upgrade = "Connection: Upgrade\r\n" if asks_for_upgrade(request) else ""
+    upgrade = "Connection: Upgrade\r\n" if asks_for_upgrade(request.headers) else ""
     if length is None:
         return f"{upgrade}Transfer-Encoding: chunked\r\n"
     if length or request.method in _WITH_CONTENT:

@@ -69,8 +69,8 @@ class FakeApplication:
         self.news.set()
         return self.at_once(request) if self.at_once is not None else None
 
-    def answer_again(self, block: bytes, viewer: Viewer) -> tuple[bytes, bytes] | None:
-        del block, viewer
+    def answer_again(self, block: bytes, viewer: Viewer, deliver: Deliver) -> tuple[bytes, bytes] | None:
+        del block, viewer, deliver
         return None
 
     def remember(self, block: bytes, request: Request, head: bytes) -> None:

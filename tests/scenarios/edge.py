@@ -67,7 +67,8 @@ class Edge:
 
     def settings(self, revision: Revision | None = None) -> Settings:
         common = "" if "\nlocation:" in f"\n{self.text}" else "location: fra1\n"
-        common += f"admin: off\ndata_dir: {self._tmp_path}/var\naccess_log: {self._access}\n"
+        common += f"admin: off\ndata_dir: {self._tmp_path}/var\n"
+        common += "" if "\naccess_log:" in self.text else f"access_log: {self._access}\n"
         if "\nlisten:" not in self.text:
             common += "listen: 127.0.0.1:0\n"
         filled = self.text.replace("{hooks}", str(HOOKS))
