@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgefn.cli.reading import counted, read_settings
+from edgefn.cli.reading import counted, read_settings, read_text
 from edgefn.configuration.functions import default_handler, is_source_file
+from edgefn.configuration.loader import load_shared
 from edgefn.configuration.reading import did_you_mean
 from edgefn.functions.archive import read_bundle
 from edgefn.functions.bundle import Bundle, BundleError
@@ -21,6 +22,7 @@ EXAMPLES = """\
 examples:
   edgefn check config/edgefn.yaml
   edgefn check --strict config/edgefn.yaml
+  edgefn check --shared shop.yaml                  what `edgefn apply` publishes, without the machine's part
   edgefn check --strict rewrite.js --runtime cloudfront-js-2.0
 
 Each problem is one line: file, line, key, what is wrong, what would be right. --strict warns of what runs here and not
@@ -36,6 +38,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("file", metavar="CONFIG", help="the configuration file (YAML); with --runtime, a function")
     parser.add_argument("--strict", action="store_true", help="warn of what AWS would refuse although it runs here")
+    parser.add_argument("--shared", action="store_true", help="the file has only what `edgefn apply` publishes")
     parser.add_argument("--runtime", choices=_RUNTIMES, help="check one CloudFront Function instead")
 
 
@@ -46,7 +49,7 @@ def run(given: argparse.Namespace) -> int:
     if is_source_file(given.file):
         told = f"is a function, not a configuration; write --runtime {' or '.join(_RUNTIMES)} to check one"
         raise SettingsError((f"{given.file}: {told}",))
-    settings = read_settings(given.file)
+    settings = load_shared(read_text(given.file), filename=given.file) if given.shared else read_settings(given.file)
     warnings: list[str] = []
     if given.strict:
         warnings += (f"{given.file}: {warning}" for warning in beyond_aws(settings))

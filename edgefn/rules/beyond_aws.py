@@ -32,9 +32,12 @@ def _of_function(function: FunctionSettings) -> Iterator[str]:
 
 
 def _of_route(at: str, route: RouteSettings, settings: Settings) -> Iterator[str]:
-    """Yield what AWS refuses of the functions at one route (AWS: restrictions on edge functions)."""
+    """Yield what AWS refuses of the functions at one route (AWS: restrictions on edge functions).
+
+    Of those that are not in this file, nothing is known here.
+    """
     hooks = [route.hooks[event] for event in _VIEWER_EVENTS if event in route.hooks]
-    at_viewer = [hook.function for hook in hooks if not hook.qualifier]  # of what is published, nothing is known here
+    at_viewer = [hook.function for hook in hooks if not hook.qualifier and hook.function in settings.functions]
     kinds = {settings.functions[name].runtime.startswith(_CLOUDFRONT) for name in at_viewer}
     if len(kinds) > 1:
         yield f"{at}: at AWS the functions at both viewer events are of one kind: {' and '.join(at_viewer)} are not"

@@ -29,6 +29,18 @@ def test_a_sound_configuration_is_counted(path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}: ok: 2 routes, 1 origin, 1 function\n", "")
 
 
+def test_what_is_published_alone_is_checked_to_the_line(here: Here, tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text("origins: {a: {url: 'http://a'}}\nroutes: [{path: '*', origin: a, hooks: {viewer-request: geo}}]\n")
+    done = here("check", "--shared", "--strict", str(path))
+    told = f"{path}: ok: 1 route, 1 origin, 0 functions\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")
+    path.write_text(path.read_text() + "workers: 2\n")
+    done = here("check", "--shared", str(path))
+    told = f"{path}:3: workers: is each location's own; write it into the location's own file\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
 def test_a_file_that_follows_a_site_needs_no_routes(here: Here, tmp_path: Path) -> None:
     path = tmp_path / "edge.yaml"
     path.write_text("location: fra1\nlisten: 127.0.0.1:8080\nsite: shop\n")
