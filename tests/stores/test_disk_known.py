@@ -1,6 +1,7 @@
 """A miss does not look at the disk where it is known that there is nothing."""
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -108,3 +109,19 @@ def test_few_are_taken_for_known_that_are_not(tmp_path: Path) -> None:
     wrong = sum(known.may_have(f"never {number}") for number in range(10_000))
     assert wrong < 300
     known.close()
+
+
+async def test_a_disk_that_is_full_at_the_start_is_asked_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, CAPACITY) as store:
+        await put(store, 1)
+
+    def full(file: int, begin: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    async with opened(tmp_path, CAPACITY) as store:
+        await put(store, 2)
+        assert [len(await store.get(key(number))) for number in (1, 2, 3)] == [1, 1, 0]
+        assert all(store.may_have(key(number)) for number in (1, 2, 3))

@@ -5,6 +5,7 @@ is marked in both. One is looked at; the other is made anew now and then, for wh
 What is not marked yet, though it is stored, is a miss for a moment: that costs a fetch, and nothing else.
 """
 
+import errno
 import fcntl
 import hashlib
 import mmap
@@ -30,14 +31,17 @@ def slots_for(capacity: int) -> int:
 
 
 class Known:
-    """The filters in a file of shared memory. Raises `OSError` when they can't be opened."""
+    """The filters in a file of shared memory; where the disk has no room for that, nothing is known.
+
+    Raises `OSError` when it can't be opened.
+    """
 
     def __init__(self, path: Path, capacity: int) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             size = os.fstat(self._file).st_size or _HEADER + 2 * slots_for(capacity)
-            os.posix_fallocate(self._file, 0, size)  # a hole could fault on a full disk
-            self._map = mmap.mmap(self._file, size)
+            self._is_shared = _has_room(self._file, size)
+            self._map = mmap.mmap(self._file if self._is_shared else -1, size)
         except BaseException:
             os.close(self._file)
             raise
@@ -67,7 +71,7 @@ class Known:
     @property
     def is_worn(self) -> bool:
         """Return whether they should be made anew."""
-        return not self._cells[_CURRENT] or self._cells[_MARKS] > self._slots // _WORN_SHARE
+        return self._is_shared and (not self._cells[_CURRENT] or self._cells[_MARKS] > self._slots // _WORN_SHARE)
 
     def begin(self) -> bool:
         """Begin to make the idle filter anew. False: another process does."""
@@ -95,3 +99,17 @@ class Known:
         self._cells.release()
         self._map.close()
         os.close(self._file)
+
+
+def _has_room(file: int, size: int) -> bool:
+    """Make the file that long, without a hole: that could fault on a full disk. Return whether it is.
+
+    Raises `OSError`.
+    """
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        return False
+    return True
