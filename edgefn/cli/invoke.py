@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from edgefn.cli.connecting import add_connection
+from edgefn.cli.invoke_advice import on_handler, on_result
 from edgefn.cli.invoke_input import megabytes, read_events, read_function, seconds
 from edgefn.cli.invoke_published import names_a_published_function, run_published
 from edgefn.cli.samples import SAMPLES
@@ -23,8 +24,7 @@ from edgefn.model.errors import SettingsError
 from edgefn.model.settings import FunctionSettings, SandboxSettings, Settings
 from edgefn.node import world
 from edgefn.node.hosting import function_hosts
-from edgefn.rules.event_reading import refused
-from edgefn.sandbox.base import OpenError, Outcome, OverLimit, Returned
+from edgefn.sandbox.base import OpenError, OverLimit
 
 EXAMPLES = """\
 examples:
@@ -88,7 +88,7 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    failed = 0
+    failed, misplaced = 0, ""
     async with _registry(function) as registry:
         try:
             runner = await _open(registry, function)
@@ -104,20 +104,17 @@ async def _invoke(function: FunctionSettings, events: list[bytes]) -> int:
             line = apart(told(outcome, function.timeout), function.runtime)
             failed += "error" in line
             print(json.dumps(line), flush=True)
-            _warn(function, event, outcome)
+            _advise(on_result(function, event, outcome))
+            misplaced = misplaced or on_handler(function, outcome)
+    _advise(misplaced)
     if len(events) > 1:
         print(f"edgefn: {len(events)} events, {failed} failed", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _warn(function: FunctionSettings, event: bytes, outcome: Outcome) -> None:
-    """Say what CloudFront would refuse in a result, which is none of the function's failures here."""
-    if not isinstance(outcome, Returned) or function.runtime.startswith("cloudfront-js"):
-        return
-    violation = refused(event, outcome.result)
-    if violation is not None:
-        told = f"{violation.field}: {violation.rule}"
-        print(f"edgefn: CloudFront would answer 502 (LambdaValidationError) to this: {told}", file=sys.stderr)
+def _advise(words: str) -> None:
+    if words:
+        print(f"edgefn: {words}", file=sys.stderr)
 
 
 def _not_started(error: SettingsError, function: FunctionSettings, events: int) -> int:

@@ -95,7 +95,7 @@ def verify(settings: Settings, exists: Callable[[str], bool]) -> tuple[str, ...]
         f"{key}: there is no file {path}; write the path of one" for key, path in _files(settings) if not exists(path)
     ) + tuple(
         f"functions.{function.name}.handler: {function.path} {'is' if is_source_file(function.path) else 'has'} no "
-        f"{' or '.join(_handler_files(function))}; write the file that is there"
+        f"{' or '.join(handler_files(function))}; write the file that is there"
         for function in settings.functions.values()
         if exists(function.path) and not _has_handler(function, exists)
     )
@@ -137,7 +137,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "geo_database", settings.geo_database
 
 
-def _handler_files(function: FunctionSettings) -> list[str]:
+def handler_files(function: FunctionSettings) -> list[str]:
     """Return the files of a bundle in which the handler may be: `a.b.c` is c of a/b in Python, b.c of a in Node.js."""
     if function.runtime.startswith("python"):
         module = function.handler.rpartition(".")[0].replace(".", "/")
@@ -152,5 +152,5 @@ def _has_handler(function: FunctionSettings, exists: Callable[[str], bool]) -> b
         return True
     if is_source_file(function.path):
         only = posixpath.basename(function.path)
-        return function.runtime not in PROCESS_RUNTIMES or only.endswith(".zip") or only in _handler_files(function)
-    return any(exists(posixpath.join(function.path, name)) for name in _handler_files(function))
+        return function.runtime not in PROCESS_RUNTIMES or only.endswith(".zip") or only in handler_files(function)
+    return any(exists(posixpath.join(function.path, name)) for name in handler_files(function))

@@ -416,3 +416,22 @@ def test_what_cloudfront_would_refuse_is_told_beside_the_result(tmp_path: Path) 
     assert done.returncode == 0
     assert json.loads(done.stdout)["result"]["status"] == "200"
     assert "edgefn: CloudFront would answer 502 (LambdaValidationError) to this: body: the function" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "runtime", "told"),
+    [
+        ("dist/fn/index.js", "nodejs20.x", "but dist/fn/index.js: write --handler dist/fn/index.handler"),
+        ("main.js", "nodejs20.x", "the bundle has no index.js or index.mjs or index.cjs; it has main.js\n"),
+        ("a/lambda_function.py", "python3.11", "write --handler a/lambda_function.lambda_handler"),
+        ("index.js", "nodejs20.x", ""),
+    ],
+)
+def test_where_a_misplaced_handler_is_is_told_once(tmp_path: Path, file: str, runtime: str, told: str) -> None:
+    (tmp_path / "f" / file).parent.mkdir(parents=True)
+    (tmp_path / "f" / file).write_text("require('nothing')" if not told else "")
+    done = edgefn("invoke", tmp_path / "f", "--runtime", runtime, "--events", "-", stdin="{}\n{}\n")
+    assert done.returncode == 1
+    assert [json.loads(line)["error"]["type"] for line in done.stdout.splitlines()] == ["Runtime.ImportModuleError"] * 2
+    assert done.stderr.count("edgefn: the bundle has no ") == bool(told)
+    assert told in done.stderr
