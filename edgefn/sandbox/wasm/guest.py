@@ -28,17 +28,16 @@ class LogLimits:
     lines: int = 512
 
 
-@dataclass(slots=True)
 class GuestLog:
     """The lines that a guest writes, up to its limits, made harmless."""
 
-    limits: LogLimits
-    _lines: list[str] = field(default_factory=list)
-    _cutter: Lines = field(default_factory=Lines)
-    _left: int = field(init=False)
+    __slots__ = ("_cutter", "_left", "_lines", "limits")
 
-    def __post_init__(self) -> None:
-        self._left = self.limits.size
+    def __init__(self, limits: LogLimits) -> None:
+        self.limits = limits
+        self._lines: list[str] = []
+        self._cutter: Lines | None = None  # most write nothing
+        self._left = limits.size
 
     @property
     def room(self) -> int:
@@ -49,6 +48,8 @@ class GuestLog:
         """Take a piece of output; a newline ends a line. What is beyond the limits is dropped."""
         data = data[: self.room]
         self._left -= len(data)
+        if self._cutter is None:
+            self._cutter = Lines()
         self._lines += self._cutter.feed(data)
 
     def message(self, data: bytes) -> None:
@@ -57,8 +58,8 @@ class GuestLog:
 
     def finish(self) -> list[str]:
         """Return all lines, and one that says so where they were cut."""
-        if self._left == self.limits.size and self.room:
-            return []  # it never wrote anything
+        if self._cutter is None:
+            return []
         lines = [*self._lines, *self._cutter.flush()]
         cut = self.room <= 0 or len(lines) > self.limits.lines
         return [*lines[: self.limits.lines], "... log cut at its limit"] if cut else lines

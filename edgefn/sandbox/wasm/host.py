@@ -175,15 +175,16 @@ class WasmSandbox:
 
     def run_now(self, invocation: Invocation) -> AtOnce | None:
         """Run one event in the instance that stands ready, if it ends well within its first slice."""
-        stand, scheduler = self.program.stand, self.host.room.scheduler
+        stand, room = self.program.stand, self.host.room
         if stand is None or self.closed:
             return None
-        began = self._now()
-        guest = self._guest(invocation)
-        spent = scheduler.cpu()
+        scheduler, senses, limits = room.scheduler, room.senses, self.limits
+        began = senses.monotonic()
+        guest = Guest(invocation, self.grants, GuestLog(limits.log), senses.time(), began, limits.result)
         scheduler.ticker.touch()
+        spent = senses.cpu()
         result = stand.run(guest)
-        spent = scheduler.cpu() - spent
+        spent = senses.cpu() - spent
         scheduler.took(spent, ended=result is not None)
         if result is None:
             self._not_tried = 2**self._distrust - 1
@@ -191,7 +192,8 @@ class WasmSandbox:
             return None
         self._distrust = 0
         init, self._init = self._init, None
-        return AtOnce(Returned(result, Usage(self._now() - began, spent, guest.memory, init)), guest.log.finish())
+        usage = Usage(senses.monotonic() - began, spent, guest.memory, init)
+        return AtOnce(Returned(result, usage), guest.log.finish())
 
     async def run(self, invocation: Invocation) -> Outcome:
         """Run one event to its end or its limit. Cancelling stops the function."""
