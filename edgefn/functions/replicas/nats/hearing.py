@@ -30,10 +30,6 @@ class Question:
 
     def __init__(self, subject: str) -> None:
         self.subject = subject
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget all answers so far."""
         self.answers: asyncio.Queue[Message | ReplicaError] = asyncio.Queue(_ANSWERS)
 
     def answer(self, answer: Message | ReplicaError) -> None:

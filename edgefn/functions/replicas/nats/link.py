@@ -135,15 +135,13 @@ class Link:
         data: bytes = b"",
         headers: Mapping[str, str] | None = None,
         seconds: float = ANSWER_SECONDS,
-        *,
-        again: bool = True,
     ) -> Message:
-        """Send a request and return the one answer. `again`: on the next connection, where it was not sent on this one.
+        """Send a request and return the one answer.
 
         Raises `UnavailableError` when it was not taken, `UnknownOutcomeError` when no answer came in time, and
         `ReplicaError` when the server refuses it to us.
         """
-        async with contextlib.aclosing(self.ask_for_many(subject, data, headers, seconds, again=again)) as answers:
+        async with contextlib.aclosing(self.ask_for_many(subject, data, headers, seconds)) as answers:
             async for answer in answers:
                 if answer.status == "503":
                     raise NoLeaderError(f"nobody answers to {subject}: the streams have no leader now, or do not exist")
@@ -156,14 +154,13 @@ class Link:
         data: bytes = b"",
         headers: Mapping[str, str] | None = None,
         seconds: float = ANSWER_SECONDS,
-        *,
-        again: bool = True,
     ) -> AsyncGenerator[Message, None]:
         """Send a request and yield all that comes back, for as long as it is asked. Raises as `ask` does."""
+        client = await self._connected()
         number = str(next(self._numbers))
         question = self._questions[number] = Question(subject)
         try:
-            await self._publish(subject, data, headers, number, again=again)
+            await self._publish(client, subject, data, headers, f"{self._inbox(self.connections)}.{number}")
             while True:
                 try:
                     async with asyncio.timeout(seconds):
@@ -178,7 +175,7 @@ class Link:
 
     async def send(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Send a message that nobody answers. Raises `UnavailableError`."""
-        await self._publish(subject, data, headers, again=False)
+        await self._publish(await self._connected(), subject, data, headers)
 
     @contextlib.asynccontextmanager
     async def listening(self, subject: str) -> AsyncIterator[Ear]:
@@ -195,24 +192,12 @@ class Link:
             self._ears.discard(ear)
 
     async def _publish(
-        self, subject: str, data: bytes, headers: Mapping[str, str] | None, number: str = "", *, again: bool
+        self, client: Client, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str = ""
     ) -> None:
-        told = dict(headers) if headers else None
-        while True:
-            client = await self._connected()
-            reply = f"{self._inbox(self.connections)}.{number}" if number else ""
-            if number:
-                self._questions[number].begin()  # What was heard before it is sent is of connections before.
-            try:
-                return await client.publish(subject, data, reply=reply, headers=told)
-            except (nats.errors.Error, OSError) as error:  # Raised before anything is sent.
-                if not again:
-                    raise DisconnectedError(f"the connection to NATS failed: {said(error)}") from error
-                if client is self._client:  # It has ended, and nobody has noticed.
-                    self._client = None
-                    self._up.clear()
-                    self._ended.set()
-                again = False
+        try:
+            await client.publish(subject, data, reply=reply, headers=dict(headers) if headers else None)
+        except (nats.errors.Error, OSError) as error:  # Raised before anything is sent.
+            raise DisconnectedError(f"the connection to NATS failed: {said(error)}") from error
 
     async def _connected(self) -> Client:
         try:

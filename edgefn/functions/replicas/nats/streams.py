@@ -208,8 +208,7 @@ async def _send_batch(link: Link, batch_id: str, writes: Sequence[Write]) -> int
             if subject != item.subject:
                 headers[f"{_LAST}-Subject"] = subject
         if number == len(writes):
-            headers["Nats-Batch-Commit"] = "1"
-            return _sequence(await link.ask(item.subject, item.data, headers, again=number == 1))
+            return _sequence(await link.ask(item.subject, item.data, {**headers, "Nats-Batch-Commit": "1"}))
         if number > 1:
             await link.send(item.subject, item.data, headers)
             continue
