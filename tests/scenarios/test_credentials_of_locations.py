@@ -56,7 +56,7 @@ class ControlPlane:
 async def deploy(client: ControlClient, word: str) -> None:
     """Deploy, and return when the location has it."""
     bundle = Bundle.of([BundleFile("index.js", CODE.replace("WORD", word).encode())])
-    deployment = {"settings": {"runtime": "js"}, "description": "", "alias": "live", "weight": 10_000}
+    deployment = {"settings": {"runtime": "nodejs20.x"}, "description": "", "alias": "live", "weight": 10_000}
     told = await client.upload("POST", "/v1/functions/greet/deployments", deployment_parts(deployment, packed(bundle)))
     progress = client.lines("/v1/progress", {"generation": str(told["generation"])})
     assert [line async for line in progress][-1]["done"]
@@ -94,7 +94,7 @@ async def test_credentials_are_renewed_in_time_run_out_without_harm_and_heal_by_
             await deploy(client, "one")
             await until(lambda: read_membership(settings.data_dir).expires > first.expires + LIFETIME / 2)
             await deploy(client, "two")
-            assert (await got(), reports) == ("two", [])
+            assert (await got(), [line for line in reports if "credentials" in line]) == ("two", [])
 
         await until(lambda: any("can't be renewed: nobody answers" in line for line in reports))
         await until(lambda: any("ran out at" in line for line in reports))

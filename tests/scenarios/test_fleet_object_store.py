@@ -138,7 +138,7 @@ async def test_bundles_come_from_the_object_store_and_from_the_hub_when_it_dies(
         await fleet.start_control()
         await fleet.join("ams1")
         await fleet.serve("ams1")
-        status, told = await fleet.deploy("one", "--runtime", "js")
+        status, told = await fleet.deploy("one")
         assert (status, "done: 1 of 1 location" in told) == (0, True), told
 
         async with fleet.hub() as hub:
@@ -156,7 +156,7 @@ async def test_bundles_come_from_the_object_store_and_from_the_hub_when_it_dies(
 
         store.kill()
         await store.wait()
-        status, told = await fleet.deploy("two", "--runtime", "js")
+        status, told = await fleet.deploy("two")
         assert (status, "done: 2 of 2 locations" in told) == (0, True), told
         assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "two"]
         await fleet.control.says("locations fetch")

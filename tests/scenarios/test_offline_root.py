@@ -65,7 +65,7 @@ async def test_the_key_that_signs_changes_twice_and_the_location_is_not_touched(
     await fleet.control.says("the root's version 1 is published")
     await fleet.join("fra1")
     await fleet.serve("fra1")
-    status, told = await fleet.deploy("one", "--runtime", "js")
+    status, told = await fleet.deploy("one")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
 
     assert (await command("keys", "new", "--rotate", "--keep-sealing", "--dir", fleet.keys))[0] == 0
@@ -82,7 +82,7 @@ async def test_the_key_that_signs_changes_twice_and_the_location_is_not_touched(
     await fleet.restart()
     await fleet.control.says("the root's version 3 is published")
 
-    status, told = await fleet.deploy("two", "--runtime", "js")
+    status, told = await fleet.deploy("two")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert await fleet.get("fra1") == "two"
     fleet.locations["fra1"].send(signal.SIGTERM)
@@ -91,6 +91,6 @@ async def test_the_key_that_signs_changes_twice_and_the_location_is_not_touched(
     assert await fleet.get("fra1") == "two"
     await fleet.join("ams1")
     await fleet.serve("ams1")
-    status, told = await fleet.deploy("three", "--runtime", "js")
+    status, told = await fleet.deploy("three")
     assert (status, "done: 2 of 2 locations" in told) == (0, True), told
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["three", "three"]

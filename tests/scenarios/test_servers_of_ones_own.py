@@ -135,7 +135,7 @@ async def test_a_fleet_runs_on_a_server_with_tls_that_it_did_not_start_and_outli
     await fleet.begin(1)
     await fleet.join("fra1")
     await fleet.serve("fra1")
-    status, told = await fleet.deploy("one", "--runtime", "js")
+    status, told = await fleet.deploy("one")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert await fleet.get("fra1") == "one"
     page = await fleet.get("fra1", "/page")
@@ -152,7 +152,7 @@ async def test_a_fleet_runs_on_a_server_with_tls_that_it_did_not_start_and_outli
     status, told = await command(*restore)
     assert (status, "for locations that have seen more" in told) == (0, True), told
     await fleet.start_control()
-    status, told = await fleet.deploy("two", "--runtime", "js")
+    status, told = await fleet.deploy("two")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert await fleet.get("fra1") == "two"
 
@@ -172,12 +172,12 @@ async def test_a_cluster_with_tls_loses_its_leader_a_server_and_all_disks_and_go
     for name in ("ams1", "fra1"):
         await fleet.join(name)
         await fleet.serve(name)
-    status, told = await fleet.deploy("one", "--runtime", "js")
+    status, told = await fleet.deploy("one")
     assert (status, "done: 2 of 2 locations" in told) == (0, True), told
 
     lost = await leader(fleet)
     await fleet.servers.running[lost].stop(signal.SIGKILL)
-    status, told = await fleet.deploy("two", "--runtime", "js")
+    status, told = await fleet.deploy("two")
     assert (status, "done: 2 of 2 locations" in told) == (0, True), told
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "two"]
     before = [await fleet.get(name, "/page") for name in ("ams1", "fra1")]
@@ -186,7 +186,7 @@ async def test_a_cluster_with_tls_loses_its_leader_a_server_and_all_disks_and_go
     await fleet.servers.start(lost)
 
     assert (await command("location", "revoke", "ams1", *fleet.there))[0] == 0
-    status, told = await fleet.deploy("three", "--runtime", "js")
+    status, told = await fleet.deploy("three")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "three"]
 
@@ -199,6 +199,6 @@ async def test_a_cluster_with_tls_loses_its_leader_a_server_and_all_disks_and_go
     status, told = await command(*restore)
     assert (status, "for locations that have seen more" in told) == (0, True), told
     await fleet.start_control()
-    status, told = await fleet.deploy("four", "--runtime", "js")
+    status, told = await fleet.deploy("four")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "four"]
