@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
@@ -63,8 +63,14 @@ class Mortal:
         self._reach("after blob")
 
     async def order_purge(self, order: bytes, op: str) -> int:
+        return await self._purge(self._replica.order_purge, order, op)
+
+    async def note_purge(self, order: bytes, op: str) -> int:
+        return await self._purge(self._replica.note_purge, order, op)  # type: ignore[attr-defined]  # a location's own
+
+    async def _purge(self, write: Callable[[bytes, str], Awaitable[int]], order: bytes, op: str) -> int:
         self._reach("before purge")
-        sequence = await self._replica.order_purge(order, op)
+        sequence = await write(order, op)
         self._reach("after purge")
         return sequence
 
