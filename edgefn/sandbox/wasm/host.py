@@ -186,11 +186,13 @@ class WasmSandbox:
         result = stand.run(guest)
         spent = senses.cpu() - spent
         scheduler.took(spent, ended=result is not None)
-        if result is None:
+        if stand.is_ready:
+            self._distrust = 0
+        else:  # it did not end well, or its memory has grown: to make an instance stand ready costs more than one event
             self._not_tried = 2**self._distrust - 1
             self._distrust = min(self._distrust + 1, _MOST_DISTRUST)
+        if result is None:
             return None
-        self._distrust = 0
         init, self._init = self._init, None
         usage = Usage(senses.monotonic() - began, spent, guest.memory, init)
         return AtOnce(Returned(result, usage), guest.log.finish())

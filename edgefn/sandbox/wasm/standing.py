@@ -74,6 +74,11 @@ class Stand:
         self._cell: Cell | None = None
         self._restorer: Restorer | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Return whether an instance stands here."""
+        return self._cell is not None
+
     def run(self, guest: Guest) -> bytes | None:
         """Return the result of an event; None where it needs another slice, or failed: then nothing is left of it."""
         cell, restorer = self._cell, self._restorer
