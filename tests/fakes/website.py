@@ -44,9 +44,14 @@ class Website:
     async def __aexit__(self, *failure: object) -> None:
         await self._origin.__aexit__(*failure)
 
+    @property
+    def requests(self) -> list[SeenRequest]:
+        """Return all requests so far."""
+        return self._origin.requests
+
     def asked(self, path: str) -> list[SeenRequest]:
         """Return the requests for the path so far, whatever their query."""
-        return [seen for seen in self._origin.requests if seen.target.partition("?")[0] == path]
+        return [seen for seen in self.requests if seen.target.partition("?")[0] == path]
 
     async def _serve(self, conversation: Conversation) -> None:
         while (seen := await conversation.request()) is not None:
