@@ -6,7 +6,7 @@ from edgefn.configuration.blob_stores import BLOBS
 from edgefn.configuration.document import parse
 from edgefn.configuration.guarding import SANDBOX, SIGNATURES
 from edgefn.configuration.kinds import Address, Duration, FilePath, Text, Whole
-from edgefn.configuration.listening import TLS
+from edgefn.configuration.listening import ONE_CERTIFICATE
 from edgefn.configuration.reading import Field, Reading, Section, Values, WrongError
 from edgefn.configuration.shapes import OneOrMany
 from edgefn.model.control_settings import ControlSettings, NatsSettings
@@ -31,7 +31,7 @@ class _NatsFields:
         "Who must have signed the certificates of servers at tls://; locations get it when they join. Default: whoever "
         "the system trusts.",
     )
-    tls = Field("tls", TLS, "The certificate of its own server, which then speaks TLS only.")
+    tls = Field("tls", ONE_CERTIFICATE, "The certificate of its own server, which then speaks TLS only.")
 
 
 def _build_nats(values: Values) -> NatsSettings:
@@ -50,16 +50,16 @@ NATS: Final = Section("nats", _NatsFields, _build_nats)
 
 
 class _Fields:
+    admin = Field("admin", Address(), "Where the control API is; keep it private.", "127.0.0.1:8090")
+    tls = Field("tls", ONE_CERTIFICATE, "The certificate of the control API, which is at https:// then.")
+    data_dir = Field("data_dir", FilePath("a path of a directory"), "Keys, tokens, logs.", "./control")
+    nats = Field("nats", NATS, "What the fleet speaks through.")
     credentials_lifetime = Field(
         "credentials_lifetime",
         Duration(_SHORTEST, 90 * _DAY),
         "How long a location's credentials hold; it gets fresh ones when half of that is over.",
         "7d",
     )
-    admin = Field("admin", Address(), "Where the control API is; keep it private.", "127.0.0.1:8090")
-    tls = Field("tls", TLS, "The certificate of the control API, which is at https:// then.")
-    data_dir = Field("data_dir", FilePath("a path of a directory"), "Keys, tokens, logs.", "./control")
-    nats = Field("nats", NATS, "What the fleet speaks through.")
     blobs = Field("blobs", BLOBS, "An object store for large bundles. Without one, all come from NATS.")
     signatures = Field("signatures", SIGNATURES, "Who may publish.")
     sandbox = Field("sandbox", SANDBOX, "How functions are shut in when they are tried.")

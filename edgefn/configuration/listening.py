@@ -25,7 +25,7 @@ def _build_certificate(values: Values) -> Certificate:
 
 
 CERTIFICATE: Final = Section("listen[].certificates[]", _CertificateFields, _build_certificate)
-TLS: Final = Section("tls", _CertificateFields, _build_certificate)
+ONE_CERTIFICATE: Final = Section("certificate", _CertificateFields, _build_certificate)
 """The certificate of something that has one only."""
 
 

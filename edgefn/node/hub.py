@@ -70,9 +70,12 @@ class Hub:
                     told = now
 
     async def advice(self, copies: int) -> list[str]:
-        """Return what the operator of the servers should change in them. Raises `ReplicaError`."""
-        async with self._system() as link:
-            return advice(await inspected(link), len(self.servers), copies)
+        """Return what the operator of the servers should change in them, as far as these say how they are."""
+        try:
+            async with self._system() as link:
+                return advice(await inspected(link), len(self.servers), copies)
+        except ReplicaError as error:
+            return [f"the servers do not say how they are set up: {error}"]
 
     @asynccontextmanager
     async def _system(self) -> AsyncIterator[Link]:

@@ -28,7 +28,8 @@ def test_the_documentation_ends_with_the_reference():
 def test_so_does_that_of_control_planes():
     page = (Path(__file__).parents[2] / "docs" / "control.md").read_text()
     assert page.endswith(control_reference())
-    assert "| `ca_file` | " in control_reference()
+    for key in ("ca_file", "certificate", "from", "credentials_lifetime"):
+        assert f"| `{key}` | " in control_reference()
     assert "`workers`" not in control_reference()
 
 
