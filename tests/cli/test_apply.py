@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession, TCPConnector
 
+from edgefn.cli.connecting import client_of
+from edgefn.cli.reading import read_settings
+from edgefn.configuration.document import parse
+from edgefn.configuration.sharing import shared_part
 from tests.cli.running import Here, Running
 from tests.cli.test_serve import command
 from tests.cli.test_workers import children, until
@@ -224,15 +228,22 @@ async def test_what_a_location_of_two_workers_can_not_take_is_told_and_a_new_wor
     assert {await machine.get() for _ in range(20)} == {(200, "new")}
 
 
-async def test_a_location_that_was_killed_starts_with_what_it_used_last(machine: Machine) -> None:
+async def test_a_location_that_is_killed_while_it_takes_a_configuration_comes_back_with_it(machine: Machine) -> None:
     machine.write(workers=2)
     location = await machine.serve()
     assert (await machine.apply(machine.shop(machine.old)))[0] == 0
-    assert (await machine.apply(machine.shop(machine.new)))[0] == 0
-    location.send(signal.SIGKILL)
+    shared = shared_part(parse(machine.shop(machine.new).read_text(), "shop.yaml"))
+    told = await client_of(read_settings(str(machine.config))).change(
+        "PUT", "/v1/configurations/shop", {"shared": shared}
+    )
+    location.send(signal.SIGKILL)  # it is published, and hardly more than that
     await location.ended()
+    assert told["revision"] == 2
     await machine.serve()
-    assert {await machine.get() for _ in range(10)} == {(200, "new")}
+    assert {await machine.get() for _ in range(10)} <= {(200, "old"), (200, "new")}
+    async with asyncio.timeout(20):
+        while {await machine.get() for _ in range(10)} != {(200, "new")}:
+            pass
 
 
 async def test_a_site_that_nobody_follows_is_told_of_at_once(machine: Machine) -> None:
