@@ -65,12 +65,24 @@ class _Pointer:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a record says, and what is wrong with it, by the `keys` of then; without either, that its subject goes."""
+
+    part: "_Parsed | None" = None
+    flaw: str = ""
+    value: bytes = b""
+    keys: Keys | None = None
+
+
+_GONE = _Read()
 _Parsed: TypeAlias = _About | Manifest | Alias | _Pointer | Revision | dict[str, Garbage]
 
 
 class CatalogBuilder:
     """Takes records in their order and gives a catalog at each head that counts. No I/O.
 
+    Each record is verified and read when it is taken, so that a head makes little work however much came before it.
     Subjects of other kinds than those of `functions.replicas.base` are passed over.
     """
 
@@ -78,7 +90,7 @@ class CatalogBuilder:
         self.catalog = Catalog()
         self.head = Head()
         self._keys = keys
-        self._pending: dict[str, bytes] = {}
+        self._pending: dict[str, _Read] = {}
         self._digests: dict[str, str] = {}
         self._covered: dict[str, str] = {}
         self._parsed: dict[str, dict[str, _Parsed]] = {}
@@ -100,7 +112,7 @@ class CatalogBuilder:
 
     def restart(self) -> None:
         """Forget the log, as another one is followed now. What is published holds until a newer head counts."""
-        self._pending = {subject: b"" for parsed in self._parsed.values() for subject in parsed}
+        self._pending = {subject: _GONE for parsed in self._parsed.values() for subject in parsed}
         self._digests.clear()
 
     def take(self, stored: Stored) -> Applied | Held | None:
@@ -110,8 +122,11 @@ class CatalogBuilder:
         if stored.subject == TRUST:
             self._follow_root(stored.value)
         if stored.subject.partition(".")[0] in _KINDS:
-            self._pending[stored.subject] = stored.value
             _note(self._digests, stored.subject, stored.value)
+            if stored.value or self._knows(stored.subject):
+                self._pending[stored.subject] = self._read(stored.subject, stored.value)
+            else:
+                self._pending.pop(stored.subject, None)
         return None
 
     @property
@@ -128,6 +143,9 @@ class CatalogBuilder:
         except TrustError as error:
             why = f"what it says of whom to trust does not count: {error}"
         self._remark(TRUST, why)
+
+    def _knows(self, subject: str) -> bool:
+        return subject in self._flaws or subject in self._parsed.get(_function_of(subject), {})
 
     def _close(self, value: bytes) -> Applied | Held | None:
         try:
@@ -155,30 +173,34 @@ class CatalogBuilder:
     def _apply(self, head: Head, flaw: str) -> Applied:
         names = set()
         self._remark(HEAD, flaw)
-        for subject, value in self._pending.items():
+        for subject, pending in self._pending.items():
+            told = pending
+            if pending.keys is not None and pending.keys is not self._keys:  # somebody else is trusted since
+                told = self._read(subject, pending.value)
             name = _function_of(subject)
             names.add(name)
-            self._parse(subject, value, self._parsed.setdefault(name, {}))
+            parsed = self._parsed.setdefault(name, {})
+            if told.part is not None:
+                parsed[subject] = told.part
+            elif not told.flaw:  # else what was there before holds
+                parsed.pop(subject, None)
+            self._remark(subject, told.flaw)
         self._pending.clear()
         self._covered = dict(self._digests)
         self.head = head
         self.catalog = self._assembled(names)
         return Applied(self.catalog, self.problems)
 
-    def _parse(self, subject: str, value: bytes, parsed: dict[str, _Parsed]) -> None:
-        """Take over one record, or note what is wrong with it."""
-        flaw = ""
+    def _read(self, subject: str, value: bytes) -> _Read:
         if not value:
-            parsed.pop(subject, None)
-        else:
-            try:
-                payload = read(subject, value, self._keys)
-                flaw = payload.flaw
-                if not flaw or not self._keys.enforces:
-                    parsed[subject] = _document(subject, payload, self._keys)
-            except (EnvelopeError, DocumentError) as error:
-                flaw = str(error)
-        self._remark(subject, flaw)
+            return _GONE
+        try:
+            payload = read(subject, value, self._keys)
+            if payload.flaw and self._keys.enforces:
+                return _Read(None, payload.flaw, value, self._keys)
+            return _Read(_document(subject, payload, self._keys), payload.flaw, value, self._keys)
+        except (EnvelopeError, DocumentError) as error:
+            return _Read(None, str(error), value, self._keys)
 
     def _remark(self, subject: str, flaw: str) -> None:
         self._flaws.pop(subject, None)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeAlias, TypeVar
 
+from edgefn.functions.bites import in_bites
 from edgefn.functions.catalog import CatalogBuilder, Problem
 from edgefn.functions.changes import changes
 from edgefn.functions.heads import Head
@@ -132,7 +133,7 @@ class Committer:
         """Begin with what counted when it was kept last; return whether that is of the log that is there now."""
         if self._watch.memory is None:
             return False
-        for stored in await self._watch.memory.read():
+        async for stored in in_bites(await self._watch.memory.read()):
             self._reading.take(stored)
         self._reading.to_keep()
         if self._builder.head.incarnation == incarnation and await self._replica.get(HEAD) is not None:
@@ -142,7 +143,7 @@ class Committer:
 
     async def _read_on(self) -> None:
         """Read what is new. A commit amidst the reading cures itself."""
-        for stored in await self._replica.read(self._reading.last):
+        async for stored in in_bites(await self._replica.read(self._reading.last)):
             if stored.subject == MIRROR:
                 self.is_mirror = bool(stored.value)
             self._reading.take(stored)

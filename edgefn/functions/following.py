@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from edgefn.functions.bites import fed_in_bites, in_bites
 from edgefn.functions.blobs import BlobError, fetched
 from edgefn.functions.bundle import Bundle
 from edgefn.functions.catalog import Applied, CatalogBuilder, Held, Problem
@@ -64,7 +65,7 @@ class Following:
     async def catch_up(self) -> None:
         """Apply what is there now. Raises `ReplicaError`."""
         self._incarnation = await self.replica.incarnation()
-        for stored in await self.replica.read():
+        async for stored in in_bites(await self.replica.read()):
             await self._take(stored)
 
     async def reach(self, generation: int) -> None:
@@ -79,7 +80,7 @@ class Following:
         while True:
             try:
                 async with aclosing(self.replica.follow(self._sequence, self._incarnation)) as followed:
-                    async for each in followed:
+                    async for each in fed_in_bites(followed):
                         trouble = ""
                         await self._take(each)
             except ReplicaError as error:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
+from edgefn.functions.bites import fed_in_bites, in_bites
 from edgefn.functions.catalog import Applied, CatalogBuilder, Held
 from edgefn.functions.mirror import place
 from edgefn.functions.mirror.blobs import Blobs
@@ -26,6 +27,13 @@ from edgefn.model.publishing import Catalog
 
 RETRY_SECONDS = 1.0
 _MISSING_SECONDS = 10.0
+MOST_PENDING, MOST_PENDING_BYTES = 200_000, 256 * 2**20
+"""Records without a head that a mirror takes in: a hub must not fill our memory."""
+TOO_MUCH_SECONDS = 30.0
+
+
+class _TooMuchError(Exception):
+    """More records came without a head than a commit, or all that is published, can have."""
 
 
 @dataclass(slots=True)
@@ -45,6 +53,7 @@ class Records:
     builder: CatalogBuilder = field(init=False)
     _known: dict[str, bytes] = field(default_factory=dict)
     _pending: dict[str, bytes] = field(default_factory=dict)
+    _pending_bytes: int = 0
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
@@ -54,8 +63,8 @@ class Records:
         """Read what this location holds, and nothing else: the last known good. Raises `ReplicaError`."""
         self.builder = CatalogBuilder(self.keys)
         self._known.clear()
-        self._pending.clear()
-        for stored in await self.local.read():
+        self._let_go()
+        async for stored in in_bites(await self.local.read()):
             if stored.subject == place.SUBJECT:
                 self.place = place.read(stored.value)
             self._known[stored.subject] = stored.value
@@ -76,10 +85,17 @@ class Records:
                 self.place = moved
 
     async def _follow(self) -> None:
-        incarnation = await self._known_incarnation()
-        async with aclosing(self.upstream.follow(self.place.sequence, incarnation)) as followed:
-            async for each in followed:
-                await self._take(each)
+        while True:
+            incarnation = await self._known_incarnation()
+            try:
+                async with aclosing(self.upstream.follow(self.place.sequence, incarnation)) as followed:
+                    async for each in fed_in_bites(followed):
+                        await self._take(each)
+                return  # the replica is closed
+            except _TooMuchError as error:
+                await self.load()
+                self._hold(str(error))
+            await asyncio.sleep(TOO_MUCH_SECONDS)
 
     async def _known_incarnation(self) -> str:
         """Return the log in which our place counts: that of the first contact, where there was none yet."""
@@ -95,7 +111,12 @@ class Records:
     def _begin_anew(self) -> None:
         """Whatever does not come again in the log that now begins is gone."""
         self.builder.restart()
+        self._let_go()
         self._pending = dict.fromkeys(self._known.keys() - {HEAD, TRUST, place.SUBJECT}, b"")
+
+    def _let_go(self) -> None:
+        self._pending.clear()
+        self._pending_bytes = 0
 
     async def _take(self, followed: Followed) -> None:
         match followed:
@@ -109,20 +130,21 @@ class Records:
                     return
                 taken = self.builder.take(followed)
                 if followed.subject != HEAD and (followed.subject != TRUST or self._is_newest(followed.value)):
-                    self._pending[followed.subject] = followed.value
+                    self._remember(followed.subject, followed.value)
                 await self._apply(taken, followed)
 
-    async def _apply(self, taken: Applied | Held | None, stored: Stored) -> None:
-        match taken:
-            case None:
-                return
-            case Held(reason=reason):
-                self._hold(reason)
-            case Applied(catalog=catalog):
-                self.held = ""
-                await self._insist(catalog, stored)
-                await self._forget()
-                self.changed()
+    def _remember(self, subject: str, value: bytes) -> None:
+        """Keep a record until its head comes."""
+        self._pending_bytes -= len(self._pending.pop(subject, b""))
+        if not value and subject not in self._known:
+            return  # it came and went
+        self._pending[subject] = value
+        self._pending_bytes += len(value)
+        if len(self._pending) > len(self._known) + MOST_PENDING or self._pending_bytes > MOST_PENDING_BYTES:
+            size = f"{len(self._pending)} records of {self._pending_bytes} bytes"
+            raise _TooMuchError(
+                f"{size} came without a head that they were signed for: somebody floods the fleet's log"
+            )
 
     def _hold(self, reason: str) -> None:
         if reason != self.held:
@@ -143,6 +165,18 @@ class Records:
             return self.builder.trust in (None, read(links(chain)[-1]))
         except TrustError:
             return False
+
+    async def _apply(self, taken: Applied | Held | None, stored: Stored) -> None:
+        match taken:
+            case None:
+                return
+            case Held(reason=reason):
+                self._hold(reason)
+            case Applied(catalog=catalog):
+                self.held = ""
+                await self._insist(catalog, stored)
+                await self._forget()
+                self.changed()
 
     async def _insist(self, catalog: Catalog, head: Stored) -> None:
         """Write a commit that counts, however long that can't be done; what is live stays as it is meanwhile."""
@@ -167,7 +201,7 @@ class Records:
             await self.local.append([*differing, moved.record(), Record(HEAD, head.value)], {})
             self.place, self.held = moved, ""
             self._known.update(self._pending)
-            self._pending.clear()
+            self._let_go()
 
     async def _forget(self) -> None:
         try:

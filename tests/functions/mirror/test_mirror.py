@@ -6,8 +6,11 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from edgefn.functions import heads
 from edgefn.functions.blobs import blob_of
+from edgefn.functions.mirror import records as mirrored
 from edgefn.functions.replicas.base import HEAD, Record
 from edgefn.functions.replicas.nats import streams
 from edgefn.functions.replicas.nats.layout import Keeping
@@ -121,6 +124,28 @@ async def test_a_forged_record_counts_nowhere_and_what_was_there_stays(tmp_path:
             fra1.mirror.records._pending.pop("fn.marker")
             assert fra1.catalog.generation == last.generation
             assert await fra1.live() == b"two"
+
+
+@pytest.mark.parametrize("bound", ["MOST_PENDING", "MOST_PENDING_BYTES"])
+async def test_a_flood_of_records_without_a_head_fills_no_memory_and_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(mirrored, bound, 20 if bound == "MOST_PENDING" else 20_000)
+    monkeypatch.setattr(mirrored, "TOO_MUCH_SECONDS", 0.2)
+    async with fleet(tmp_path / "hub") as run, location(run.hub.location("fra1"), tmp_path / "fra1") as fra1:
+        await fra1.reaches((await deploy(run.control, b"one")).generation)
+        for batch in range(4):
+            flood = [Record(f"fn.x{batch}-{number}", bytes(2_000)) for number in range(20)]
+            await run.replica.append(flood, {})
+        await fra1.until(lambda: "somebody floods the fleet's log" in fra1.mirror.records.held)
+        assert len(fra1.mirror.records._pending) <= 25
+        assert any("floods" in each.why for each in fra1.mirror.status().failed)
+        assert await fra1.live() == b"one"
+        deployed = await deploy(run.control, b"two")  # which puts it right first
+        await fra1.reaches(deployed.generation)
+        assert await fra1.live() == b"two"
+        await fra1.until(lambda: fra1.mirror.records.held == "")
+        assert len(fra1.mirror.records._pending) == 0
 
 
 async def test_an_old_head_that_is_replayed_is_held_and_a_newer_one_frees(tmp_path: Path) -> None:
