@@ -22,7 +22,7 @@ from edgefn.functions.replicas.base import (
 from edgefn.functions.replicas.nats import streams
 from edgefn.functions.replicas.nats.layout import CHUNK, Keeping
 from edgefn.functions.replicas.nats.server import remove_store
-from tests.functions.nats.stage import begun, digest, eventually, head, pieces, until
+from tests.functions.nats.stage import begun, digest, eventually, head, hub, pieces, until
 
 T = TypeVar("T")
 
@@ -265,6 +265,15 @@ async def test_without_a_server_every_call_ends_in_time_and_says_why(tmp_path: P
         await until(lambda: not replica.link.is_up)
         with pytest.raises(UnavailableError, match="no connection to NATS"):
             await replica.append([head(1)], {})
+
+
+async def test_a_replica_that_is_closed_while_it_connects_is_closed(tmp_path: Path) -> None:
+    async with hub(tmp_path) as running, asyncio.timeout(60):
+        for number in range(40):
+            location = running.location("fra1")
+            await asyncio.sleep(number / 4_000)  # long enough for each step of connecting
+            await location.close()
+            assert not location.link.is_up
 
 
 async def test_a_replica_that_is_closed_ends_those_who_follow(tmp_path: Path) -> None:

@@ -111,8 +111,9 @@ class Link:
         """End the connection, and fail what is under way."""
         self.is_closed = True
         if self._supervisor is not None:
-            self._supervisor.cancel()
-            await asyncio.gather(self._supervisor, return_exceptions=True)
+            while not self._supervisor.done():  # nats-py may swallow a cancellation while it connects
+                self._supervisor.cancel()
+                await asyncio.wait((self._supervisor,), timeout=_CLOSE_SECONDS)
         self._trouble = "the replica has been closed"
         self._up.set()
         for ear in self._ears:
@@ -218,6 +219,8 @@ class Link:
     async def _supervise(self) -> None:
         pause = _FIRST_PAUSE
         for number in itertools.count():
+            if self.is_closed:
+                return
             servers = self._address.servers
             connected = await self._live(servers[number % len(servers)])
             longest = _REFUSED_PAUSE if self._is_refused else _LAST_PAUSE
