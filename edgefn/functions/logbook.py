@@ -41,13 +41,19 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Which lines are wanted. `function` is a name or name:version, `request` either id; "" is all of them."""
+    """Which lines are wanted. `function` is a name or name:version, `request` either id; "" is all of them.
+
+    `since` is a time as `LogEntry.at` has it: lines before that are not wanted.
+    """
 
     function: str = ""
     request: str = ""
+    since: str = ""
 
     def wants(self, entry: LogEntry) -> bool:
         """Return whether a line is one of them."""
+        if entry.at < self.since:
+            return False
         if self.function not in {"", entry.function, f"{entry.function}:{entry.version}"}:
             return False
         return self.request in {"", entry.invocation, entry.request}

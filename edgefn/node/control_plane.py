@@ -9,12 +9,16 @@ from pathlib import Path
 
 from edgefn.control.credentials import ensure_token, write_secret
 from edgefn.control.fleet import AUTHORITY, Fleet
+from edgefn.control.fleet_logs import FleetBook
 from edgefn.control.fleet_purging import fleet_purge_endpoints
 from edgefn.control.location_endpoints import Hall, Told, location_endpoints
+from edgefn.control.log_endpoints import OwnBook
 from edgefn.control.tokens import Tokens
 from edgefn.functions.keys import KeysError, make_keys, public_line, read_keys
+from edgefn.functions.logbook import log_directory
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.replicas.nats.authority import Authority
+from edgefn.functions.replicas.nats.calls import Calls
 from edgefn.functions.runner import Surroundings
 from edgefn.functions.signing import Keys
 from edgefn.model.control_settings import ControlSettings
@@ -116,6 +120,8 @@ async def open_control_plane(
     serving = lambda: _serving(hub.fleet)  # noqa: E731
     place = Place(hub.replica, keys, host, scratch, around, list, settings.data_dir, serving)
     memory = await open_replica(stack, settings.data_dir, _MEMORY)
+    own = OwnBook(log_directory(settings.data_dir), world.ago)
+    place = replace(place, book=FleetBook(Calls(hub.replica.link), serving, own, world.timestamp, world.pseudonym))
     place = replace(
         place, lifetime=_FRESH, notes=lambda: (*hub.notes(), *trust_notes(keys.trust)), memory=memory, depot=hub.depot
     )

@@ -6,9 +6,12 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
 from edgefn.functions.blob_stores import BlobStores
+from edgefn.functions.log_answering import LogAnswers
+from edgefn.functions.logbook import log_directory
 from edgefn.functions.mirror.mirror import Mirror, Station
 from edgefn.functions.purging import Apply, Purging
 from edgefn.functions.replicas.base import OwnReplica, ReplicaError
+from edgefn.functions.replicas.nats.calls import Calls
 from edgefn.functions.replicas.nats.replica import NatsReplica
 from edgefn.functions.signing import Keys
 from edgefn.model.publishing import LocationStatus
@@ -44,7 +47,9 @@ async def open_mirror(
     station = Station(name, total, world.wall, world.pseudonym, world.jitter, report)
     mirror = Mirror(upstream, local, keys, station, BlobStores(settings.blob_options))
     purging = Purging(local, apply, mirror.tell)
-    for work in (_kept(mirror.run, report), purging.run(), credentials.keep_fresh(upstream.link.renew)):
+    answers = LogAnswers(Calls(upstream.link), name, log_directory(settings.data_dir), world.ago)
+    fresh = credentials.keep_fresh(upstream.link.renew)
+    for work in (_kept(mirror.run, report), purging.run(), fresh, answers.run()):
         task = asyncio.get_running_loop().create_task(work)
         stack.push_async_callback(_ended, task)
     return credentials.notes

@@ -16,7 +16,7 @@ from edgefn.control.desk import Desk
 from edgefn.control.endpoints import Endpoint, Scope
 from edgefn.control.function_endpoints import function_endpoints
 from edgefn.control.invoke_endpoints import invoke_endpoints
-from edgefn.control.log_endpoints import log_endpoints
+from edgefn.control.log_endpoints import Book, OwnBook, log_endpoints
 from edgefn.control.status_endpoints import status_endpoints
 from edgefn.functions.blob_stores import Depot
 from edgefn.functions.bundle import Bundle
@@ -52,7 +52,7 @@ class Place:
     said what it runs before anything is deleted; `lifetime` is for how many seconds what is published is fresh, 0 for
     ever; `functions` are those of the location's own file, None where there are several files; `memory` is where it
     keeps what counted last, beyond the replica; `notes` tells what else whoever asks for the status should know;
-    large files go to `depot` too.
+    large files go to `depot` too; `book` has the logs, where these are more than its own.
     """
 
     replica: Replica
@@ -68,6 +68,7 @@ class Place:
     memory: Memory | None = None
     notes: Callable[[], Sequence[str]] = tuple
     depot: Depot | None = None
+    book: Book | None = None
 
 
 async def open_place(
@@ -121,7 +122,7 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
         *configuration_endpoints(desk),
         *invoke_endpoints(desk, bench.invoke),
         *status_endpoints(desk),
-        *log_endpoints(log_directory(place.data_dir)),
+        *log_endpoints(place.book or OwnBook(log_directory(place.data_dir), world.ago)),
     ]
     if mirrors:
         return publisher, [each for each in endpoints if each.scope is Scope.READ or each.id == "invoke"]

@@ -16,7 +16,7 @@ from edgefn.control.alias_endpoints import alias_endpoints
 from edgefn.control.deploy_endpoints import deploy_endpoints
 from edgefn.control.desk import Desk
 from edgefn.control.function_endpoints import function_endpoints
-from edgefn.control.log_endpoints import log_endpoints
+from edgefn.control.log_endpoints import OwnBook, log_endpoints
 from edgefn.control.status_endpoints import status_endpoints
 from edgefn.functions.bundle import Bundle, BundleFile
 from edgefn.functions.committing import Senses
@@ -91,7 +91,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         *function_endpoints(desk),
         *alias_endpoints(desk),
         *status_endpoints(desk),
-        *log_endpoints(tmp_path / "logs"),
+        *log_endpoints(OwnBook(tmp_path / "logs", lambda _: "2026-01-01T00:00:02Z")),
     ]
     async with control_api(tmp_path, endpoints) as stage:
         yield Shop(stage, replica, publisher, uses)

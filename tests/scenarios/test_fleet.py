@@ -126,6 +126,11 @@ async def test_a_fleet_deploys_purges_drains_revokes_and_outlives_its_control_pl
     after = [await fleet.get(name, "/page") for name in ("ams1", "fra1")]
     assert not set(before) & set(after)
 
+    status, told = await command("logs", "--function", "greet:1", "--since", "1h", *fleet.there)
+    assert (status, {line.split()[1] for line in told.splitlines()}) == (0, {"ams1", "fra1"}), told
+    status, told = await command("logs", "--location", "fra1", *fleet.there)
+    assert (status, {line.split()[1] for line in told.splitlines()}) == (0, {"fra1"}), told
+
     assert (await command("location", "drain", "fra1", *fleet.there))[0] == 0
     status, told = await fleet.deploy("two")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told

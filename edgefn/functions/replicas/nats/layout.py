@@ -14,12 +14,18 @@ BLOB = "edgefn.blob"
 PURGE = "edgefn.purge"
 STATUS = "edgefn.status"
 FEED = "edgefn.feed"
+ASKED = f"{FEED}.asked"
+"""What the control plane asks all locations at once: for what functions logged."""
+TOLD = "edgefn.told"
+"""What a location tells of it. Nothing of that is kept: who does not listen then does not hear it."""
 CHUNK = 512 * 1024
 """Bytes of one piece of a blob: NATS takes messages of up to 1 MB."""
 STATUS_KEPT_SECONDS = 86_400
 SAME_OP_SECONDS = 120
 _LOCATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _NANOSECONDS = 1_000_000_000
+_OWN = (STATUS, TOLD)
+"""Where each location has one subject, on which nobody else may send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +81,14 @@ def streams(keeping: Keeping) -> Mapping[str, Mapping[str, object]]:
 
 
 def lent_to_locations() -> tuple[Shared, ...]:
-    """Return what the account of the streams lends to that of the locations: reading, its own status, the feed."""
+    """Return what the account of the streams lends to that of the locations: reading, their own words, the feed."""
     reading = [
         Shared(subject, many=True)
         for stream in (RECORDS, BLOBS, PURGES)
         for subject in (f"$JS.API.DIRECT.GET.{stream}", f"$JS.API.DIRECT.GET.{stream}.>")
     ]
-    hearing = [Shared(f"{FEED}.record.>", is_service=False), Shared(f"{FEED}.purge", is_service=False)]
-    return (*reading, Shared(f"{STATUS}.*"), *hearing)
+    hearing = [Shared(subject, is_service=False) for subject in (f"{FEED}.record.>", f"{FEED}.purge", ASKED)]
+    return (*reading, *(Shared(f"{own}.*") for own in _OWN), *hearing)
 
 
 def location_part(location: str) -> str:
@@ -99,8 +105,9 @@ def location_in(part: str) -> str:
 
 def location_may_publish(location: str) -> tuple[str, ...]:
     """Return the subjects that one location may send to."""
-    shared = [lent.subject for lent in lent_to_locations() if lent.is_service and lent.subject != f"{STATUS}.*"]
-    return (*shared, f"{STATUS}.{location_part(location)}")
+    everybodys = {f"{own}.*" for own in _OWN}
+    shared = [lent.subject for lent in lent_to_locations() if lent.is_service and lent.subject not in everybodys]
+    return (*shared, *(f"{own}.{location_part(location)}" for own in _OWN))
 
 
 def location_may_subscribe(location: str) -> tuple[str, ...]:
