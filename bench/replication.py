@@ -43,6 +43,7 @@ from edgefn.functions.mirror.mirror import Mirror, Station
 from edgefn.functions.published import OpeningError, Published
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.purging import Purging
+from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.replicas.nats.authority import Authority
 from edgefn.functions.replicas.nats.layout import Keeping, location_inbox
 from edgefn.functions.replicas.nats.link import Address, Login
@@ -251,7 +252,13 @@ async def timed_recovery(run: Fleet, count: int) -> list[float]:
     settings = replace(run.server.settings, port=port)
     run.server = await start(settings, find_server(os.environ.get("EDGEFN_NATS_SERVER")))
     began = time.monotonic()
-    generation = await run.deploy(4_096)
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                generation = await run.deploy(4_096)
+                break
+            except ReplicaError:  # who publishes has no connection yet
+                await asyncio.sleep(0.05)
     await run.all_say(count, lambda status: status.generation >= generation)
     return [(time.monotonic() - began) * 1_000]
 

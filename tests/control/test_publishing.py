@@ -12,12 +12,14 @@ import pytest
 from aiohttp import FormData
 
 from edgefn.cli.status import words
+from edgefn.control import uploads
 from edgefn.control.alias_endpoints import alias_endpoints
 from edgefn.control.deploy_endpoints import deploy_endpoints
 from edgefn.control.desk import Desk
 from edgefn.control.function_endpoints import function_endpoints
 from edgefn.control.log_endpoints import OwnBook, log_endpoints
 from edgefn.control.status_endpoints import status_endpoints
+from edgefn.control.uploads import ZIP
 from edgefn.functions.bundle import Bundle, BundleFile
 from edgefn.functions.committing import Senses
 from edgefn.functions.logbook import LogEntry, LogFile
@@ -303,6 +305,36 @@ async def test_the_status_tells_what_was_put_right(shop: Shop) -> None:
     assert told["problems"] == []
     assert told["righted"] == [{"at": 1000.0, "subjects": ["alias.geo.live"], "generation": 2}]
     assert "alias.geo.live: somebody without the key had written that; put right in generation 2" in words(told)
+
+
+async def test_uploads_that_stand_still_hold_up_nobody_and_are_given_up(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "PIECE_PATIENCE", 3.0)
+    begun, stop = asyncio.Semaphore(0), asyncio.Event()
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"PK"
+        begun.release()
+        await stop.wait()
+
+    def slow() -> FormData:
+        form = FormData()
+        form.add_field("deployment", '{"settings": {"runtime": "nodejs20.x"}}', content_type="application/json")
+        form.add_field("bundle", stuck(), content_type=ZIP, filename="bundle")
+        return form
+
+    path = "/v1/functions/geo/deployments"
+    async with asyncio.timeout(60):
+        waiting = [asyncio.create_task(shop.ask("POST", path, data=slow())) for _ in range(4)]
+        for _ in waiting:
+            await begun.acquire()
+        status, told = await shop.deploy("one", name="quick", alias="live")
+        assert status == 200, told
+        assert not any(each.done() for each in waiting)
+        answers = [await each for each in waiting]
+    assert {(status, told["error"]["code"]) for status, told in answers} == {(408, "too-slow")}
+    stop.set()
 
 
 async def test_a_replica_that_is_away_is_a_503_also_where_lines_were_to_come(shop: Shop) -> None:
