@@ -174,7 +174,7 @@ class Relay:
         known = answer.headers.memo
         if not (isinstance(known, _Passed) and known.by is self and known.status == answer.status):
             passed = self._cache.passed(request, self._origins.received(answer), Bypass.POLICY)
-            known = answer.headers.memo = _Passed(self, answer.status, passed.headers)
+            known = answer.headers.memo = _Passed(self, answer.status, Headers(passed.headers))  # no ring
         return answer.dressed(known.headers)
 
 

@@ -71,7 +71,7 @@ class Dressing:
         if not (isinstance(known, _Dressed) and known.by is self and known.result is result and known.date == date):
             lines = self._constant[result]
             lines = lines if "date" in headers else (("Date", date), *lines)
-            known = headers.memo = _Dressed(self, result, date, headers.adding(*lines))
+            known = headers.memo = _Dressed(self, result, date, Headers([*headers, *lines]))  # no ring
         return known.headers.adding(("X-Amz-Cf-Id", request_id))
 
 

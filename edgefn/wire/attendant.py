@@ -40,6 +40,7 @@ class Attendant:
             self._sleep.set_result(None)
         elif self._task is not None:
             self._task.cancel()
+            self._task = None  # the error it ends with holds our frames, and so us: a ring for the collector
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

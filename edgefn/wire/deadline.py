@@ -7,6 +7,10 @@ from math import inf
 _EARLY = 0.002  # event loops ring up to a millisecond or two before the time
 
 
+def nobody() -> None:
+    """Stand for one who is called no more."""
+
+
 class Deadline:
     """Calls `expire` once when the time is up. Moving it later costs no new timer, so it fits a hot path."""
 
@@ -30,7 +34,8 @@ class Deadline:
         self._at = inf
 
     def stop(self) -> None:
-        """Let go of the timer, for good."""
+        """Let go of the timer, and of whoever is called, for good: else the two would hold each other."""
+        self._expire = nobody
         self._at = self._timer_at = inf
         if self._timer is not None:
             self._timer.cancel()

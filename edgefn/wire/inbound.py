@@ -106,7 +106,7 @@ class Inbound(asyncio.Protocol):
         self._state = State.CLOSED
         self._deadline.stop()
         self._outgoing.lost()
-        self._next_turn.cancel()
+        self._next_turn.stop()
         gone = ViewerGoneError("the viewer is gone")
         if self._tunnel is not None:
             self._tunnel.fail(gone)

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from edgefn.wire.deadline import nobody
+
 
 class NextTurn:
     """Calls `go_on` once in the next turn, however often it is asked to in this one; `is_due` until then."""
@@ -27,6 +29,11 @@ class NextTurn:
             self._handle.cancel()
             self._handle = None
         self.is_due = False
+
+    def stop(self) -> None:
+        """Do not go on, ever: let go of whoever would, for the two hold each other."""
+        self.cancel()
+        self._go_on = nobody
 
     def _run(self) -> None:
         self._handle = None

@@ -178,6 +178,8 @@ class OriginConnection(asyncio.Protocol):
         self._finish_reading(exc)
         if self._upload is not None:
             self._upload.resume()
+        self._next_turn.stop()
+        del self._reader  # it holds us, and nothing comes any more
 
     def pause_writing(self) -> None:
         """Let the upload wait for the origin."""
