@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bench import peers
-from bench.load import Measured, commit, never_twice, wrk, zipf
+from bench.load import Measured, another_header, commit, never_twice, wrk, zipf
 
 SIZES = {"1k": 1_024, "100k": 102_400, "10m": 10_485_760}
 KEYS = 10_000
@@ -56,17 +56,22 @@ routes:
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked for: `size` names the kind of object, `keys` how many there are; None: another one each time."""
+    """What is asked for: `size` names the kind of object, `keys` how many there are; None: another one each time.
+
+    `headers`: each request has another X-Request-Id, so that no two are the same.
+    """
 
     name: str
     size: str
     keys: int | None
     connections: int
+    headers: bool = False
 
 
 LOADS = (
     Load("1 KB, 64 conn.", "1k", 1, 64),
     Load("1 KB, 512 conn.", "1k", 1, 512),
+    Load("1 KB, other headers, 64 conn.", "1k", 1, 64, headers=True),
     Load("1 KB zipf, 64 conn.", "1k", KEYS, 64),
     Load("1 KB zipf, 512 conn.", "1k", KEYS, 512),
     Load("100 KB, 64 conn.", "100k", 1, 64),
@@ -132,6 +137,8 @@ class Bench:
         if load.keys is None:
             self._fresh += 1
             lua = never_twice(f"{path}{self._fresh}-")
+        elif load.headers:
+            lua = another_header(f"{path}1")
         elif load.keys > 1:
             lua = zipf(path, load.keys)
         url = f"http://127.0.0.1:{subject.port}{path}1"

@@ -139,6 +139,17 @@ end
 """
 
 
+def another_header(path: str) -> str:
+    """Return Lua that asks for `path` with another X-Request-Id each time. For one thread only."""
+    return f"""
+local number = 0
+request = function()
+  number = number + 1
+  return wrk.format("GET", "{path}", {{["X-Request-Id"] = "request-" .. number}})
+end
+"""
+
+
 def commit() -> str:
     """Return which commit is measured."""
     told = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
