@@ -29,7 +29,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -165,8 +165,8 @@ class Fleet:
     async def all_say(self, count: int, says: Callable[[LocationStatus], bool]) -> None:
         """Wait until `count` locations say it."""
         sure: set[str] = set()
-        async with asyncio.timeout(PATIENCE):
-            async for location, text in self.replica.follow_statuses():
+        async with asyncio.timeout(PATIENCE), aclosing(self.replica.follow_statuses()) as statuses:
+            async for location, text in statuses:
                 if says(status_from_json(text)):
                     sure.add(location)
                 if len(sure) >= count:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
@@ -286,3 +287,13 @@ async def test_a_replica_that_is_closed_ends_those_who_follow(tmp_path: Path) ->
             assert await following is None
         with pytest.raises(UnavailableError, match="closed"):
             await replica.incarnation()
+
+
+async def test_whoever_stops_following_leaves_no_subscription_behind(tmp_path: Path) -> None:
+    async with begun(tmp_path) as (_, replica):
+        await replica.set_status("fra1", b"1")
+        before = len(asyncio.all_tasks())
+        for _ in range(5):
+            async with aclosing(replica.follow_statuses()) as followed:
+                assert await take(followed, 1) == [("fra1", b"1")]
+        await until(lambda: len(asyncio.all_tasks()) <= before)

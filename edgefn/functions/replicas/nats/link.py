@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from edgefn.functions.replicas.base import ReplicaError, UnavailableError, UnknownOutcomeError
 from edgefn.functions.replicas.nats.hearing import Ear, Message, Question
@@ -93,7 +94,7 @@ class Link:
         self._renewed = asyncio.Event()
         self._questions: dict[str, Question] = {}
         self._numbers = itertools.count(1)
-        self._ears: set[Ear] = set()
+        self._ears: dict[Ear, Subscription | None] = {}
         self._supervisor: asyncio.Task[None] | None = None
         self._trouble = "no connection has been made yet"
         self._is_refused = False
@@ -182,7 +183,7 @@ class Link:
     async def listening(self, subject: str) -> AsyncIterator[Ear]:
         """Hear the messages of a subject, now and on every later connection, until the block is left."""
         ear = Ear(subject)
-        self._ears.add(ear)
+        self._ears[ear] = None
         client = self._client
         if client is not None:
             with contextlib.suppress(nats.errors.Error, OSError):  # Then it is subscribed to on the next connection.
@@ -190,7 +191,10 @@ class Link:
         try:
             yield ear
         finally:
-            self._ears.discard(ear)
+            subscription = self._ears.pop(ear)
+            if subscription is not None:
+                with contextlib.suppress(nats.errors.Error, OSError):  # Then it has ended with its connection.
+                    await subscription.unsubscribe()
 
     async def _publish(
         self, client: Client, subject: str, data: bytes, headers: Mapping[str, str] | None, reply: str = ""
@@ -301,7 +305,11 @@ class Link:
         async def heard(raw: Msg) -> None:
             ear.hear(_message(raw))
 
-        await client.subscribe(ear.subject, cb=heard)
+        subscription = await client.subscribe(ear.subject, cb=heard)
+        if ear in self._ears:
+            self._ears[ear] = subscription
+        else:  # nobody listens any more
+            await subscription.unsubscribe()
         await client.flush()
 
     def _inbox(self, connection: int) -> str:
