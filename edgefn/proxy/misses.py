@@ -7,7 +7,7 @@ from edgefn.model.errors import EdgeError
 from edgefn.model.message import Request, Response
 from edgefn.proxy.cache import Cache
 from edgefn.proxy.miss import Miss
-from edgefn.proxy.relay import Outcome, Relay, Relayed, Site
+from edgefn.proxy.relay import Known, Outcome, Relay, Relayed, Site
 from edgefn.wire.application import Deliver
 from edgefn.wire.outbound import OriginConnection
 
@@ -32,15 +32,22 @@ class Misses:
         return relayed
 
 
-class _Fetch(Relayed):
+class _Fetch(Known):
     """One such request."""
 
     __slots__ = ("_miss",)
 
     def __init__(
-        self, miss: Miss, relay: Relay, site: Site, deliver: Deliver, connection: OriginConnection, name: str, at: float
+        self,
+        miss: Miss,
+        relay: Relay,
+        site: Site,
+        deliver: Deliver,
+        request: Request,
+        connection: OriginConnection,
+        started: float,
     ) -> None:
-        super().__init__(relay, site, deliver, connection, name, at)
+        super().__init__(relay, site, deliver, request, connection, started)
         self._miss = miss
 
     def set_result(self, result: Response) -> None:
@@ -50,7 +57,7 @@ class _Fetch(Relayed):
         try:
             outcome: Outcome = self._miss.received(self._relay.received(result))
         except Exception as error:  # noqa: BLE001  # the last resort: whatever broke, the viewer gets an answer
-            _log.exception("%s: internal error", self.name)
+            _log.exception("%s: internal error", self._name)
             result.close()
             outcome = EdgeError(repr(error))
         self._site.relayed(self, outcome)

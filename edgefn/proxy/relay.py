@@ -7,6 +7,7 @@ What repeats itself is not made anew. The head that an origin gets, and the one 
 that were sent the last time, where nothing but the target and the request's id is different.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -97,12 +98,12 @@ class Relay:
         """Send `request`, whose outcome the site hears when it is here; None when it must go the usual way."""
         if request.method not in _SAFE or request.body.length != 0 or "upgrade" in request.headers:
             return None
-        relayed = self.sent(request, partial(Relayed, self, site, deliver))
+        relayed = self.sent(request, partial(Known, self, site, deliver))
         if relayed is not None:
             self._cache.passing(request, Bypass.POLICY)
         return relayed
 
-    def sent(self, request: Request, made: "Callable[[OriginConnection, str, float], Relayed]") -> "Relayed | None":
+    def sent(self, request: Request, made: "Callable[[Request, OriginConnection, float], Known]") -> "Known | None":
         """Send `request`, and return what `made` makes of it; None when it must go the usual way."""
         connection = self._origins.sender.take_now(self._key)
         if connection is None:
@@ -112,8 +113,7 @@ class Relay:
         except EdgeError:
             connection.drop()
             return None  # the usual way raises it again, where it can be told
-        relayed = made(connection, request.id, self._now())
-        relayed.known = request
+        relayed = made(request, connection, self._now())
         connection.begin(request, self._origin, head, b"", relayed)
         return relayed
 
@@ -122,15 +122,17 @@ class Relay:
         connection = self._origins.sender.take_now(self._key)
         if connection is None:
             return None
-        relayed = Relayed(self, site, deliver, connection, name, self._now())
-        relayed.repeat, relayed.viewer = repeat, viewer
+        relayed = _Again(repeat, viewer, site, deliver, connection, name, self._now())
         connection.begin(relayed, self._origin, b"".join((repeat.front, name.encode(), repeat.behind)), b"", relayed)
         return relayed
 
     def repeat_of(self, request: Request) -> "RelayRepeat | None":
-        """Return what `request` is when it comes again to the letter, if it was sent just now."""
+        """Return what `request` is when it comes again to the letter, if it was sent just now.
+
+        None for HTTP/1.0, whose answers go out another way.
+        """
         known = request.headers.memo
-        if not isinstance(known, _Sent) or known.facts != self._facts(request):
+        if request.version != "1.1" or not isinstance(known, _Sent) or known.facts != self._facts(request):
             return None
         return RelayRepeat(self, request, known.line + request.target.encode("latin-1") + known.before, known.behind)
 
@@ -200,11 +202,11 @@ class RelayRepeat:
 
 
 class Relayed(Taker):
-    """One such request, and what takes the answer that its connection will give."""
+    """One request that was passed on, and what takes the answer that its connection will give."""
 
     __slots__ = (
-        "_abandoned", "_answer", "_connection", "_done", "_relay", "_site", "_started", "deliver", "interim", "known",
-        "name", "repeat", "viewer",
+        "_abandoned", "_answer", "_connection", "_done", "_known", "_name", "_relay", "_site", "_started", "deliver",
+        "interim",
     )  # fmt: skip
 
     def __init__(
@@ -213,34 +215,19 @@ class Relayed(Taker):
         self._relay = relay
         self._site = site
         self._connection = connection
+        self._name = name
         self._started = started
+        self._known: Request | None = None
         self._done = False
         self._abandoned: EdgeError | None = None
         self._answer: Response | None = None
         self.deliver = deliver
         self.interim: Interim = drop_interim
-        self.name = name
-        self.known: Request | None = None
-        self.repeat: RelayRepeat | None = None
-        self.viewer: Viewer | None = None
 
     @property
+    @abstractmethod
     def request(self) -> Request:
-        """Return the request; one that has come again is made when it is asked for."""
-        if self.known is None:
-            assert self.repeat is not None and self.viewer is not None  # noqa: PT018  # else it was known
-            self.known = self.repeat.request(self.name, self.viewer, self._started, self.interim)
-        return self.known
-
-    @property
-    def method(self) -> str:
-        """Return the request's method."""
-        return self.request.method if self.repeat is None else self.repeat.told.method
-
-    @property
-    def headers(self) -> Headers:
-        """Return the request's headers."""
-        return self.request.headers
+        """Return the request."""
 
     def done(self) -> bool:
         """Return whether the outcome was delivered."""
@@ -250,14 +237,14 @@ class Relayed(Taker):
         """Deliver the answer, already written where the last one like it was."""
         known = head.headers.memo
         written = known.written if isinstance(known, _Passed) and known.by is self._relay else None
-        is_old = self.known is not None and self.known.version != "1.1"
+        is_old = self._known is not None and self._known.version != "1.1"
         if written is None or written.length != len(content) or is_old:
             self.set_result(response_of(head, BytesBody(content)))
             return
         self._done = True
-        if self.known is not None:
-            self._relay.note(self.known, self._started, str(head.status), written.shown)
-        whole = b"".join((written.before, self.name.encode(), written.behind))
+        if self._known is not None:
+            self._relay.note(self._known, self._started, str(head.status), written.shown)
+        whole = b"".join((written.before, self._name.encode(), written.behind))
         self._site.relayed(self, Ready(whole, content, written.shown))
 
     def set_result(self, result: Response) -> None:
@@ -276,7 +263,7 @@ class Relayed(Taker):
 
     def sent(self, head: bytes) -> None:
         """Remember how the answer was written, if it tells nothing of the time."""
-        answer, name = self._answer, self.name.encode()
+        answer, name = self._answer, self._name.encode()
         known = None if answer is None else answer.headers.memo
         before, named, behind = head.partition(name)
         if answer is None or not isinstance(known, _Passed) or "date" not in known.headers:
@@ -291,3 +278,57 @@ class Relayed(Taker):
         if not self._done:
             self._abandoned = ViewerGoneError("the viewer is gone")
             self._connection.abandon(self)
+
+
+class Known(Relayed):
+    """One that was read."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, relay: Relay, site: Site, deliver: Deliver, request: Request, connection: OriginConnection, started: float
+    ) -> None:
+        super().__init__(relay, site, deliver, connection, request.id, started)
+        self._known: Request = request
+
+    @property
+    def request(self) -> Request:
+        """Return the request."""
+        return self._known
+
+
+class _Again(Relayed):
+    """One that has come again to the letter: the request itself is made when somebody asks for it."""
+
+    __slots__ = ("_repeat", "_viewer")
+
+    def __init__(  # made once for each request
+        self,
+        repeat: RelayRepeat,
+        viewer: Viewer,
+        site: Site,
+        deliver: Deliver,
+        connection: OriginConnection,
+        name: str,
+        started: float,
+    ) -> None:
+        super().__init__(repeat.relay, site, deliver, connection, name, started)
+        self._repeat = repeat
+        self._viewer = viewer
+
+    @property
+    def request(self) -> Request:
+        """Return the request."""
+        if self._known is None:
+            self._known = self._repeat.request(self._name, self._viewer, self._started, self.interim)
+        return self._known
+
+    @property
+    def method(self) -> str:
+        """Return the request's method."""
+        return self._repeat.told.method
+
+    @property
+    def headers(self) -> Headers:
+        """Return the request's headers."""
+        return self._repeat.told.headers

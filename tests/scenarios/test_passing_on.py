@@ -246,3 +246,17 @@ async def test_what_was_answered_before_may_fail_late_or_come_in_pieces(config: 
             assert number == 8 or body == (b"gone" if number == 7 else b"hello")
     assert len({settled(seen.head.decode()) for seen in asked}) == 1
     assert len({seen.header("X-Amz-Cf-Id") for seen in asked}) == 9
+
+
+async def test_a_viewer_of_the_old_protocol_that_comes_again_is_told_that_its_connection_lives(
+    config: str, tmp_path: Path
+) -> None:
+    asked = b"GET %b HTTP/1.0\r\nHost: shop.test\r\nConnection: keep-alive\r\n\r\n"
+    pages = {path: page(200, b"hello", "Cache-Control: max-age=60", *DATED) for path in ("/a", "/cached/a")}
+    async with Website(pages) as site, Edge(config, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
+        for path in (b"/a", b"/cached/a"):
+            for _ in range(6):
+                viewer.writer.write(asked % path)
+                head, body = await viewer.hear()
+                assert head.endswith("\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n")
+                assert body == b"hello"
