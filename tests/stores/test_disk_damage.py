@@ -15,6 +15,7 @@ import pytest
 from edgefn.model.headers import Headers
 from edgefn.rules.purges import ByPath, ByTag
 from edgefn.stores.base import Found, Stored, StoreError
+from edgefn.stores.disk import finding
 from edgefn.stores.disk.base import GoneError, LostError, Outcome
 from edgefn.stores.disk.store import DiskStore, opened
 from tests.project.sources import ROOT
@@ -54,6 +55,26 @@ def flip(path: Path, at: int) -> None:
         byte = file.read(1)[0]
         file.seek(at)
         file.write(bytes([byte ^ 0x10]))
+
+
+async def test_an_entry_that_goes_between_two_looks_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(tmp_path, CAPACITY) as store:
+        await put(store, SMALL)
+        look = finding.small_body
+
+        def late(db: sqlite3.Connection, found: Found) -> bytes:
+            with closing(sqlite3.connect(tmp_path / "index.db", isolation_level=None)) as other:
+                for table in ("entries", "bodies"):  # as another worker would
+                    other.execute(f"DELETE FROM {table} WHERE number = ?", (found.number,))
+            return look(db, found)
+
+        monkeypatch.setattr(finding, "small_body", late)
+        (found,) = await store.get(KEY)
+        assert await read(store, found) == SMALL, "as it was when the first look was taken"
+        assert list(await store.get(KEY)) == []
+        assert caplog.records == []
 
 
 @pytest.mark.parametrize("at", [0, 15, 16, 65_551, 65_552, 500_000, -1])
@@ -221,6 +242,7 @@ async def test_a_disk_that_fails_keeps_nothing_and_says_so_once(
 FULL = """
 import asyncio, resource, sys
 from pathlib import Path
+from edgefn.stores.disk import finding
 from edgefn.stores.disk.base import StoreError
 from edgefn.stores.disk.store import opened
 from tests.stores.test_disk_damage import KEY, LARGE, SMALL, put, read

@@ -35,6 +35,15 @@ class Finds:
     broken: Sequence[int]
 
 
+def find_at_once(db: sqlite3.Connection, key: str) -> Finds:
+    """Return the same as `find`, all of it as it was at one moment: else whoever drops an entry meanwhile breaks it."""
+    db.execute("BEGIN")
+    try:
+        return find(db, key)
+    finally:
+        db.rollback()
+
+
 def find(db: sqlite3.Connection, key: str) -> Finds:
     """Return the variants of `key`. Small bodies come along as far as they are not too many."""
     found: list[Found] = []

@@ -102,7 +102,7 @@ class DiskStore:
 
     async def get(self, key: str) -> Sequence[Found]:
         """Return the variants stored under `key`, newest first. Raises `StoreError`."""
-        finds = await self._reads.query(lambda db: finding.find(db, key))
+        finds = await self._reads.query(lambda db: finding.find_at_once(db, key))
         for number in finds.broken:
             self._lost(number, LostError("an entry is not the one that was written"))
         return [each for each in finds.found if each.number not in self._broken] if self._broken else finds.found
