@@ -213,7 +213,7 @@ async def run(directory: Path, *, times: int, workers: int, seed: int, pause: fl
         "killed": times,
         "hits": tally.hits,
         "misses": tally.misses,
-        "broken while it was down": tally.broken,
+        "broken while it was down": len(tally.broken),
         "purges acknowledged": purges,
         "least warm after a kill": round(least_warm, 2),
         "wrong": tally.wrong,

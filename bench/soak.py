@@ -69,7 +69,7 @@ class Load:
     async def look(self) -> None:
         key = self.key()
         if await self.viewers.get(key, size_of(key), ranged=self.dice.random() < 0.2) is None:
-            self.failed.append(f"/{key}/{size_of(key)}")
+            self.failed.append(self.viewers.tally.broken[-1])
         self.done["looked"] += 1
 
     async def leave(self) -> None:

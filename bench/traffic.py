@@ -93,7 +93,7 @@ class Tally:
 
     hits: int = 0
     misses: int = 0
-    broken: int = 0
+    broken: list[str] = field(default_factory=list)
     floor: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
 
@@ -121,8 +121,8 @@ class Viewers:
                 body = await answer.read()
                 status, is_hit = answer.status, answer.headers.get("X-Cache", "").startswith(("Hit", "RefreshHit"))
                 tag = answer.headers.get("ETag", "")
-        except (ClientError, TimeoutError, OSError):
-            self.tally.broken += 1
+        except (ClientError, TimeoutError, OSError) as error:
+            self.tally.broken.append(f"/{key}/{size}: {error!r}")
             return None
         self._check(key, size, least, (status, tag, body, span))
         if is_hit:
