@@ -12,7 +12,7 @@ from aiohttp import ClientSession, TCPConnector
 from tests.cli.test_serve import command
 from tests.fakes.website import Website, page
 from tests.free_ports import free_port
-from tests.scenarios.test_fleet import CODE, Fleet
+from tests.scenarios.fleet_stage import CODE, Fleet
 
 pytestmark = pytest.mark.fleet
 

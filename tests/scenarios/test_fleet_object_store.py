@@ -19,7 +19,7 @@ from tests.cli.running import Running
 from tests.fakes.website import Website
 from tests.free_ports import free_port
 from tests.functions.nats.stage import opened
-from tests.scenarios.test_fleet import Fleet
+from tests.scenarios.fleet_stage import Fleet
 
 WEED = Path(sys.executable).parent / "weed"
 WRITER, READER = ("WRITERKEY", "writer-secret-of-the-store"), ("READERKEY", "reader-secret-of-the-store")

@@ -2,16 +2,13 @@
 
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, TCPConnector
 
 from tests.cli.running import Running
 from tests.cli.test_serve import command
-from tests.fakes.website import Website
-from tests.scenarios.test_fleet import Fleet
+from tests.scenarios.fleet_stage import Fleet, fleet_of
 
 
 class RootedFleet(Fleet):
@@ -46,13 +43,8 @@ class RootedFleet(Fleet):
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[RootedFleet]:
-    async with (
-        AsyncExitStack() as stack,
-        ClientSession(connector=TCPConnector(force_close=True)) as viewer,
-        Website({}) as site,
-    ):
-        yield RootedFleet(tmp_path, stack, viewer, site.address)
-        await stack.aclose()
+    async with fleet_of(RootedFleet, tmp_path) as made:
+        yield made
 
 
 @pytest.mark.fleet

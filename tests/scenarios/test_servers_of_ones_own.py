@@ -9,7 +9,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, TCPConnector
 
 from edgefn.cli.control import read_control
 from edgefn.functions.replicas.nats.layout import RECORDS
@@ -18,11 +17,9 @@ from edgefn.node.control_plane import prepare, write_server_configuration
 from edgefn.node.hub import open_hub
 from tests.cli.test_serve import command
 from tests.fakes.certificates import write_certificate
-from tests.fakes.scripted_origin import Conversation, SeenRequest, ok
-from tests.fakes.website import Website
 from tests.free_ports import free_port
 from tests.functions.nats.stage import PROGRAM
-from tests.scenarios.test_fleet import Fleet
+from tests.scenarios.fleet_stage import Fleet, fleet_of
 
 
 class Servers:
@@ -102,6 +99,18 @@ class TlsFleet(Fleet):
     async def init(self) -> tuple[int, str]:
         return await command("control", "init", self.write_control())
 
+    async def lose_all_disks_and_restore(self, name: str) -> None:
+        """Begin the servers anew, empty, and fill them with what the location `name` has."""
+        self.control.send(signal.SIGTERM)
+        assert await self.control.ended() == 0
+        await self.servers.stop()
+        self.servers.lose_disks()
+        await self.servers.start()
+        restore = ("control", "restore", self.write_control(), "--from", self.folder / name / "replica")
+        status, told = await command(*restore)
+        assert (status, "for locations that have seen more" in told) == (0, True), told
+        await self.start_control()
+
     async def begin(self, count: int) -> None:
         """Have the servers obey a control plane that is new, and the control plane run."""
         self.servers = Servers(self.folder, count)
@@ -117,18 +126,8 @@ class TlsFleet(Fleet):
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[TlsFleet]:
-    numbers = iter(range(100))
-
-    async def numbered(conversation: Conversation, _: SeenRequest) -> None:
-        await conversation.send(ok(f"{next(numbers)}".encode()))
-
-    async with (
-        AsyncExitStack() as stack,
-        ClientSession(connector=TCPConnector(force_close=True)) as viewer,
-        Website({"/page": numbered}) as site,
-    ):
-        yield TlsFleet(tmp_path, stack, viewer, site.address)
-        await stack.aclose()
+    async with fleet_of(TlsFleet, tmp_path) as made:
+        yield made
 
 
 async def test_a_fleet_runs_on_a_server_with_tls_that_it_did_not_start_and_outlives_its_disk(fleet: TlsFleet) -> None:
@@ -143,15 +142,7 @@ async def test_a_fleet_runs_on_a_server_with_tls_that_it_did_not_start_and_outli
     assert await command("purge", "/page", *fleet.there) == (0, "purged in 1 location\n")
     assert page != await fleet.get("fra1", "/page")
 
-    fleet.control.send(signal.SIGTERM)
-    assert await fleet.control.ended() == 0
-    await fleet.servers.stop()
-    fleet.servers.lose_disks()
-    await fleet.servers.start()
-    restore = ("control", "restore", fleet.write_control(), "--from", fleet.folder / "fra1" / "replica")
-    status, told = await command(*restore)
-    assert (status, "for locations that have seen more" in told) == (0, True), told
-    await fleet.start_control()
+    await fleet.lose_all_disks_and_restore("fra1")
     status, told = await fleet.deploy("two")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert await fleet.get("fra1") == "two"
@@ -190,15 +181,7 @@ async def test_a_cluster_with_tls_loses_its_leader_a_server_and_all_disks_and_go
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "three"]
 
-    fleet.control.send(signal.SIGTERM)
-    assert await fleet.control.ended() == 0
-    await fleet.servers.stop()
-    fleet.servers.lose_disks()
-    await fleet.servers.start()
-    restore = ("control", "restore", fleet.write_control(), "--from", fleet.folder / "fra1" / "replica")
-    status, told = await command(*restore)
-    assert (status, "for locations that have seen more" in told) == (0, True), told
-    await fleet.start_control()
+    await fleet.lose_all_disks_and_restore("fra1")
     status, told = await fleet.deploy("four")
     assert (status, "done: 1 of 1 location" in told) == (0, True), told
     assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["two", "four"]

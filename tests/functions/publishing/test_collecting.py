@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +17,6 @@ from edgefn.model.location_status import status_to_json
 from edgefn.model.publishing import LocationState, LocationStatus, Use
 from tests.fakes.published import bundle, settings
 from tests.functions.publishing.stage import Stage, staged
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(tmp_path / "replica") as made:
-        yield made
-
-
-@pytest.fixture
-def publisher(stage: Stage) -> Publisher:
-    return stage.publisher()
 
 
 async def many(publisher: Publisher, number: int) -> list[str]:

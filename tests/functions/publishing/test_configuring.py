@@ -1,8 +1,7 @@
 """Publishing what locations share: numbered, put in force in one commit, and taken back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -17,18 +16,7 @@ from edgefn.model.publishing import LocationState, LocationStatus, RefusedConfig
 from edgefn.rules.configuring import KEPT
 from edgefn.rules.rollout import About, FailedLocation
 from tests.fakes.published import bundle, settings
-from tests.functions.publishing.stage import Stage, staged
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(tmp_path / "replica") as made:
-        yield made
-
-
-@pytest.fixture
-def publisher(stage: Stage) -> Publisher:
-    return stage.publisher()
+from tests.functions.publishing.stage import Stage
 
 
 def shared(url: str = "http://a", hook: str | None = None, **more: object) -> dict[str, object]:

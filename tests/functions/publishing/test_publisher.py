@@ -1,7 +1,7 @@
 """Publishing functions: what people do, what they get, and what they are told when it can't be."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -42,17 +42,6 @@ from tests.functions.publishing.stage import Stage, senses, staged
 ONE, TWO = bundle("one"), bundle("two")
 OURS = SigningKey(bytes(range(32)))
 SECRET = SealingKey(bytes(32))
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(tmp_path / "replica") as made:
-        yield made
-
-
-@pytest.fixture
-def publisher(stage: Stage) -> Publisher:
-    return stage.publisher()
 
 
 async def live(publisher: Publisher, name: str = "hello") -> Alias:
