@@ -162,6 +162,7 @@ class Repeats:
         size = repeat.size + len(block)
         if size > self._most:
             return
+        self.drop(block)
         if self._size + size > self._most:
             self._old, self._young, self._size = self._young, {}, 0
         self._young[block] = repeat

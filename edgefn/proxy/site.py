@@ -177,7 +177,7 @@ class Site:
         return answer
 
     def _relayed_again(self, repeat: RelayRepeat, viewer: Viewer, deliver: Deliver) -> Pending | None:
-        if viewer.ip != repeat.ip or self._around.access_log is not None:  # a log line wants a trail of its own
+        if viewer.ip != repeat.ip:
             return None
         return self._counted(repeat.relay.again(repeat, viewer, self._around.new_id(), self, deliver))
 
@@ -187,7 +187,8 @@ class Site:
             return
         lane, name = self._lane(request.path), _known_as(block, request.viewer)
         if lane.relay is not None:
-            self._repeats.learn_relay(name, lane.relay, request)
+            if self._around.access_log is None:  # a line in it wants a request and a trail each time
+                self._repeats.learn_relay(name, lane.relay, request)
         elif lane.cache is not None:
             self._repeats.learn(name, request, head, lane.cache)
         elif lane.may_repeat is not None and lane.walk.latest is not None:

@@ -133,6 +133,19 @@ async def test_what_is_asked_for_stays_while_others_come_and_go() -> None:
     assert place.repeats.get(b"GET /often") is not None
 
 
+async def test_one_that_is_learned_again_and_again_takes_the_room_of_one() -> None:
+    place = Place(room=40_000)
+    asked = asking()
+    for name in (b"GET /a", b"GET /b"):
+        for _ in range(3):
+            await place.comes(name, asked)
+    for _ in range(100):
+        told = "".join(f"{name}: {value}\r\n" for name, value in place.cache.told_of(place.cache.source_of(asked), 0.0))  # type: ignore[arg-type]
+        place.repeats.learn(b"GET /b", asked, HEAD % (told.encode(), asked.id.encode()), place.cache)
+    assert place.repeats.get(b"GET /a") is not None
+    assert place.repeats.get(b"GET /b") is not None
+
+
 async def test_very_long_requests_are_not_remembered() -> None:
     place = Place()
     for _ in range(5):
