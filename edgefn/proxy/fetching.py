@@ -24,7 +24,7 @@ from edgefn.rules.cache_status import appended, forwarded
 from edgefn.rules.compression import coding_for, compressed_headers, is_compressible, with_vary
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.log_line import one_line
-from edgefn.rules.lookup import Lookup
+from edgefn.rules.lookup import Lookup, is_conditional
 from edgefn.rules.ranges import received_span, strong_tag
 from edgefn.rules.stale import covers_failure, covers_status, limit_for
 from edgefn.rules.storing import Reason, Refuse, may_store
@@ -235,7 +235,7 @@ class Fetching:
             return self._told(response, errand, "", self._passing(fetched))
         self._keep_at_once(fetched, data)
         why = errand.request.trail.cache_reason
-        if errand.replaces_conditions and why == STORED:  # the viewer's own ones have not been looked at yet
+        if why == STORED and errand.replaces_conditions and is_conditional(errand.request):  # these it did not see
             stored = chosen(self._keeping.variants(errand.key), errand.request)
             if stored is not None:
                 return self._answered(errand, stored, response.origin_status, is_new=True)
