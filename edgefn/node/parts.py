@@ -22,6 +22,7 @@ from edgefn.proxy.hooks import Hook, Hooks
 from edgefn.proxy.misses import Misses
 from edgefn.proxy.origins import Origins, Sender
 from edgefn.proxy.relay import Relay
+from edgefn.proxy.repeats import Repeats
 from edgefn.proxy.shields import Shielded, Shielding
 from edgefn.proxy.site import Lane, Site, Surroundings
 from edgefn.proxy.unconfigured import Unconfigured
@@ -73,7 +74,8 @@ def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, files: Fi
     if not settings.routes:
         nothing = replace(settings, routes=(RouteSettings("*", _NOWHERE.id),), origins={_NOWHERE.id: _NOWHERE})
         lanes = [_lane(route, nothing, callee_of, lasting, Beside(files.locate, None)) for route in nothing.routes]
-        return Unconfigured(lanes, dressing, around, default_root_object="", error_pages={})
+        none = Repeats(0, settings.viewer)
+        return Unconfigured(lanes, dressing, around, default_root_object="", error_pages={}, repeats=none)
     shielding = _shielding(settings, lasting, files)
     lanes = [_lane(route, settings, callee_of, lasting, Beside(files.locate, shielding)) for route in settings.routes]
     return Site(
@@ -82,8 +84,8 @@ def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, files: Fi
         around,
         default_root_object=settings.default_root_object,
         error_pages=settings.error_pages,
+        repeats=Repeats(settings.cache_memory // _FOR_REPEATS, settings.viewer),
         door=None if shielding is None else Door(shielding.secret, shielding.cdn_id, world.wall),
-        room=settings.cache_memory // _FOR_REPEATS,
     )
 
 

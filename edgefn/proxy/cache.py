@@ -4,7 +4,7 @@ It keeps order; what may be stored, for how long, and what answers what is for `
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import replace
 from functools import partial
 
@@ -25,7 +25,7 @@ from edgefn.proxy.repeats import Source
 from edgefn.proxy.shelved import Shelved
 from edgefn.proxy.spool import Spool
 from edgefn.rules.age import age_value, current_age
-from edgefn.rules.cache_key import EXTENSION, keys_by, uri_of
+from edgefn.rules.cache_key import EXTENSION, fields_in_key, keys_by, uri_of
 from edgefn.rules.cache_status import appended, forwarded, hit
 from edgefn.rules.changed import changed_targets, has_changed
 from edgefn.rules.directives import in_force
@@ -130,6 +130,10 @@ class Cache:
     def told_of(self, source: Source, age: float) -> Sequence[Line]:
         """Return the lines that a hit of this age adds."""
         return hit_lines(age, hit(source.stored.lifetime - age) if self._policy.cache_status else "")
+
+    def chosen_by(self, source: Source) -> Set[str]:
+        """Return the lower-case names of the request's fields by which the answer is chosen, beside the URI."""
+        return fields_in_key(self._policy).union(*(dict(variant.vary) for variant in source.variants))
 
     def serve(self, request: Request, fetch: Fetch) -> Awaitable[Response]:
         """Return the response to `request`, calling `fetch` only when it must.

@@ -1,25 +1,38 @@
-"""Requests that come again to the letter, and their answers out of memory, without reading or writing them anew.
+"""Requests that come again, to the letter or in all that matters, and their answers, without reading them anew.
 
 What was sent the usual way is cut where it will differ the next time: the lines that tell the age, and the request's
 id. So what is put together from the pieces is what the usual way would send. It counts while the same variants lie
 in the store, and while what was chosen of them is fresh.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from math import floor
 from typing import Protocol
 
 from edgefn.model.headers import NO_HEADERS, Line
 from edgefn.model.message import Request, Response
+from edgefn.model.settings import ViewerLimits
 from edgefn.model.trail import Trail
 from edgefn.proxy.passages import Passage, Passed, passage_of
 from edgefn.proxy.relay import Relay, RelayRepeat
+from edgefn.rules.shielding import CDN_LOOP, SHIELD_PASS
 from edgefn.stores.base import Stored
+from edgefn.wire.essence import Essences
 
 _LONGEST = 4_096  # bytes of a request
 _SEEN = 8_192
 _PER_REPEAT = 2_000  # bytes of Python's own: measured, on the safe side
+_PER_NAME = 200
+
+_READ_HERE = {
+    "host", "connection", "content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade", "cache-control",
+    "pragma", "if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "range", "via",
+    CDN_LOOP.lower(), SHIELD_PASS.lower(),
+}  # fmt: skip
+TELLING = frozenset({*_READ_HERE, "accept-encoding", "origin"})
+"""The fields of a request that are looked at on the way to an answer out of memory, and those by which origins choose
+their responses most of all. The others change nothing, unless `Vary` or the route's key names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,9 @@ class Cache(Protocol):
 
     def told_of(self, source: Source, age: float) -> Sequence[Line]:
         """Return the lines that a hit of this age adds."""
+
+    def chosen_by(self, source: Source) -> Set[str]:
+        """Return the lower-case names of the request's fields by which the answer is chosen, beside the URI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +114,52 @@ class Repeat:
 
 
 class Repeats:
-    """The requests that are remembered, in at most about `room` bytes: those that came last, and came twice."""
+    """The requests that are remembered, in at most about `room` bytes: those that came last, and came twice.
 
-    def __init__(self, room: int) -> None:
+    What is answered alike whatever most of its fields say is remembered by its essence, and by all of its bytes as
+    well once these come again.
+    """
+
+    def __init__(self, room: int, limits: ViewerLimits) -> None:
         self._most = room // 2
         self._size = 0
+        self._sizes: dict[bytes, int] = {}  # of the young ones
         self._young: dict[bytes, Repeat | RelayRepeat] = {}
         self._old: dict[bytes, Repeat | RelayRepeat] = {}
         self._seen: set[int] = set()  # hashes: two that are equal do no harm
+        self._essences = Essences(TELLING, limits)
+        self._has_essences = False
 
     def get(self, block: bytes) -> Repeat | RelayRepeat | None:
         """Return what is remembered of the request `block`."""
         repeat = self._young.get(block)
         if repeat is None:
-            repeat = self._old.pop(block, None)
-            if repeat is not None:
-                self._add(block, repeat)
+            repeat = self._from_old(block)
+            if repeat is None and self._has_essences:
+                return self._alike(block)
+        return repeat
+
+    def _from_old(self, name: bytes) -> Repeat | RelayRepeat | None:
+        repeat = self._old.pop(name, None)
+        if repeat is not None:
+            self._add(name, repeat, repeat.size)
+        return repeat
+
+    def _alike(self, block: bytes) -> Repeat | RelayRepeat | None:
+        essence = self._essences.of(block)
+        if essence is None:
+            return None
+        repeat = self._young.get(essence) or self._from_old(essence)
+        if repeat is not None and len(block) <= _LONGEST and not self._is_new(block):
+            self._add(block, repeat, _PER_NAME)
         return repeat
 
     def drop(self, block: bytes) -> None:
         """Forget a request, but not that it came."""
-        repeat = self._young.pop(block, None)
-        if repeat is not None:
-            self._size -= repeat.size + len(block)
+        self._forget(block)
+        essence = self._essences.of(block) if self._has_essences else None
+        if essence is not None:
+            self._forget(essence)
 
     def learn(
         self, block: bytes, request: Request, head: bytes, cache: Cache, latest: tuple[Request, Passed] | None = None
@@ -129,7 +168,8 @@ class Repeats:
 
         `latest` is what a function made of it, and how, where there is one.
         """
-        if len(block) > _LONGEST or self._is_new(block):
+        is_new = self._is_new(block)
+        if is_new and latest is not None:
             return
         passage = None if latest is None else passage_of(latest[1], request)
         if latest is not None and passage is None:
@@ -138,35 +178,47 @@ class Repeats:
         age = None if source is None else cache.age_now(source)
         if source is None or age is None:
             return
+        essence = self._essences.of(block) if latest is None and cache.chosen_by(source) <= TELLING else None
+        name = essence or block
+        if len(name) > _LONGEST or (is_new if essence is None else self._is_new(essence)):
+            return
         pieces = cut(head, _written(cache.told_of(source, age)), request.id.encode())
         if pieces is not None:
-            self._add(block, Repeat(request, cache, source, pieces, passage))
+            repeat = Repeat(request, cache, source, pieces, passage)
+            self._add(name, repeat, repeat.size)
+            self._has_essences |= essence is not None
 
     def learn_relay(self, block: bytes, relay: Relay, request: Request) -> None:
         """Remember a request that was passed on, if it came before and may come again."""
         if len(block) <= _LONGEST and not self._is_new(block):
             repeat = relay.repeat_of(request)
             if repeat is not None:
-                self._add(block, repeat)
+                self._add(block, repeat, repeat.size)
 
-    def _is_new(self, block: bytes) -> bool:
-        name = hash(block)
-        if name in self._seen:
+    def _is_new(self, name: bytes) -> bool:
+        hashed = hash(name)
+        if hashed in self._seen:
             return False
         if len(self._seen) >= _SEEN:
             self._seen.clear()
-        self._seen.add(name)
+        self._seen.add(hashed)
         return True
 
-    def _add(self, block: bytes, repeat: Repeat | RelayRepeat) -> None:
-        size = repeat.size + len(block)
+    def _add(self, name: bytes, repeat: Repeat | RelayRepeat, size: int) -> None:
+        size += len(name)
         if size > self._most:
             return
-        self.drop(block)
+        self._forget(name)
         if self._size + size > self._most:
-            self._old, self._young, self._size = self._young, {}, 0
-        self._young[block] = repeat
+            self._old, self._young, self._sizes, self._size = self._young, {}, {}, 0
+        self._young[name] = repeat
+        self._sizes[name] = size
         self._size += size
+
+    def _forget(self, name: bytes) -> None:
+        if self._young.pop(name, None) is not None:
+            self._size -= self._sizes.pop(name)
+        self._old.pop(name, None)
 
 
 def _written(lines: Sequence[Line]) -> bytes:

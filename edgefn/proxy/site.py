@@ -12,12 +12,12 @@ from edgefn.model.headers import Headers
 from edgefn.model.message import Request, Response, Viewer, no_body
 from edgefn.model.settings import ErrorPage, RouteSettings, ViewerProtocol
 from edgefn.model.trail import Result, Trail
-from edgefn.proxy import repeats
 from edgefn.proxy.access_log import access_line
 from edgefn.proxy.door import Door, as_for, without_pass
 from edgefn.proxy.failures import Failure, failure
 from edgefn.proxy.misses import Misses
 from edgefn.proxy.relay import Outcome, Relay, Relayed, RelayRepeat
+from edgefn.proxy.repeats import Cache as RepeatsCache
 from edgefn.proxy.repeats import Repeats
 from edgefn.proxy.walk import Walk
 from edgefn.rules.error_page import error_response
@@ -34,7 +34,7 @@ _log = logging.getLogger("edgefn")
 _PAGED = frozenset({Result.ERROR, Result.LAMBDA_EXECUTION_ERROR, Result.LAMBDA_VALIDATION_ERROR})
 
 
-class Cache(repeats.Cache, Protocol):
+class Cache(RepeatsCache, Protocol):
     """The part of a route's cache that needs no waiting."""
 
     def serve_now(self, request: Request) -> Response | None:
@@ -81,10 +81,10 @@ class Site:
         *,
         default_root_object: str,
         error_pages: Mapping[int, ErrorPage],
+        repeats: Repeats,
         door: Door | None = None,
-        room: int = 0,
     ) -> None:
-        """Take the lanes and what they share. `room` is what requests that come again may take of memory, in bytes."""
+        """Take the lanes and what they share."""
         self._lanes = tuple(lanes)
         self._routes = Routes([lane.route for lane in lanes])
         self._dressing = dressing
@@ -92,7 +92,7 @@ class Site:
         self._default_root_object = default_root_object
         self._error_pages = error_pages
         self._door = door
-        self._repeats = Repeats(room)
+        self._repeats = repeats
         self._date = (0, "")
         self._running = 0
         self._idle = asyncio.Event()

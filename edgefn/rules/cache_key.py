@@ -24,6 +24,13 @@ def keys_by(policy: CachePolicy) -> Callable[[Request], str]:
     return lambda request: _policy_key(request, policy)
 
 
+def fields_in_key(policy: CachePolicy) -> frozenset[str]:
+    """Return the lower-case names of the request's fields that keys depend on, beside Host."""
+    cookies = () if policy.cookies.mode is Selecting.NONE else ("cookie",)
+    encodings = ("accept-encoding",) if policy.encodings else ()
+    return frozenset((*policy.headers, *cookies, *encodings))
+
+
 def uri_key(request: Request) -> str:
     """Return the key of the request's target URI with its whole query."""
     target = request.path if request.query is None else f"{request.path}?{request.query}"

@@ -16,9 +16,11 @@ from edgefn.rules.hop_by_hop import named_by_connection, without_named
 from edgefn.rules.trailers import fit_for_trailers
 
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-_FIELDS = rf"(?:{_NAME}:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
+FIELDS = rf"(?:{_NAME}:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"
+"""A pattern for all field lines of a head (RFC 9112 section 5): no folds, no controls, no blanks before the colon."""
+
 _REQUEST_LINE = re.compile(rf"({_NAME}) ([\x21-\x7e\x80-\xff]++) HTTP/1\.([01])\r\n")
-_FIELD_LINES = re.compile(_FIELDS)
+_FIELD_LINES = re.compile(FIELDS)
 _FIELD = re.compile(r"([^:\r]++):[ \t]*+([^\r]*+)\r\n")
 _OTHER_VERSION = re.compile(rf"{_NAME} [\x21-\x7e\x80-\xff]++ HTTP/[0-9]\.[0-9]\r\n")
 _EMPTY_LINES = re.compile(rb"(?:\r\n){0,16}+")

@@ -25,5 +25,5 @@ def test_every_path_through_the_program_can_be_measured() -> None:
     )  # fmt: skip
     lines = done.stdout.decode().splitlines()
     costs = [float(line.split()[-2]) for line in lines if line.startswith("path:")]
-    assert len(costs) == 6, done.stderr.decode()
+    assert len(costs) == 7, done.stderr.decode()
     assert min(costs) > 0

@@ -1,4 +1,4 @@
-"""Requests that come again to the letter: what is remembered of them, for how long, and in how much memory."""
+"""Requests that come again: what is remembered of them, for how long, and in how much memory."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import pytest
 
 from edgefn.model.headers import Headers
 from edgefn.model.message import Request
-from edgefn.model.settings import CachePolicy
+from edgefn.model.settings import CachePolicy, Selecting, Selection, ViewerLimits
 from edgefn.proxy.background import Background
 from edgefn.proxy.cache import Cache
 from edgefn.proxy.flights import Flights
@@ -15,6 +15,7 @@ from edgefn.rules.purges import Everything
 from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.memory import MemoryStore
 from edgefn.stores.stock import Stock
+from edgefn.wire.essence import Essences
 from tests.proxy.cache_stage import NOW, Clock, Origin, asking, saying
 
 ROOM = 1024**2
@@ -32,7 +33,7 @@ class Place:
         flights = Flights(epoch=self.stock.epoch)
         self.cache = Cache(self.stock, policy or CachePolicy(), flights, self.clock, Background())
         self.origin = Origin(lambda request: saying("hello", *(lines or (DATE, LASTS))))
-        self.repeats = Repeats(room)
+        self.repeats = Repeats(room, ViewerLimits())
         self._ids = itertools.count(1)
 
     async def comes(self, block: bytes = b"GET /a", request: Request | None = None) -> tuple[bytes, bytes] | None:
@@ -150,6 +151,57 @@ async def test_very_long_requests_are_not_remembered() -> None:
     place = Place()
     for _ in range(5):
         assert await place.comes(b"GET /" + b"a" * 4_096) is None
+
+
+GET = b"GET /a HTTP/1.1\r\nHost: a\r\n%b\r\n"
+
+
+async def test_what_differs_only_in_what_matters_to_nobody_is_known() -> None:
+    place = Place()
+    for number in range(3):
+        assert await place.comes(GET % (b"Cookie: n=%d\r\n" % number)) is None
+    assert await place.comes(GET % b"Cookie: n=3\r\nUser-Agent: me\r\n") is not None
+    assert await place.comes(GET % b"") is not None
+    assert await place.comes(GET % b"Accept-Encoding: gzip\r\n") is None
+    assert await place.comes(GET % b"Cookie : n=4\r\n") is None, "no request at all"
+
+
+@pytest.mark.parametrize(
+    ("policy", "lines"),
+    [
+        (CachePolicy(headers=("user-agent",)), (DATE, LASTS)),
+        (CachePolicy(cookies=Selection(Selecting.ONLY, ("n",))), (DATE, LASTS)),
+        (CachePolicy(), (DATE, LASTS, ("Vary", "Accept-Encoding, Cookie"))),
+    ],
+)
+async def test_where_other_fields_matter_all_bytes_do(policy: CachePolicy, lines: tuple[tuple[str, str], ...]) -> None:
+    place = Place(*lines, policy=policy)
+    for number in range(5):
+        assert await place.comes(GET % (b"Cookie: n=%d\r\n" % number)) is None
+    assert await place.comes(GET % b"Cookie: n=4\r\n") is None, "it came once, and now twice"
+    assert await place.comes(GET % b"Cookie: n=4\r\n") is not None
+
+
+@pytest.mark.parametrize("lines", [(), (("Vary", "Origin, Accept-Encoding"),)])
+async def test_what_comes_again_to_the_letter_is_known_by_all_its_bytes(
+    lines: tuple[tuple[str, str], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(DATE, LASTS, *lines)
+    for number in range(6):
+        await place.comes(GET % (b"Cookie: n=%d\r\n" % (number // 3)))
+    monkeypatch.setattr(Essences, "of", lambda self, block: None)
+    assert await place.comes(GET % b"Cookie: n=1\r\n") is not None
+    assert await place.comes(GET % b"Cookie: n=2\r\n") is None
+
+
+async def test_what_was_purged_is_known_by_neither_name() -> None:
+    place = Place()
+    for _ in range(6):
+        await place.comes(GET % b"Cookie: n=1\r\n")
+    await place.stock.purge(Everything(), soft=False)
+    place.clock.passes(1)
+    assert await place.comes(GET % b"Cookie: n=1\r\n") is None
+    assert place.repeats.get(GET % b"Cookie: n=2\r\n") is None
 
 
 @pytest.mark.parametrize(

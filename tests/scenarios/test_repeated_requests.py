@@ -1,5 +1,6 @@
 """Requests that come again to the letter, through the front door: answered at once, and no different for it."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgefn.model.settings import ViewerLimits
+from edgefn.proxy.repeats import Repeats
 from edgefn.wire.viewer_head import HeadReader, ViewerHead
 from tests.fakes.certificates import write_certificate
 from tests.fakes.website import Website, page
@@ -39,7 +41,57 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
 def settled(head: str) -> str:
     """Return a head without what differs from one hit to the next."""
-    return re.sub(r"(X-Amz-Cf-Id: )\S+|(Age: )\d+|(ttl=)\d+", r"\1\2\3-", head)
+    return re.sub(
+        r"(X-Amz-Cf-Id: |Request ID: |Age: |ttl=|\bDate: )[^\r;<]+|127\.0\.0\.1:\d+|[0-9a-f]{32}", r"\1-", head
+    )
+
+
+REQUEST_FIELDS = (
+    "A-IM", "Accept", "Accept-Charset", "Accept-Datetime", "Accept-Encoding", "Accept-Language", "Authorization",
+    "Cache-Control", "CDN-Loop", "CloudFront-Viewer-Country", "Connection", "Content-Encoding", "Content-Length",
+    "Content-Type", "Cookie", "Date", "DNT", "Early-Data", "Edgefn-Shield", "Expect", "Forwarded", "From", "If-Match",
+    "If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Keep-Alive", "Max-Forwards", "Origin",
+    "Pragma", "Prefer", "Priority", "Proxy-Authorization", "Proxy-Connection", "Range", "Referer", "Save-Data",
+    "Sec-Fetch-Mode", "Sec-WebSocket-Key", "Surrogate-Capability", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+    "Upgrade-Insecure-Requests", "User-Agent", "Via", "X-Amz-Cf-Id", "X-Forwarded-For", "X-Forwarded-Proto", "X-Test",
+    "X-HTTP-Method-Override",
+)  # fmt: skip
+VALUES = (
+    "", "0", "1", "a, b", "no-cache", "max-age=0", "close", "host", "chunked", "websocket",
+    "100-continue", "bytes=1-2", '"1"', "*", "Fri, 01 Jan 2100 00:00:00 GMT", "gzip;q=1",
+)  # fmt: skip
+
+
+LAST = b"GET /no HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
+PAGES = {"/a": (), "/plain/a": (), "/by/coding": ("Vary: Accept-Encoding, Origin",), "/by/cookie": ("Vary: Cookie",)}
+
+
+async def told_with_one_more_field(directory: Path) -> list[str]:
+    """Return what each known request is answered with once there is another field in it."""
+    config = CONFIG.replace("cache: {", "cache: {honour_request: true, ")
+    pages = {path: page(200, b"hello", *DATED, 'ETag: "1"', *vary) for path, vary in PAGES.items()}
+    told = []
+    async with Website(pages) as site, Edge(config, directory, origin=site.address) as edge:
+        for path in pages:
+            async with connected(edge) as viewer:
+                for _ in range(5):
+                    await viewer.ask(path)
+            for name, value in itertools.product(REQUEST_FIELDS, VALUES):
+                asked = f"GET {path} HTTP/1.1\r\nHost: shop.test\r\n{name.swapcase()}: {value}\r\n\r\n"
+                answer = await edge.raw(
+                    asked.encode() + b"GET /no HTTP/1.1\r\nHost: shop.test\r\nConnection: close\r\n\r\n"
+                )
+                told.append(asked + settled(answer.decode("latin-1")))
+    return told
+
+
+async def test_a_field_that_is_new_in_a_known_request_changes_what_it_always_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = await told_with_one_more_field(tmp_path / "known")
+    monkeypatch.setattr(Repeats, "get", lambda self, block: None)
+    unknown = await told_with_one_more_field(tmp_path / "unknown")
+    assert [pair for pair in zip(known, unknown, strict=True) if pair[0] != pair[1]] == []
 
 
 @pytest.mark.parametrize("path", ["/a", "/plain/a?b=c"])
@@ -72,6 +124,8 @@ async def test_one_viewers_request_is_known_from_another(tmp_path: Path, reads: 
             assert "X-Cache: Hit" in (await viewer.ask("/a"))[0]
             assert len(read) == 3
             assert "X-Cache: Hit" in (await viewer.ask("/a", "User-Agent: other"))[0]
+            assert len(read) == 3, "what it says matters to nobody"
+            assert "X-Cache: Hit" in (await viewer.ask("/a", "Accept-Encoding: gzip"))[0]
             assert len(read) == 4
 
 

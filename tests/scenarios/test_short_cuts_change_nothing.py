@@ -35,7 +35,8 @@ KINDS = (
 )
 WAYS = ("whole", "chunked", "hinted", "in pieces", "closing", "never the same")
 FIELDS = {
-    (): 10, ("X-Variant: 1",): 3, ("X-Variant: 2",): 3, ("Cookie: a=b",): 2, ("Accept-Encoding: gzip",): 2,
+    (): 10, ("X-Variant: 1",): 3, ("X-Variant: 2",): 3, ("Cookie: a=b",): 2, ("Cookie: a=c", "X-Any: 1"): 3,
+    ("Accept-Encoding: gzip",): 2,
     ("Range: bytes=2-5",): 1, ('If-None-Match: "e"',): 1, ("Cache-Control: no-cache",): 1, ("Via: 1.1 fred",): 1,
 }  # fmt: skip
 
