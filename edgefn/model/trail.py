@@ -67,4 +67,3 @@ class Trail:
     hooks: list[HookRun] = field(default_factory=list)
     attempts: list[OriginAttempt] = field(default_factory=list)
     custom: str = ""
-    first_byte: float = 0.0

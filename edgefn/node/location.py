@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -50,7 +49,7 @@ from edgefn.wire.listening import FreshCertificates, Listening
 from edgefn.wire.pool import Pool
 
 _PATIENCE = 45.0
-_log = logging.getLogger("edgefn")
+"""Seconds for this process to apply a generation that its supervisor knows already."""
 
 
 @dataclass(slots=True)

@@ -12,10 +12,9 @@ from edgefn.proxy.answering import can_answer, matching
 from edgefn.proxy.errand import Errand, origin_headers
 from edgefn.proxy.flights import Duty
 from edgefn.proxy.parts import as_part, combined
-from edgefn.rules.age import Times, current_age
+from edgefn.rules.age import Times
 from edgefn.rules.compression import with_vary
 from edgefn.rules.directives import in_force
-from edgefn.rules.freshness import is_fresh
 from edgefn.rules.stale import NEVER_STALE
 from edgefn.rules.storing import Reason, Refuse, may_store, stored_headers
 from edgefn.rules.storing import Store as MayStore
@@ -24,11 +23,6 @@ from edgefn.rules.validating import agrees, confirmed, updated
 from edgefn.rules.vary import nominated, selected
 from edgefn.stores.base import Part, Stored, StoreError
 from edgefn.stores.stock import Stock
-
-
-def is_fresh_at(stored: Stored, now: float) -> bool:
-    """Return whether it may be served as it is."""
-    return is_fresh(stored.lifetime, current_age(stored.initial_age, stored.received_at, now))
 
 
 @hot_dataclass(frozen=True, slots=True)

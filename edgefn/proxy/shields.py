@@ -61,9 +61,7 @@ class Shielding:
 
     def _outgoing(self, request: Request, route: str, shield: Origin) -> Request:
         received = request.headers
-        kept = received.less(
-            HOP_BY_HOP | named_by_connection(received) | {"expect", SHIELD_PASS.lower(), "via", "cdn-loop"}
-        )
+        kept = received.less(_GONE | named_by_connection(received))
         via, loop = received.joined("via"), received.joined("cdn-loop")
         own = f"{request.version} {self.pseudonym} (CloudFront)"
         given = Pass(route, request.viewer, request.id, self.wall())

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 import orjson
 
-from edgefn.model.headers import NO_HEADERS, Headers
+from edgefn.model.headers import Headers
 from edgefn.model.hook import Event, Quotas
 from edgefn.model.message import BytesBody, Request, Response
 from edgefn.rules.cff_headers import judged_headers, new_headers, shown_cookies, with_cookies, with_set_cookies
@@ -32,7 +32,6 @@ MAX_CUSTOM = 800
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BODILESS = frozenset({204, 304})
-_NO_SET_COOKIES = NO_HEADERS
 
 
 def judge_request(

@@ -50,19 +50,14 @@ class Dressing:
             for result in Result
         }
 
-    def to_viewer(
-        self, headers: Headers, result: Result, request_id: str, date: str, age: int | None = None
-    ) -> Headers:
+    def to_viewer(self, headers: Headers, result: Result, request_id: str, date: str) -> Headers:
         """Return `headers` for the viewer.
 
-        `date` is the time now as a Date value, used where there is none (RFC 9110 section 6.6.1). `age` takes the
-        place of what the origin said (RFC 9111 section 5.1); None leaves that.
+        `date` is the time now as a Date value, used where there is none (RFC 9110 section 6.6.1).
         """
         lines = self._constant[result]
         if "date" not in headers:
             lines = (("Date", date), *lines)
-        if age is not None:
-            return headers.without("age").adding(*lines, ("X-Amz-Cf-Id", request_id), ("Age", str(age)))
         return headers.adding(*lines, ("X-Amz-Cf-Id", request_id))
 
     def to_viewer_again(self, headers: Headers, result: Result, request_id: str, date: str) -> Headers:

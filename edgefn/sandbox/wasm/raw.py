@@ -51,9 +51,6 @@ class Instance(ctypes.Structure):
     _fields_ = (("store", ctypes.c_uint64), ("index", ctypes.c_uint64))
 
 
-KIND_I32 = 0
-KIND_I64 = 1
-EXTERN_FUNCTION = 0
 EXTERN_MEMORY = 3
 RAW_VALUE_SIZE = 16
 EXTERN_OFFSET = 8
@@ -165,8 +162,6 @@ caller_context: Callable[[int], int] = _HOLDING.wasmtime_caller_context
 caller_export: Callable[[int, bytes, int, int], bool] = _HOLDING.wasmtime_caller_export_get
 """(caller, name, name size, &extern) -> whether there is one"""
 trap_new: Callable[[bytes, int], int] = _HOLDING.wasmtime_trap_new
-trap_delete: Callable[[int], None] = _HOLDING.wasm_trap_delete
-error_delete: Callable[[int], None] = _HOLDING.wasmtime_error_delete
 global_get: Callable[[int, int, int], None] = _HOLDING.wasmtime_global_get
 """(context, global, &value)"""
 global_set: Callable[[int, int, int], int | None] = _HOLDING.wasmtime_global_set

@@ -14,7 +14,6 @@ from edgefn.functions.mirror import records as mirrored
 from edgefn.functions.replicas.base import HEAD, Record
 from edgefn.functions.replicas.nats import streams
 from edgefn.functions.replicas.nats.layout import Keeping
-from edgefn.functions.replicas.nats.server import remove_store
 from edgefn.functions.replicas.sqlite.replica import opened
 from edgefn.functions.signing import Keys, SigningKey
 from edgefn.rules.purges import ByTag, Everything, written
@@ -172,7 +171,7 @@ async def test_a_hub_that_lost_its_disk_changes_nothing_until_its_generation_is_
             deployed = await deploy(run.control, b"%d" % number)
         await fra1.reaches(deployed.generation)
         await run.hub.server.stop(signal.SIGKILL)
-        remove_store(run.hub.settings)
+        run.hub.lose_disk()
         await run.hub.restart()
         await eventually(lambda: run.replica.begin("second-log", Keeping()))
         again = publisher(run.replica)
@@ -193,7 +192,7 @@ async def test_a_location_that_restarts_while_it_holds_follows_the_new_log_when_
             await fra1.reaches(deployed.generation)
             await fra1.until(lambda: fra1.mirror.records.place.purge == 1)
             await run.hub.server.stop(signal.SIGKILL)
-            remove_store(run.hub.settings)
+            run.hub.lose_disk()
             await run.hub.restart()
             await eventually(lambda: run.replica.begin("second-log", Keeping()))
             again = publisher(run.replica)

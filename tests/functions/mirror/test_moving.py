@@ -10,7 +10,6 @@ import pytest
 from edgefn.functions.moving import move
 from edgefn.functions.replicas.base import HEAD, Record, ReplicaError
 from edgefn.functions.replicas.nats.layout import Keeping
-from edgefn.functions.replicas.nats.server import remove_store
 from edgefn.functions.replicas.sqlite.replica import opened
 from tests.functions.mirror.stage import deploy, fleet, fresh_id, head_of, location, publisher, waited
 from tests.functions.nats.stage import eventually, hub
@@ -75,7 +74,7 @@ async def test_a_fleet_whose_hub_is_lost_is_restored_from_a_location(tmp_path: P
             last = await deploy(run.control, b"%d" % number)
         await fra1.reaches(last.generation)
         await run.hub.server.stop(signal.SIGKILL)
-        remove_store(run.hub.settings)
+        run.hub.lose_disk()
         await run.hub.restart()
         await eventually(lambda: run.replica.begin(fresh_id(), Keeping()))
         await move(fra1.local, run.replica, silent)

@@ -43,6 +43,11 @@ class Hub:
         port = int(self.url.rpartition(":")[2])
         self.server = await start(replace(self.settings, port=port), PROGRAM)
 
+    def lose_disk(self) -> None:
+        """Take from the stopped server what it has stored."""
+        directory = self.settings.directory
+        os.rename(directory / "jetstream", directory / "jetstream.lost")
+
     def control(self) -> NatsReplica:
         return opened(Address((self.url,), lambda: self.authority.control_login(int(time.time()))))
 

@@ -22,7 +22,6 @@ from edgefn.functions.replicas.base import (
 )
 from edgefn.functions.replicas.nats import streams
 from edgefn.functions.replicas.nats.layout import CHUNK, Keeping
-from edgefn.functions.replicas.nats.server import remove_store
 from tests.functions.nats.stage import begun, digest, eventually, head, hub, pieces, until
 
 T = TypeVar("T")
@@ -144,7 +143,7 @@ async def test_a_server_that_lost_its_disk_and_began_anew_is_told_apart(tmp_path
         location = hub.location("fra1")
         following = location.follow(last, "first-log")
         await hub.server.stop(signal.SIGKILL)
-        remove_store(hub.settings)
+        hub.lose_disk()
         await hub.restart()
         assert await eventually(lambda: replica.begin("second-log", Keeping())) == "second-log"
         await replica.append([head(1)], {"head": 0})

@@ -11,7 +11,7 @@ import itertools
 import logging
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import nats.errors
@@ -343,10 +343,3 @@ def _told_by(client: Client) -> Mapping[str, object]:
 
 def _message(raw: Msg) -> Message:
     return Message(raw.subject, raw.data, dict(raw.headers or {}))
-
-
-def check_servers(servers: Sequence[str]) -> None:
-    """Raise `ReplicaError` unless every address is one of NATS's."""
-    for server in servers:
-        if not server.startswith(("nats://", "tls://")):
-            raise ReplicaError(f"{server!r} is no address of a NATS server: write nats://host:port or tls://host:port")

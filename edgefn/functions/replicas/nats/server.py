@@ -210,8 +210,3 @@ def _listening(directory: Path) -> Sequence[str]:
             urls = ports.get("nats") if isinstance(ports, dict) else None
             return [url for url in urls if isinstance(url, str)] if isinstance(urls, list) else []
     return []
-
-
-def remove_store(settings: ServerSettings) -> None:
-    """Lose a stopped server's disk, as a fault."""
-    os.rename(settings.directory / "jetstream", settings.directory / "jetstream.lost")
