@@ -16,6 +16,7 @@ from edgefn.model.settings import ViewerLimits
 from edgefn.model.trail import Trail
 from edgefn.proxy.passages import Passage, Passed, passage_of
 from edgefn.proxy.relay import Relay, RelayRepeat
+from edgefn.rules.lookup import Lookup
 from edgefn.rules.shielding import CDN_LOOP, SHIELD_PASS
 from edgefn.stores.base import Stored
 from edgefn.wire.essence import Essences
@@ -168,6 +169,8 @@ class Repeats:
 
         `latest` is what a function made of it, and how, where there is one.
         """
+        if request.trail.cache != Lookup.HIT:
+            return
         is_new = self._is_new(block)
         if is_new and latest is not None:
             return
