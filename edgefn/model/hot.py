@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from dataclasses import dataclass as hot_dataclass
 else:
 
-    def hot_dataclass(*, frozen, slots):
+    def hot_dataclass(*, frozen, slots, weakref_slot=False):
         """Return `dataclass` that takes `frozen` at its word. Values are hashed as frozen ones are."""
-        return dataclasses.dataclass(unsafe_hash=frozen, slots=slots)
+        return dataclasses.dataclass(unsafe_hash=frozen, slots=slots, weakref_slot=weakref_slot)
 
 
 __all__ = ["hot_dataclass"]

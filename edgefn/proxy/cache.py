@@ -4,9 +4,10 @@ It keeps order; what may be stored, for how long, and what answers what is for `
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from weakref import ref
 
 from edgefn.model.errors import FunctionError, NotStoredError
 from edgefn.model.headers import Headers, Line
@@ -117,23 +118,22 @@ class Cache:
         key = self._key(request)
         variants = self._stock.peek(key)
         stored = chosen(variants, request)
-        return None if stored is None or not stored.is_here else Source(key, variants, stored)
-
-    def age_now(self, source: Source) -> float | None:
-        """Return the age of what is stored, if that is still in memory and fresh. That counts as a use."""
-        if self._stock.get(source.key) is not source.variants:
+        if stored is None or not stored.is_here:
             return None
-        stored = source.stored
+        fields = fields_in_key(self._policy).union(*(dict(variant.vary) for variant in variants))
+        return Source(key, tuple(map(ref, variants)), variants.index(stored), fields)
+
+    def hit_again(self, source: Source) -> tuple[Stored, float] | None:
+        """Return what is stored and its age, if that is still in memory and fresh. That counts as a use."""
+        stored = source.stored_in(self._stock.get(source.key))
+        if stored is None:
+            return None
         age = current_age(stored.initial_age, stored.received_at, self._now())
-        return age if is_fresh(stored.lifetime, age) else None
+        return (stored, age) if is_fresh(stored.lifetime, age) else None
 
-    def told_of(self, source: Source, age: float) -> Sequence[Line]:
+    def told_of(self, stored: Stored, age: float) -> Sequence[Line]:
         """Return the lines that a hit of this age adds."""
-        return hit_lines(age, hit(source.stored.lifetime - age) if self._policy.cache_status else "")
-
-    def chosen_by(self, source: Source) -> Set[str]:
-        """Return the lower-case names of the request's fields by which the answer is chosen, beside the URI."""
-        return fields_in_key(self._policy).union(*(dict(variant.vary) for variant in source.variants))
+        return hit_lines(age, hit(stored.lifetime - age) if self._policy.cache_status else "")
 
     def serve(self, request: Request, fetch: Fetch) -> Awaitable[Response]:
         """Return the response to `request`, calling `fetch` only when it must.

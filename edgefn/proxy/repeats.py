@@ -5,10 +5,11 @@ id. So what is put together from the pieces is what the usual way would send. It
 in the store, and while what was chosen of them is fresh.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
 from typing import Protocol
+from weakref import ReferenceType
 
 from edgefn.model.headers import NO_HEADERS, Line
 from edgefn.model.message import Request, Response
@@ -38,11 +39,24 @@ their responses most of all. The others change nothing, unless `Vary` or the rou
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an answer came from: all variants in memory under a key, and the one that was chosen."""
+    """Where an answer came from: all variants in memory under a key, and which one was chosen, by which fields.
+
+    It keeps none of them alive, so what the store gives up takes no room here.
+    """
 
     key: str
-    variants: Sequence[Stored]
-    stored: Stored
+    variants: tuple[ReferenceType[Stored], ...]
+    chosen: int
+    fields: frozenset[str]
+
+    def stored_in(self, variants: Sequence[Stored]) -> Stored | None:
+        """Return what was chosen, if these are the same variants still."""
+        if len(variants) != len(self.variants):
+            return None
+        for known, variant in zip(self.variants, variants, strict=False):
+            if known() is not variant:
+                return None
+        return variants[self.chosen]
 
 
 class Cache(Protocol):
@@ -51,14 +65,11 @@ class Cache(Protocol):
     def source_of(self, request: Request) -> Source | None:
         """Return what `request` has just been answered with, None unless that was all of it, as it is stored."""
 
-    def age_now(self, source: Source) -> float | None:
-        """Return the age of what is stored, None when it is no longer there or no longer fresh."""
+    def hit_again(self, source: Source) -> tuple[Stored, float] | None:
+        """Return what is stored and its age in seconds, None when it is no longer there or no longer fresh."""
 
-    def told_of(self, source: Source, age: float) -> Sequence[Line]:
+    def told_of(self, stored: Stored, age: float) -> Sequence[Line]:
         """Return the lines that a hit of this age adds."""
-
-    def chosen_by(self, source: Source) -> Set[str]:
-        """Return the lower-case names of the request's fields by which the answer is chosen, beside the URI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +96,12 @@ class Repeat:
     __slots__ = ("_cache", "_cut", "_front", "_moment", "_source", "passage", "request", "response", "size")
 
     def __init__(
-        self, request: Request, cache: Cache, source: Source, pieces: Cut, passage: Passage | None = None
+        self, request: Request, shown: Response, cache: Cache, source: Source, pieces: Cut, passage: Passage | None
     ) -> None:
         self.request = request.alone()
         self.passage = passage
-        self.response = Response(source.stored.status, source.stored.reason, NO_HEADERS)
-        self.size = _PER_REPEAT + 2 * len(pieces.before + pieces.between) + len(source.stored.body)
+        self.response = shown
+        self.size = _PER_REPEAT + 2 * len(pieces.before + pieces.between)
         self.size += 0 if passage is None else passage.size
         self._cache, self._source, self._cut = cache, source, pieces
         self._moment = (-1, -1)
@@ -98,15 +109,15 @@ class Repeat:
 
     def answer(self, request_id: str) -> tuple[bytes, bytes] | None:
         """Return head and body for a request of this id; None when it must be answered the usual way."""
-        source = self._source
-        age = self._cache.age_now(source)
-        if age is None:
+        found = self._cache.hit_again(self._source)
+        if found is None:
             return None
-        moment = (int(age), floor(source.stored.lifetime - age))
+        stored, age = found
+        moment = (int(age), floor(stored.lifetime - age))
         if moment != self._moment:
             self._moment = moment
-            self._front = self._cut.before + _written(self._cache.told_of(source, age)) + self._cut.between
-        return b"".join((self._front, request_id.encode(), self._cut.behind)), source.stored.body
+            self._front = self._cut.before + _written(self._cache.told_of(stored, age)) + self._cut.between
+        return b"".join((self._front, request_id.encode(), self._cut.behind)), stored.body
 
     def trail(self, started: float) -> Trail:
         """Return what there is to tell of one such request that came in at `started`."""
@@ -178,16 +189,18 @@ class Repeats:
         if latest is not None and passage is None:
             return
         source = cache.source_of(request if latest is None else latest[0])
-        age = None if source is None else cache.age_now(source)
-        if source is None or age is None:
+        found = None if source is None else cache.hit_again(source)
+        if source is None or found is None:
             return
-        essence = self._essences.of(block) if latest is None and cache.chosen_by(source) <= TELLING else None
+        essence = self._essences.of(block) if latest is None and source.fields <= TELLING else None
         name = essence or block
         if len(name) > _LONGEST or (is_new if essence is None else self._is_new(essence)):
             return
-        pieces = cut(head, _written(cache.told_of(source, age)), request.id.encode())
+        stored, age = found
+        pieces = cut(head, _written(cache.told_of(stored, age)), request.id.encode())
         if pieces is not None:
-            repeat = Repeat(request, cache, source, pieces, passage)
+            shown = Response(stored.status, stored.reason, NO_HEADERS)
+            repeat = Repeat(request, shown, cache, source, pieces, passage)
             self._add(name, repeat, repeat.size)
             self._has_essences |= essence is not None
 

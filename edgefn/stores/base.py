@@ -26,7 +26,7 @@ class Part:
     total: int
 
 
-@hot_dataclass(frozen=True, slots=True)
+@hot_dataclass(frozen=True, slots=True, weakref_slot=True)
 class Stored:
     """One response as it was stored. Times are wall-clock seconds since the epoch.
 

@@ -1,6 +1,7 @@
 """Requests that come again: what is remembered of them, for how long, and in how much memory."""
 
 import itertools
+from weakref import ref
 
 import pytest
 
@@ -27,12 +28,14 @@ HEAD = b"HTTP/1.1 200 OK\r\n%bX-Amz-Cf-Id: %b\r\nContent-Length: 5\r\n\r\n"
 class Place:
     """A cache, and what is remembered of its hits."""
 
-    def __init__(self, *lines: tuple[str, str], room: int = ROOM, policy: CachePolicy | None = None) -> None:
+    def __init__(
+        self, *lines: tuple[str, str], room: int = ROOM, policy: CachePolicy | None = None, body: str = "hello"
+    ) -> None:
         self.clock = Clock()
         self.stock = Stock(MemoryStore(1024**2), LocalLedger(), None, self.clock)
         flights = Flights(epoch=self.stock.epoch)
         self.cache = Cache(self.stock, policy or CachePolicy(), flights, self.clock, Background())
-        self.origin = Origin(lambda request: saying("hello", *(lines or (DATE, LASTS))))
+        self.origin = Origin(lambda request: saying(body, *(lines or (DATE, LASTS))))
         self.repeats = Repeats(room, ViewerLimits())
         self._ids = itertools.count(1)
 
@@ -125,6 +128,17 @@ async def test_no_more_is_remembered_than_there_is_room_for() -> None:
     assert remembered[-1] == names[-1]
 
 
+async def test_bodies_lie_in_the_store_alone() -> None:
+    place = await Place(room=10_000, body="a" * 20_000).is_remembered()
+    assert await place.comes() is not None
+    source = place.cache.source_of(asking())
+    assert source is not None
+    stored = ref(*place.stock.peek(source.key))
+    assert stored() is not None
+    await place.stock.remove(source.key)
+    assert stored() is None
+
+
 async def test_what_is_asked_for_stays_while_others_come_and_go() -> None:
     place = Place(room=40_000)
     for name in [b"GET /%d" % number for number in range(200)]:
@@ -141,7 +155,11 @@ async def test_one_that_is_learned_again_and_again_takes_the_room_of_one() -> No
         for _ in range(3):
             await place.comes(name, asked)
     for _ in range(100):
-        told = "".join(f"{name}: {value}\r\n" for name, value in place.cache.told_of(place.cache.source_of(asked), 0.0))  # type: ignore[arg-type]
+        source = place.cache.source_of(asked)
+        assert source is not None
+        found = place.cache.hit_again(source)
+        assert found is not None
+        told = "".join(f"{name}: {value}\r\n" for name, value in place.cache.told_of(*found))
         place.repeats.learn(b"GET /b", asked, HEAD % (told.encode(), asked.id.encode()), place.cache)
     assert place.repeats.get(b"GET /a") is not None
     assert place.repeats.get(b"GET /b") is not None
