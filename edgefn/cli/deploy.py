@@ -14,6 +14,7 @@ from edgefn.functions.bundle import BundleError
 from edgefn.functions.layers import read_with_layers
 from edgefn.functions.packing import packed
 from edgefn.model.errors import SettingsError
+from edgefn.rules.log_line import one_line
 
 EXAMPLES = f"""\
 examples:
@@ -21,10 +22,13 @@ examples:
   edgefn deploy hooks/ab-test --name ab-test --weight 10% --wait 95%
   edgefn deploy report --name report --runtime python3.12 --layer libraries.zip
   edgefn deploy geo.wasm --name geo --runtime wasm --memory 128MB --timeout 50ms --alias beta
+  edgefn deploy moved.js --name moved --runtime cloudfront-js-2.0 --kvs redirects
   edgefn deploy dist.zip --name auth --env STAGE=live --control https://control.example:8443 --token-file ci.token
 
 What is not given stays as the function's draft has it; --env replaces all variables. The code is tried before anything
-changes. The same code and settings again make no new version. {STATUSES}
+changes. The same code and settings again make no new version. A function reads one key-value store, which --kvs names
+as `kvs` in each location's file does; the control plane's file may have one of that name too, to try the function with.
+{STATUSES}
 """
 
 _WHOLE = 10_000
@@ -54,6 +58,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", metavar="S", type=timed, help="of an invocation, such as 5, 5s or 250ms")
     parser.add_argument("--env", metavar="K=V", action="append", type=pair, help="an environment variable; repeatable")
     parser.add_argument("--network", metavar="HOST:PORT", action="append", help="where it may connect to; repeatable")
+    stores = parser.add_mutually_exclusive_group()
+    stores.add_argument("--kvs", metavar="NAME", help="the key-value store that it reads: a name in `kvs` of locations")
+    stores.add_argument("--no-kvs", action="store_true", help="it reads none any more")
     parser.add_argument("--concurrency", metavar="N", type=int, help="invocations at one time")
     parser.add_argument("--provisioned", metavar="N", type=int, help="sandboxes to start ahead")
 
@@ -99,10 +106,12 @@ def run(given: argparse.Namespace) -> int:
 
 def settings_of(given: argparse.Namespace) -> dict[str, object]:
     """Return the settings that the arguments give, as the API takes them."""
-    names = ("runtime", "handler", "memory", "timeout", "network", "concurrency", "provisioned")
+    names = ("runtime", "handler", "memory", "timeout", "network", "kvs", "concurrency", "provisioned")
     settings: dict[str, object] = {name: value for name in names if (value := getattr(given, name, None)) is not None}
     if given.env is not None:
         settings["environment"] = dict(given.env)
+    if given.no_kvs:
+        settings["kvs"] = None
     return settings
 
 
@@ -118,12 +127,20 @@ async def _deploy(given: argparse.Namespace, client: ControlClient, content: byt
     if not given.json:
         print(_published(told))
         sys.stdout.flush()
+        print_notes(told)
     waited = await wait_for(client, given, told.get("generation"), given.name)
     if given.json:
         print(as_json({**told, "progress": waited.progress or None}))
     elif given.wait is not None:
         print(f"{'done' if waited.status == DONE else 'not everywhere'}: {waited.words}")
     return waited.status
+
+
+def print_notes(told: dict[str, object]) -> None:
+    """Print what the control plane has to say of how a function was run there."""
+    notes = told.get("notes")
+    for note in notes if isinstance(notes, list) else []:
+        print(f"edgefn: {one_line(str(note))}", file=sys.stderr, flush=True)
 
 
 def deployment_parts(deployment: dict[str, object], content: bytes) -> dict[str, Part]:

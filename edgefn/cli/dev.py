@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from edgefn.cli.connecting import DONE, add_connection, run_with
-from edgefn.cli.deploy import add_settings, deployment_parts, settings_of
+from edgefn.cli.deploy import add_settings, deployment_parts, print_notes, settings_of
 from edgefn.cli.logs import print_line
 from edgefn.cli.waiting import wait_for
 from edgefn.control.client import ControlClient, ControlError
@@ -99,6 +99,7 @@ async def _deploy(given: argparse.Namespace, client: ControlClient) -> None:
     except (BundleError, ControlError) as error:
         print(f"edgefn dev: {error}", file=sys.stderr, flush=True)
         return
+    print_notes(told)
     waited = await wait_for(client, given, told.get("generation"), given.name, quiet=True)
     version = told.get("version")
     number = version.get("version") if isinstance(version, dict) else "?"

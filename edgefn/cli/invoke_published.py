@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from edgefn.cli.connecting import DONE, FAILED, run_with
+from edgefn.cli.deploy import print_notes
 from edgefn.cli.invoke_input import read_events, sample_event
 from edgefn.control.client import ControlClient
 from edgefn.model.errors import SettingsError
@@ -56,6 +57,7 @@ async def _run(given: argparse.Namespace, client: ControlClient, events: list[by
         outcome, log = told.get("outcome"), told.get("log")
         for line in log if isinstance(log, list) else []:
             print(for_terminal(str(line)), file=sys.stderr)
+        print_notes(told)
         failed += not (isinstance(outcome, dict) and "result" in outcome)
         print(json.dumps(told if given.json else outcome), flush=True)
     if len(events) > 1:

@@ -7,6 +7,7 @@ from edgefn.configuration.document import parse
 from edgefn.configuration.guarding import SANDBOX, SIGNATURES
 from edgefn.configuration.kinds import Address, Duration, FilePath, Text, Whole
 from edgefn.configuration.listening import ONE_CERTIFICATE
+from edgefn.configuration.location import STORES
 from edgefn.configuration.reading import Field, Reading, Section, Values, WrongError
 from edgefn.configuration.shapes import OneOrMany
 from edgefn.model.control_settings import ControlSettings, NatsSettings
@@ -63,6 +64,12 @@ class _Fields:
     blobs = Field("blobs", BLOBS, "An object store for large bundles. Without one, all come from NATS.")
     signatures = Field("signatures", SIGNATURES, "Who may publish.")
     sandbox = Field("sandbox", SANDBOX, "How functions are shut in when they are tried.")
+    kvs = Field(
+        "kvs",
+        STORES,
+        "Key-value stores with which functions are tried here, by name; where one is missing, with an empty one. Each "
+        "location has its own.",
+    )
 
 
 def _build(values: Values) -> ControlSettings:
@@ -75,6 +82,7 @@ def _build(values: Values) -> ControlSettings:
         values[_Fields.credentials_lifetime],
         values.get(_Fields.tls),
         values.get(_Fields.blobs),
+        values.get(_Fields.kvs) or {},
     )
 
 

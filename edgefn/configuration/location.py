@@ -193,6 +193,8 @@ class _StoreFields:
 
 STORE: Final = Section("kvs.NAME", _StoreFields, lambda values: values[_StoreFields.path])
 
+STORES: Final = MapOf(Either(_STORE_PATH, STORE), FUNCTION_NAME, FUNCTION_NAMING)
+
 
 class _Fields:
     location = Field(
@@ -218,7 +220,7 @@ class _Fields:
     )
     origin_groups = Field("origin_groups", MapOf(GROUP, NAME, NAMING), "Pairs of origins with failover, by name.")
     functions = Field("functions", MapOf(FUNCTION, FUNCTION_NAME, FUNCTION_NAMING), "The functions, by name.")
-    kvs = Field("kvs", MapOf(Either(_STORE_PATH, STORE), FUNCTION_NAME, FUNCTION_NAMING), "Key-value stores, by name.")
+    kvs = Field("kvs", STORES, "Key-value stores, by name.")
     routes = Field(
         "routes", Routes(), "Which requests go where; the first one that fits wins. Required as `origins` is."
     )

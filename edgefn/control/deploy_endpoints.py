@@ -9,7 +9,7 @@ from aiohttp import web
 from edgefn.configuration.functions import default_handler
 from edgefn.control.asking import TOUCHED, json_body, name_in
 from edgefn.control.desk import Desk, published
-from edgefn.control.endpoints import STRING, TRUTH, WHOLE, Endpoint, Handle, Json, Media, Scope, json_of, table
+from edgefn.control.endpoints import STRING, STRINGS, TRUTH, WHOLE, Endpoint, Handle, Json, Media, Scope, json_of, table
 from edgefn.control.faults import FaultError, invalid
 from edgefn.control.uploads import PACKED, ZIP, Uploads
 from edgefn.control.views import ALIAS, VERSION, alias_view, version_view
@@ -27,10 +27,17 @@ _SETTINGS: Final = {
 }
 BINARY: Final = {"type": "string", "format": "binary", "description": f"{ZIP} or {PACKED}."}
 DEPLOYMENT: Final = table({}, {"settings": _SETTINGS, "description": STRING, "alias": STRING, "weight": WHOLE})
+_NOTES: Final = {**STRINGS, "description": "What was not tried as it will run."}
 DEPLOYED: Final = table(
-    {"version": VERSION, "is_new": TRUTH, "alias": {"oneOf": [ALIAS, {"type": "null"}]}, "generation": WHOLE}
+    {
+        "version": VERSION,
+        "is_new": TRUTH,
+        "alias": {"oneOf": [ALIAS, {"type": "null"}]},
+        "generation": WHOLE,
+        "notes": _NOTES,
+    }
 )
-UPDATED: Final = table({"version": VERSION, "generation": WHOLE})
+UPDATED: Final = table({"version": VERSION, "generation": WHOLE, "notes": _NOTES})
 PUBLISHED: Final = table({"version": VERSION, "is_new": TRUTH, "generation": WHOLE})
 
 
@@ -76,6 +83,7 @@ class _Counter:
                 "is_new": done.is_new,
                 "alias": None if done.alias is None else alias_view(done.alias),
                 "generation": done.generation,
+                "notes": self.desk.notes_on(wanted.settings),
             }
         )
 
@@ -86,7 +94,8 @@ class _Counter:
         wanted = await _wanted(self.desk, name, told, bundle)
         draft = await self.desk.publisher.update(wanted.settings, bundle, wanted.description)
         request[TOUCHED].update(bundle=bundle.digest)
-        return await _answer(self.desk, {"version": version_view(draft, await self.desk.function(name))})
+        told = {"version": version_view(draft, await self.desk.function(name))}
+        return await _answer(self.desk, {**told, "notes": self.desk.notes_on(wanted.settings)})
 
     async def publish(self, request: web.Request) -> web.Response:
         """Make a version of the draft."""

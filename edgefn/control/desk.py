@@ -16,6 +16,7 @@ from edgefn.functions.configuring import Configurer
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.base import ReplicaError, UnavailableError, UnknownOutcomeError
 from edgefn.model.publishing import LATEST, Alias, LocationState, Manifest, PublishedFunction, Use
+from edgefn.model.settings import FunctionSettings
 
 VERSION_NUMBER: Final = r"[0-9]{1,15}"
 _PATIENCE: Final = "try again; what is live is untouched"
@@ -25,7 +26,8 @@ _PATIENCE: Final = "try again; what is live is untouched"
 class Desk:
     """Where functions are published. `uses` tells which hooks need what, `wall` the time, `notes` what else to know.
 
-    `functions` are those that the locations have in their own files, None where that is not known.
+    `functions` are those that the locations have in their own files, None where that is not known. `stores` are the
+    key-value stores here: a function whose own is not among them is run with an empty one. None where that can't be.
     """
 
     publisher: Publisher
@@ -33,6 +35,14 @@ class Desk:
     wall: Callable[[], float]
     functions: Callable[[], Collection[str] | None] = lambda: None
     notes: Callable[[], Sequence[str]] = tuple
+    stores: Collection[str] | None = None
+
+    def notes_on(self, settings: FunctionSettings) -> list[str]:
+        """Return what should be known of how a function was run here."""
+        if self.stores is None or not settings.kvs or settings.kvs in self.stores:
+            return []
+        where = f'the key-value store "{settings.kvs}" is not in `kvs` of the control plane\'s configuration'
+        return [f"{where}: {settings.name} is run with an empty one there; each location has its own"]
 
     @property
     def configurer(self) -> Configurer:

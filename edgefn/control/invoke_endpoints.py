@@ -22,7 +22,7 @@ from edgefn.sandbox.base import OpenError
 Invoke: TypeAlias = Callable[[Manifest, bytes], Awaitable[Invoked]]
 
 OUTCOME: Final = {"type": "object", "description": "result, or error with type and message."}
-INVOKED: Final = table({"function": STRING, "version": STRING, "outcome": OUTCOME, "log": STRINGS})
+INVOKED: Final = table({"function": STRING, "version": STRING, "outcome": OUTCOME, "log": STRINGS, "notes": STRINGS})
 
 
 def invoke_endpoints(desk: Desk, invoke: Invoke) -> list[Endpoint]:
@@ -45,7 +45,7 @@ def invoke_endpoints(desk: Desk, invoke: Invoke) -> list[Endpoint]:
             raise FaultError(409, "does-not-start", f"{manifest.label}: {error}") from error
         version = version_name(manifest.version)
         told = {"function": name, "version": version, "outcome": invoked.outcome, "log": list(invoked.log)}
-        return web.json_response(told)
+        return web.json_response({**told, "notes": desk.notes_on(manifest.settings)})
 
     asked = (Parameter("qualifier", f"A version, an alias, or {LATEST} (the default)."),)
     says = "Run it once, in a sandbox apart from those that answer viewers. The body is the event."

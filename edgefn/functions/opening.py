@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from edgefn.functions.bundle import Bundle, BundleError
 from edgefn.functions.function_log import FunctionLog
+from edgefn.functions.kvs_file import StoreError
 from edgefn.functions.published import OpeningError
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.runner import Runner, Surroundings
@@ -52,6 +53,8 @@ async def started(
 
 def _may_pass(error: OpenError) -> bool:
     """Return whether it is for the machine that a version does not start: it did where it was tried."""
+    if isinstance(error.__cause__, StoreError):
+        return True
     is_slow = error.failure is not None and error.failure.type == _TIMED_OUT
     return is_slow or isinstance(error.__cause__, OSError)
 

@@ -7,6 +7,7 @@ at once. What can't be opened leaves its pointers where they were. Events that r
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -78,6 +79,7 @@ class Published:
     _failed: dict[bytes, FailedVersion] = field(default_factory=dict)
     _passing: dict[bytes, Manifest] = field(default_factory=dict)
     _ailing: asyncio.Event = field(default_factory=asyncio.Event)
+    _hurry: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: dict[asyncio.Task[None], Runner] = field(default_factory=dict)
     _applying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -192,12 +194,19 @@ class Published:
             await self._ailing.wait()
             wait = FIRST_RETRY
             while self._passing:
-                await asyncio.sleep(wait)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._hurry.wait()
+                self._hurry.clear()
                 wait = min(2 * wait, LAST_RETRY)
                 for key, manifest in list(self._passing.items()):
                     if await self._try_again(key, manifest):
                         changed()
             self._ailing.clear()
+
+    def hurry(self) -> None:
+        """Have what could not be opened tried again now: the machine has changed."""
+        self._hurry.set()
 
     async def _try_again(self, key: bytes, manifest: Manifest) -> bool:
         """Open a version and take it into use; return whether anything is different now."""

@@ -35,7 +35,8 @@ class BlobSettings:
 @dataclass(frozen=True, slots=True)
 class ControlSettings:
     """One control plane. A location's credentials hold for `credentials_lifetime` seconds; `tls` is the certificate of
-    the control API, which speaks in clear without one.
+    the control API, which speaks in clear without one. `kvs` are the absolute paths of the key-value stores with which
+    functions are tried.
     """
 
     admin: tuple[str, int] = ("127.0.0.1", 8090)
@@ -46,3 +47,4 @@ class ControlSettings:
     credentials_lifetime: float = 7 * 86_400.0
     tls: Certificate | None = None
     blobs: BlobSettings | None = None
+    kvs: Mapping[str, str] = field(default_factory=dict)

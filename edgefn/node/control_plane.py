@@ -28,7 +28,7 @@ from edgefn.model.settings import Settings, SignaturePolicy
 from edgefn.node import world
 from edgefn.node.administering import open_admin
 from edgefn.node.function_logs import function_log
-from edgefn.node.hosting import function_hosts
+from edgefn.node.hosting import Stores, function_hosts
 from edgefn.node.hub import open_hub
 from edgefn.node.publishing import Place, open_publishing
 from edgefn.node.replication import open_keys, open_replica, root_chain
@@ -113,8 +113,9 @@ async def open_control_plane(
     hub = await open_hub(stack, settings, report)
     keys, chain = open_keys(shared), root_chain(shared)
     await publish_trust(hub.replica, keys, chain, report)
-    host = await stack.enter_async_context(function_hosts(shared, report))
     scratch = Path(stack.enter_context(scratch_directory(_made(Path(settings.data_dir) / "bundles"))))
+    stores = Stores(lambda: settings.kvs, _empty_store(scratch))
+    host = await stack.enter_async_context(function_hosts(shared, report, stores))
     log = stack.enter_context(function_log("control", settings.data_dir))
     around = Surroundings(world.invocation_id, world.timestamp, log)
     serving = lambda: _serving(hub.fleet)  # noqa: E731
@@ -123,7 +124,12 @@ async def open_control_plane(
     own = OwnBook(log_directory(settings.data_dir), world.ago)
     place = replace(place, book=FleetBook(Calls(hub.replica.link), serving, own, world.timestamp, world.pseudonym))
     place = replace(
-        place, lifetime=_FRESH, notes=lambda: (*hub.notes(), *trust_notes(keys.trust)), memory=memory, depot=hub.depot
+        place,
+        lifetime=_FRESH,
+        notes=lambda: (*hub.notes(), *trust_notes(keys.trust)),
+        memory=memory,
+        depot=hub.depot,
+        stores=settings.kvs.keys(),
     )
     publisher, publishing = open_publishing(stack, place)
     tokens = _tokens(settings)
@@ -176,6 +182,16 @@ def _keys_for_locations(keys: Keys, settings: Settings) -> tuple[str, str]:
     trusted = "" if keys.signing is None else public_line(keys.signing.public, "control").strip()
     sealing = Path(settings.signatures.keys or Path(settings.data_dir) / "keys") / "sealing.key"
     return trusted, sealing.read_text() if sealing.exists() else ""
+
+
+def _empty_store(directory: Path) -> str:
+    """Return a key-value store for functions that are tried here and have theirs at the locations only."""
+    file = directory / "no-store.json"
+    try:
+        file.write_text("{}")
+    except OSError as error:
+        raise SettingsError((f"data_dir: {file}: {error.strerror}",)) from error
+    return str(file)
 
 
 def _made(directory: Path) -> Path:

@@ -2,12 +2,13 @@
 
 import ipaddress
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edgefn.functions.kvs_file import StoreError
 from edgefn.functions.opening import Host
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import SandboxSettings, Settings
@@ -58,11 +59,25 @@ def interpreter_warnings(settings: Settings) -> list[str]:
 _SYSTEM = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
 
 
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The key-value stores of this machine. `known` returns the absolute paths by their names.
+
+    `spare` is the path of the one for functions whose own is not here; "": they can't be opened.
+    """
+
+    known: Callable[[], Mapping[str, str]]
+    spare: str = ""
+
+
 class FunctionHosts:
     """Opens functions by their runtime; what runs a kind of them is started with the first one."""
 
-    def __init__(self, settings: Settings, tell: Callable[[str], None], stack: AsyncExitStack) -> None:
+    def __init__(self, settings: Settings, tell: Callable[[str], None], stack: AsyncExitStack, stores: Stores) -> None:
         self._settings = settings
+        self._stores = stores
+        self.lent: dict[str, str] = {}
+        """The paths of the key-value stores that published functions were given, by their names."""
         self._tell = tell
         self._stack = stack
         self._processes: ProcessHost | None = None
@@ -83,12 +98,13 @@ class FunctionHosts:
         """Return the code with the path of its key-value store: what is published names one of this machine's."""
         if not code.kvs or os.path.isabs(code.kvs):
             return code
-        path = self._settings.kvs.get(code.kvs)
-        if path is None:
-            known = ", ".join(sorted(self._settings.kvs)) or "none"
-            raise OpenError(
-                f'there is no key-value store "{code.kvs}" in `kvs` of the configuration here; it has: {known}'
-            )
+        known = self._stores.known()
+        path = known.get(code.kvs, self._stores.spare)
+        if not path:
+            named = ", ".join(sorted(known)) or "none"
+            missing = f'there is no key-value store "{code.kvs}" in `kvs` of the configuration here; it has: {named}'
+            raise OpenError(f"{missing}; add it, and `edgefn reload`") from StoreError(missing)
+        self.lent[code.kvs] = path
         return replace(code, kvs=path)
 
     @property
@@ -133,10 +149,15 @@ class FunctionHosts:
 
 
 @asynccontextmanager
-async def function_hosts(settings: Settings, tell: Callable[[str], None]) -> AsyncIterator[FunctionHosts]:
-    """Give what opens functions until the block ends. `tell` takes lines for the operator."""
+async def function_hosts(
+    settings: Settings, tell: Callable[[str], None], stores: Stores | None = None
+) -> AsyncIterator[FunctionHosts]:
+    """Give what opens functions until the block ends. `tell` takes lines for the operator.
+
+    `stores` are those of `settings`, unless others are given.
+    """
     async with AsyncExitStack() as stack:
-        yield FunctionHosts(settings, tell, stack)
+        yield FunctionHosts(settings, tell, stack, stores or Stores(lambda: settings.kvs))
 
 
 def _refuse_strangers(settings: Settings) -> None:

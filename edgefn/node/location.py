@@ -29,7 +29,7 @@ from edgefn.node.configured import Configured, LastGood, Read, own_functions
 from edgefn.node.files import Files, read_files
 from edgefn.node.function_logs import function_log
 from edgefn.node.functions import Callees, Functions
-from edgefn.node.hosting import function_hosts
+from edgefn.node.hosting import Stores, function_hosts
 from edgefn.node.membership import is_member
 from edgefn.node.parts import Lasting, site_of
 from edgefn.node.publishing import Place, open_publishing
@@ -174,7 +174,9 @@ class Location:
             raise SettingsError((f"access_log: {name}: can't be opened: {error.strerror}",)) from error
 
     async def _open_functions(self, settings: Settings) -> Functions:
-        hosts = await self._stack.enter_async_context(function_hosts(settings, self._report))
+        self._stores = settings.kvs
+        stores = Stores(lambda: self._stores)
+        hosts = await self._stack.enter_async_context(function_hosts(settings, self._report, stores))
         self._hosts = hosts
         self._replica = await open_replica(self._stack, settings.data_dir)
         bundles = Path(self._stack.enter_context(scratch_directory(_make_directory(settings.data_dir, "bundles"))))
@@ -329,7 +331,7 @@ class Location:
     def _reread_all(self, before: Settings, revision: Revision | None) -> tuple[Settings, Files, FreshCertificates]:
         """Read all that may take a while. Runs on a thread of its own; changes nothing."""
         settings = self._read(revision)
-        refuse_changes_that_need_a_restart(before, settings)
+        refuse_changes_that_need_a_restart(before, settings, dict(self._hosts.lent))
         return settings, read_files(settings), self._listening.load_certificates()
 
     def adopt(self, change: Change) -> str:
@@ -339,6 +341,8 @@ class Location:
         self._listening.use_certificates(change.certificates)
         self._listening.swap(change.site, settings.viewer)
         self._running = Running(settings, change.site)
+        self._stores = settings.kvs
+        self._functions.published.hurry()
         self._configured.use(change.revision, settings)
         self._retire(before, retired, settings.drain_timeout)
         return f"reloaded (routes: {len(settings.routes)}, functions: {len(settings.functions)})"

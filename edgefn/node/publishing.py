@@ -37,7 +37,7 @@ from edgefn.node import world
 from edgefn.node.administering import open_audit
 from edgefn.node.configured import Read, own_functions
 from edgefn.node.function_logs import function_log
-from edgefn.node.hosting import function_hosts
+from edgefn.node.hosting import Stores, function_hosts
 from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
 from edgefn.rules.uses import uses_of
@@ -52,7 +52,8 @@ class Place:
     said what it runs before anything is deleted; `lifetime` is for how many seconds what is published is fresh, 0 for
     ever; `functions` are those of the location's own file, None where there are several files; `memory` is where it
     keeps what counted last, beyond the replica; `notes` tells what else whoever asks for the status should know;
-    large files go to `depot` too; `book` has the logs, where these are more than its own.
+    large files go to `depot` too; `book` has the logs, where these are more than its own; `stores` are the key-value
+    stores here, where functions are tried with an empty one when theirs is elsewhere, None where they must be here.
     """
 
     replica: Replica
@@ -69,6 +70,7 @@ class Place:
     notes: Callable[[], Sequence[str]] = tuple
     depot: Depot | None = None
     book: Book | None = None
+    stores: Collection[str] | None = None
 
 
 async def open_place(
@@ -79,7 +81,7 @@ async def open_place(
     `running` returns the settings in force, `read` those of the file.
     """
     settings = running()
-    host = await stack.enter_async_context(function_hosts(settings, report))
+    host = await stack.enter_async_context(function_hosts(settings, report, Stores(lambda: running().kvs)))
     bundles = Path(settings.data_dir) / "bundles"
     scratch = Path(stack.enter_context(scratch_directory(bundles)))
     log = stack.enter_context(function_log(settings.location, settings.data_dir))
@@ -114,7 +116,7 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
     publisher = Publisher(
         place.replica, place.keys, bench.trial, senses, lifetime=place.lifetime, watch=watch, depot=place.depot
     )
-    desk = Desk(publisher, place.uses, world.wall, place.functions, place.notes)
+    desk = Desk(publisher, place.uses, world.wall, place.functions, place.notes, place.stores)
     endpoints = [
         *deploy_endpoints(desk),
         *function_endpoints(desk),

@@ -159,3 +159,35 @@ async def test_what_was_published_is_there_after_a_restart(tmp_path: Path) -> No
             else:
                 status, told = await place.run("invoke", "f:live", "--sample", "viewer-request")
                 assert (status, '{"result": {"one": true}}' in told) == (0, True), told
+
+
+READER = """import cf from 'cloudfront';
+async function handler(event) {
+  return {statusCode: 200, body: await cf.kvs().get('greeting').catch(() => 'no greeting')};
+}
+"""
+
+
+async def test_a_function_is_published_with_its_key_value_store_and_without_it_again(tmp_path: Path) -> None:
+    (tmp_path / "words.json").write_text('{"greeting": "hello"}')
+    config = configuration(tmp_path, "127.0.0.1:1", "kvs: {words: words.json}", admin=free_port())
+    async with Running("serve", config) as location:
+        await location.url()
+        place = Place(tmp_path, config)
+        code = place.code(READER)
+        publish = ("deploy", code, "--name", "f", "--runtime", "cloudfront-js-2.0", "--wait", "none")
+        assert (await place.json(*publish, "--kvs", "words"))["version"]["settings"]["kvs"] == "words"
+        invoke = ("invoke", "f:live", "--sample", "viewer-request")
+        status, told = await place.run(*invoke)
+        assert (status, '"body": "hello"' in told) == (0, True), told
+        assert (await place.json(*publish))["version"]["settings"]["kvs"] == "words", "it stays as it is"
+        assert "kvs" not in (await place.json(*publish, "--no-kvs"))["version"]["settings"]
+        status, told = await place.run(*invoke)
+        assert (status, "no greeting" in told) == (0, True), told
+        status, told = await place.run(*publish, "--kvs", "word")
+        assert status == 1
+        assert 'there is no key-value store "word" in `kvs` of the configuration here; it has: words; add it' in told
+        status, told = await place.run(*publish, "--kvs", "words", "--runtime", "js")
+        assert (status, "settings.kvs: runtime js can't read key-value stores" in told) == (1, True), told
+        status, told = await place.run(*publish, "--kvs", "")
+        assert (status, "settings.kvs" in told) == (1, True), told

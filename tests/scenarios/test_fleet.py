@@ -119,3 +119,44 @@ async def test_the_demo_of_a_fleet_loses_no_request_while_a_version_goes_live_an
         await demo.says("still serving")
         demo.send(signal.SIGINT)
         assert await demo.ended() == 0
+
+
+READER = """import cf from 'cloudfront';
+const greeting = cf.kvs();
+async function handler() {
+  return {statusCode: 200, body: await greeting.get('greeting').catch(() => 'no greeting')};
+}
+"""
+
+
+@pytest.mark.fleet
+async def test_a_function_of_a_fleet_reads_the_key_value_store_of_each_location(fleet: Fleet) -> None:
+    await fleet.start_control()
+    for name in ("ams1", "fra1"):
+        await fleet.join(name)
+        store = fleet.folder / f"{name}.json"
+        store.write_text(f'{{"greeting": "{name}"}}')
+        with (fleet.folder / f"{name}.yaml").open("a") as file:
+            file.write(f"kvs: {{words: {store}}}\n")
+        await fleet.serve(name)
+    code = fleet.code("one")
+    (code / "index.js").write_text(READER)
+    publish = ("deploy", code, "--name", "greet", "--runtime", "cloudfront-js-2.0", "--kvs", "words", *fleet.there)
+    status, told = await command(*publish)
+    assert (status, "done: 2 of 2 locations" in told) == (0, True), told
+    assert 'the key-value store "words" is not in `kvs` of the control plane' in told
+    assert [await fleet.get(name) for name in ("ams1", "fra1")] == ["ams1", "fra1"]
+    invoke = ("invoke", "greet:live", "--sample", "viewer-request", *fleet.there)
+    status, told = await command(*invoke)
+    assert (status, "no greeting" in told, "with an empty one there" in told) == (0, True, True), told
+
+    fleet.control.send(signal.SIGTERM)
+    assert await fleet.control.ended() == 0
+    (fleet.folder / "words.json").write_text('{"greeting": "control"}')
+    with (fleet.folder / "control.yaml").open("a") as file:
+        file.write("kvs: {words: words.json}\n")
+    await fleet.start_control()
+    status, told = await command(*invoke)
+    assert (status, '"body": "control"' in told, "an empty one" in told) == (0, True, False), told
+    status, told = await command(*publish)
+    assert (status, "done: 2 of 2 locations" in told, "an empty one" in told) == (0, True, False), told

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from edgefn.functions.bundle import Bundle
+from edgefn.functions.bundle import Bundle, BundleFile
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.sqlite.replica import opened
 from edgefn.functions.rollbacks import Rollbacks
+from edgefn.model.errors import SettingsError
 from edgefn.model.publishing import RollbackRule, Target
+from edgefn.model.settings import FunctionSettings
 from edgefn.node import world
 from tests.fakes.greetings import GREET, failing, publisher_on, saying, unfinished, until_applied
 from tests.fakes.website import Website, page
@@ -195,3 +197,30 @@ async def test_a_function_that_is_deleted_is_not_run_any_more(tmp_path: Path, pa
         assert await on.get(path) == (200, "two")
         await on.until(await on.publisher.delete_function("greet"))
         assert await on.get(path) == (503, "LambdaExecutionError")
+
+
+READER = """import cf from 'cloudfront';
+async function handler() { return {statusCode: 200, body: await cf.kvs().get('greeting')}; }
+"""
+READING = FunctionSettings("greet", "", "cloudfront-js-2.0", "index.handler", kvs="words")
+
+
+async def test_a_function_whose_key_value_store_is_not_here_goes_live_once_it_is(tmp_path: Path) -> None:
+    bundle = Bundle.of([BundleFile("index.js", READER.encode())])
+    async with scene(tmp_path) as on:
+        deployed = await on.publisher.deploy(READING, bundle, alias="live")
+        await on.until(deployed.generation)
+        (why,) = await on.failures()
+        assert why.startswith('there is no key-value store "words" in `kvs` of the configuration here; it has: none')
+        (tmp_path / "words.json").write_text('{"greeting": "hello"}')
+        on.edge.text += f"kvs: {{words: {tmp_path / 'words.json'}}}\n"
+        await on.edge.location.reload()
+        async with asyncio.timeout(10):
+            while (await on.get("/live"))[0] != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert await on.get("/live") == (200, "hello")
+        on.edge.text = on.edge.text.replace("words.json", "others.json")
+        (tmp_path / "others.json").write_text('{"greeting": "good day"}')
+        with pytest.raises(SettingsError, match=r"kvs\.words: a published function reads it.*restart it"):
+            await on.edge.location.reload()
+        assert await on.get("/live") == (200, "hello")
