@@ -267,9 +267,13 @@ class Cache:
                 await self._invalidate(request)
             raise
         if has_changed(request.method, response.status, response.origin_status):
-            await self._invalidate(request)
-            for path, query in changed_targets(request, response.headers):
-                await self._invalidate(replace(request, path=path, query=query))
+            try:
+                await self._invalidate(request)
+                for path, query in changed_targets(request, response.headers):
+                    await self._invalidate(replace(request, path=path, query=query))
+            except BaseException:
+                response.close()
+                raise
         return self.passed(request, response, why)
 
     def passing(self, request: Request, why: Bypass) -> None:

@@ -182,7 +182,11 @@ class Fetching:
         if isinstance(found, Response):
             return found
         if errand.stored is not None and _ends(errand, errand.stored, received.status, found.reason):
-            await self._keeping.outdate(errand.key, errand.stored)
+            try:
+                await self._keeping.outdate(errand.key, errand.stored)
+            except BaseException:
+                found.response.close()
+                raise
         return self._unkept(errand, duty, found)
 
     def received_now(self, errand: Errand, duty: Duty, received: Response, times: Times) -> Response:

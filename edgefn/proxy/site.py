@@ -288,6 +288,9 @@ class Site:
             shown = await self._lane(page.path).walk.without_viewer_hooks(asked, request)
         except EdgeError:
             return response
+        except BaseException:  # the viewer has left
+            response.close()
+            raise
         finally:
             request.trail.result = Result.ERROR
         if shown.status >= 400:

@@ -251,7 +251,7 @@ class Inbound(asyncio.Protocol):
             return
         self._await_answer()
         if found is None or isinstance(found, Response | Request):
-            self._attendant.do(self._answer(exchange, request, found))
+            self._attendant.do(self._answer(exchange, request, found), found if isinstance(found, Response) else None)
         else:
             self._pending = found
 
@@ -266,7 +266,7 @@ class Inbound(asyncio.Protocol):
         else:
             exchange.be_about(pending.request)
             if found is None or not self._sent_now(exchange, found):
-                return self._attendant.do(self._answer(exchange, pending.request, found))
+                return self._attendant.do(self._answer(exchange, pending.request, found), found)
             pending.sent(exchange.head)
         return self._advance()
 

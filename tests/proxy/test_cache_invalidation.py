@@ -9,6 +9,7 @@ from edgefn.model.errors import FunctionError, FunctionFault
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import ALL, CachePolicy
 from edgefn.model.trail import Result
+from edgefn.proxy.keeping import Keeping
 from tests.proxy.cache_stage import FRESH, ArrivingBody, Stage, asking, saying, settled
 
 
@@ -193,3 +194,36 @@ async def test_what_a_function_makes_of_the_origins_status_does_not_undo_it_eith
     await stage.get(asking(method="POST"))
     stage.origin.says = says
     assert (await stage.get()).result is Result.MISS
+
+
+async def for_ever(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_who_leaves_while_the_disk_forgets_leaves_no_answer_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    body, stage = ArrivingBody(), Stage()
+    stage.origin.says = lambda request: saying(body)
+    monkeypatch.setattr(stage.stock, "remove", for_ever)
+    viewer = asyncio.create_task(stage.get(asking(method="POST")))
+    await settled()
+    assert (len(stage.origin.asked), body.is_closed) == (1, False)
+    viewer.cancel()
+    await settled()
+    assert body.is_closed
+
+
+async def test_who_leaves_while_the_disk_learns_that_all_is_over_leaves_no_answer_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body, stage = ArrivingBody(), Stage()
+    stage.says("old", FRESH, ("ETag", '"1"'))
+    await stage.get()
+    stage.says(body, ("Cache-Control", "no-store"))
+    monkeypatch.setattr(Keeping, "outdate", for_ever)
+    stage.clock.passes(100)
+    viewer = asyncio.create_task(stage.get())
+    await settled()
+    assert (len(stage.origin.asked), body.is_closed) == (2, False)
+    viewer.cancel()
+    await settled()
+    assert (body.is_closed, len(stage.flights)) == (True, 0)

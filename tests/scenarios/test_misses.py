@@ -1,6 +1,7 @@
 """Misses that go to the origin and into the store without a detour: nothing is left out on the short way."""
 
 import asyncio
+import itertools
 import re
 from email.utils import formatdate
 from pathlib import Path
@@ -71,6 +72,31 @@ async def test_what_may_not_be_stored_is_not(
             assert (got.text, got.x_cache) == ("x", x_cache)
             assert got["Cache-Status"].endswith(f"; detail={detail}")
             assert len(site.asked("/a")) == number
+
+
+async def test_what_was_for_the_first_viewer_alone_stays_with_it(tmp_path: Path) -> None:
+    """Also where the origin says an Age, as one behind a cache of its own does, so that its answer looks like a hit."""
+    sessions = itertools.count()
+    private = (FRESH, 'Cache-Control: private="set-cookie"', f"Date: {formatdate(usegmt=True)}", "Age: 0")
+
+    async def answer(conversation: Conversation, seen: SeenRequest) -> None:
+        await conversation.send(page(200, b"hello", *private, f"Set-Cookie: session={next(sessions)}"))
+
+    config = CONFIG.replace('path: "*", origin: app', 'path: "*", origin: app, cache: {cache_status: false}')
+    async with (
+        Website({"/a": answer}) as site,
+        Edge(config, tmp_path, origin=site.address) as edge,
+        connected(edge) as first,
+        connected(edge) as second,
+    ):
+        for _ in range(3):
+            assert "X-Cache: Miss" in (await first.ask("/a"))[0]
+            await first.ask("/a", "Content-Length: 0", method="POST")
+        assert "Set-Cookie: session=" in (await first.ask("/a"))[0]
+        for viewer in (second, first):
+            head, _ = await viewer.ask("/a")
+            assert "X-Cache: Hit" in head
+            assert "Set-Cookie" not in head
 
 
 async def test_who_asks_for_the_same_meanwhile_waits_and_takes_over_when_the_first_one_leaves(

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from edgefn.wire.attendant import Attendant, Work
 
 
@@ -90,6 +92,38 @@ async def test_what_has_not_begun_never_does():
     await stage.settle()
     assert stage.done == []
     assert stage.tasks[0].done()
+
+
+class Valve:
+    """What work takes over."""
+
+    def __init__(self) -> None:
+        self.closings = 0
+
+    def close(self) -> None:
+        self.closings += 1
+
+
+@pytest.mark.parametrize("sleeps", [False, True])
+async def test_what_never_begins_holds_nothing_open(*, sleeps: bool):
+    stage, valve = Stage(), Valve()
+    if sleeps:
+        stage.attendant.do(stage.piece("one"))
+        await stage.settle()
+    stage.attendant.do(stage.piece("never"), valve)
+    stage.attendant.dismiss()
+    stage.attendant.dismiss()
+    await stage.settle()
+    assert valve.closings == 1
+
+
+async def test_what_has_begun_closes_what_it_holds_itself():
+    stage, valve = Stage(), Valve()
+    stage.attendant.do(asyncio.Event().wait(), valve)
+    await stage.settle()
+    stage.attendant.dismiss()
+    await stage.settle()
+    assert valve.closings == 0
 
 
 async def test_what_was_only_just_given_to_a_sleeper_never_begins():
