@@ -125,8 +125,8 @@ def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting
     if shielding is not None and shielding.shields:
         walk = Walk(hooks, facts, cache, Shielded(shielding, route.path, origins))
     if hooks.on_viewer_side or facts.names:
-        may_repeat = hooks.at_viewer_response is None and not facts.names
-        return Lane(route, walk, direct, None, hooks.on_viewer_side, may_repeat=cache if may_repeat else None)
+        is_known_by_hook = hooks.at_viewer_response is None and not facts.names
+        return Lane(route, walk, direct, None, hooks.on_viewer_side, behind_hook=cache if is_known_by_hook else None)
     if walk is not direct or route.hooks or len(origins.usual.members) > 1:
         return Lane(route, walk, direct, cache)
     relay = Relay(origins, cache, world.monotonic)  # the short cut past functions and failover, for there are none

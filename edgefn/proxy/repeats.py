@@ -15,8 +15,9 @@ from edgefn.model.headers import NO_HEADERS, Line
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import ViewerLimits
 from edgefn.model.trail import Trail
-from edgefn.proxy.passages import Passage, Passed, passage_of
+from edgefn.proxy.passages import Passage, passage_of
 from edgefn.proxy.relay import Relay, RelayRepeat
+from edgefn.proxy.walk import Walked
 from edgefn.rules.lookup import Lookup
 from edgefn.rules.shielding import CDN_LOOP, SHIELD_PASS
 from edgefn.stores.base import Stored
@@ -173,26 +174,24 @@ class Repeats:
         if essence is not None:
             self._forget(essence)
 
-    def learn(
-        self, block: bytes, request: Request, head: bytes, cache: Cache, latest: tuple[Request, Passed] | None = None
-    ) -> None:
+    def learn(self, block: bytes, request: Request, head: bytes, cache: Cache, walked: Walked | None = None) -> None:
         """Remember a request that was answered out of `cache` with this head, if it came before and may come again.
 
-        `latest` is what a function made of it, and how, where there is one.
+        `walked` is the answer, where a function has had its say before the cache was asked.
         """
         if request.trail.cache != Lookup.HIT:
             return
         is_new = self._is_new(block)
-        if is_new and latest is not None:
+        if is_new and walked is not None:
             return
-        passage = None if latest is None else passage_of(latest[1], request)
-        if latest is not None and passage is None:
+        passage = None if walked is None else passage_of(walked.passed, request)
+        if walked is not None and passage is None:
             return
-        source = cache.source_of(request if latest is None else latest[0])
+        source = cache.source_of(request if walked is None else walked.told)
         found = None if source is None else cache.hit_again(source)
         if source is None or found is None:
             return
-        essence = self._essences.of(block) if latest is None and source.fields <= TELLING else None
+        essence = self._essences.of(block) if walked is None and source.fields <= TELLING else None
         name = essence or block
         if len(name) > _LONGEST or (is_new if essence is None else self._is_new(essence)):
             return

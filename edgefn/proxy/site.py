@@ -19,7 +19,7 @@ from edgefn.proxy.misses import Misses
 from edgefn.proxy.relay import Outcome, Relay, Relayed, RelayRepeat
 from edgefn.proxy.repeats import Cache as RepeatsCache
 from edgefn.proxy.repeats import Repeats
-from edgefn.proxy.walk import Walk
+from edgefn.proxy.walk import Walk, Walked
 from edgefn.rules.error_page import error_response
 from edgefn.rules.forwarding import LOOP, has_been_here
 from edgefn.rules.http_date import imf_fixdate
@@ -45,7 +45,7 @@ class Cache(RepeatsCache, Protocol):
 class Lane:
     """One route's walk. `direct` is the same one past all shields. `may_walk_now`: a walk may come to its end without
     waiting. The others are short cuts, None where they leave something out: `cache` functions on every request,
-    `misses` functions or a second origin, and `relay` a cache, too. `may_repeat` is the cache of a route whose only
+    `misses` functions or a second origin, and `relay` a cache, too. `behind_hook` is the cache of a route whose only
     function that runs on every request is at viewer-request.
     """
 
@@ -56,7 +56,7 @@ class Lane:
     may_walk_now: bool = False
     relay: Relay | None = None
     misses: Misses | None = None
-    may_repeat: Cache | None = None
+    behind_hook: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ class Site:
             return None
         return self._counted(repeat.relay.again(repeat, viewer, self._around.new_id(), self, deliver))
 
-    def remember(self, block: bytes, request: Request, head: bytes) -> None:
+    def remember(self, block: bytes, request: Request, head: bytes, response: Response) -> None:
         """Remember a request that `answer_now` has answered, and how, should it come again."""
         if request.body.length != 0:
             return
@@ -191,8 +191,8 @@ class Site:
                 self._repeats.learn_relay(name, lane.relay, request)
         elif lane.cache is not None:
             self._repeats.learn(name, request, head, lane.cache)
-        elif lane.may_repeat is not None and lane.walk.latest is not None:
-            self._repeats.learn(name, request, head, lane.may_repeat, lane.walk.latest)
+        elif lane.behind_hook is not None and isinstance(response, Walked):
+            self._repeats.learn(name, request, head, lane.behind_hook, response)
 
     @staticmethod
     def _walked_now(lane: Lane, request: Request) -> Response | Request | None:

@@ -11,9 +11,12 @@ There is one walk per route. `Site` chooses the route before it, and dresses the
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import KW_ONLY
 from typing import Protocol
 
-from edgefn.model.message import Request, Response
+from edgefn.model.headers import Headers
+from edgefn.model.hot import hot_dataclass
+from edgefn.model.message import Body, Request, Response
 from edgefn.proxy.passages import Passed
 
 
@@ -66,6 +69,33 @@ class Origins(Protocol):
         """Return the answer of `asked.origin`, whatever its status. Raises `OriginError`."""
 
 
+@hot_dataclass(frozen=True, slots=True)
+class Walked(Response):
+    """A response to which the whole way needed no waiting, and that remembers the way, should the request come again.
+
+    `told` is what the cache was asked, `passed` what came of the request at viewer-request.
+    """
+
+    _: KW_ONLY
+    told: Request
+    passed: Passed
+
+    @classmethod
+    def of(cls, response: Response, told: Request, passed: Passed) -> "Walked":
+        """Return `response` as one that came this way."""
+        return cls(
+            response.status, response.reason, response.headers, response.body, response.from_origin_error,
+            response.origin_status, response.tunnel, told=told, passed=passed,
+        )  # fmt: skip
+
+    def carrying(self, headers: Headers, body: Body) -> "Walked":
+        """Return the same with `headers` and `body`."""
+        return Walked(
+            self.status, self.reason, headers, body, self.from_origin_error, self.origin_status, self.tunnel,
+            told=self.told, passed=self.passed,
+        )  # fmt: skip
+
+
 class Walk:
     """One route's way from the viewer to the origin and back."""
 
@@ -74,15 +104,12 @@ class Walk:
         self._facts = facts
         self._cache = cache
         self._origins = origins
-        self.latest: tuple[Request, Passed] | None = None
-        """What the last walk that came to its end at once has asked the cache, and how that was made."""
 
     def now(self, request: Request) -> Response | Request | None:
-        """Return the response to `request`, if the whole way to it needs no waiting.
+        """Return the response to `request`, if the whole way to it needs no waiting: a `Walked` out of the cache.
 
         Otherwise return what viewer-request made of it, to go on from there, or None where nothing has been done.
         """
-        self.latest = None
         passed = self._hooks.viewer_request_now(request)
         if passed is None:
             return None
@@ -91,12 +118,9 @@ class Walk:
             return asked
         told = self._facts.told(asked, request)
         response = self._cache.serve_now(told)
-        if response is None:
-            return asked
-        self.latest = (told, passed)
-        if response.from_origin_error:
-            return response
-        return self._hooks.viewer_response_now(asked, response, request) or asked
+        if response is not None and not response.from_origin_error:
+            response = self._hooks.viewer_response_now(asked, response, request)
+        return asked if response is None else Walked.of(response, told, passed)
 
     async def __call__(self, request: Request, asked: Request | Response | None = None) -> Response:
         """Return the response to `request`, of which viewer-request made `asked`, if it has run. Raises `EdgeError`."""

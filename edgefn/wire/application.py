@@ -58,8 +58,8 @@ class Application(Protocol):
         `sent` is not told of it. Otherwise return what will `deliver` it, or None: there is none that still counts.
         """
 
-    def remember(self, block: bytes, request: Request, head: bytes) -> None:
-        """Take note that `answer_now` had the answer to `request`, and of its `head` as it was sent.
+    def remember(self, block: bytes, request: Request, head: bytes, response: Response) -> None:
+        """Take note that `answer_now` had this response to `request`, and of its `head` as it was sent.
 
         `block` is the request as it came in, less its body. Neither asks for the connection to be closed.
         """

@@ -162,11 +162,13 @@ class Exchange:
     def tell(self, *, complete: bool) -> None:
         """Tell the application that this exchange is over."""
         self.over = True
-        request, self.request = self.request, None  # it holds `interim`, and so us: a ring that only the GC would find
+        # Both may hold `interim`, and so us: a ring that only the GC would find.
+        request, self.request = self.request, None
+        response, self.response = self.response, NEVER_ANSWERED
         size = self._outgoing.written - self._since
-        self.application.sent(request, self.id, self.trail, self.response, size, complete)
+        self.application.sent(request, self.id, self.trail, response, size, complete)
         if request is not None and complete and self.keeps and self.head and not self.answering:
-            self.application.remember(self.block, request, self.head)
+            self.application.remember(self.block, request, self.head, response)
 
     def _may_say_more(self) -> bool:
         return not (self.begun or self.over or self._outgoing.paused) and self.version == "1.1"

@@ -73,7 +73,7 @@ class FakeApplication:
         del block, viewer, deliver
         return None
 
-    def remember(self, block: bytes, request: Request, head: bytes) -> None:
+    def remember(self, block: bytes, request: Request, head: bytes, response: Response) -> None:
         """Remember nothing."""
 
     async def answer(self, request: Request, asked: Request | None = None) -> Response:
