@@ -310,8 +310,7 @@ class Cache:
                 response = self._followed(errand, landing)
                 if response is not None:
                     return response
-                break
-            if isinstance(landing, Duty):
+            elif isinstance(landing, Duty):
                 landing.hand_on()  # a HEAD brings back nothing to store
             judged = await self._judged_anywhere(request, key)
             if judged.stored is not None and isinstance(judged.verdict, Serve):
@@ -322,7 +321,9 @@ class Cache:
         return await (self._lead(errand, duty) if with_disk else self._fetching.go(errand, duty))
 
     def _followed(self, errand: Errand, spool: Spool) -> Response | None:
-        """Return what another viewer's fetch is bringing; None when it is not for this request."""
+        """Return what another viewer's fetch is bringing; None when it is not for this request, or has just ended."""
+        if not spool.can_be_joined:
+            return None
         request, head, since = errand.request, spool.keeper.head, spool.keeper.since
         judged = self._judged(request, [head])
         if request.method != "GET" or judged.verdict != _FRESH or self._stock.is_purged(errand.key, head.tags, since):

@@ -65,8 +65,8 @@ class Spool:
 
     @property
     def can_be_joined(self) -> bool:
-        """Return whether a newcomer can still have all of it."""
-        return self._is_kept and self._error is None
+        """Return whether a newcomer can still have all of it: not once it is over and its last reader is gone."""
+        return self._is_kept and self._error is None and not (self._is_over and not self._readers)
 
     def reader(self) -> "SpoolReader":
         """Return a body that begins at the beginning. The first one must be asked for at once."""

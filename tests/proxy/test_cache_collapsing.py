@@ -1,14 +1,22 @@
 """Many viewers that miss the same thing at once cost the origin one request; those it can't help don't queue."""
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import pytest
 
 from edgefn.model.errors import OriginError
+from edgefn.model.headers import Headers
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result
-from tests.proxy.cache_stage import BROKEN, FRESH, ArrivingBody, Stage, asking, saying, settled
+from edgefn.proxy.flights import Duty
+from edgefn.proxy.spool import Keeper, Spool
+from edgefn.rules.cache_key import uri_key
+from edgefn.stores.base import Stored
+from edgefn.stores.disk.base import Writer
+from tests.proxy.cache_stage import BROKEN, FRESH, NOW, ArrivingBody, Stage, asking, saying, settled
 
 
 def waiting(policy: CachePolicy | None = None) -> Stage:
@@ -281,3 +289,50 @@ async def test_a_body_declared_too_large_is_not_waited_for() -> None:
         assert (second.result().text, first.done()) == ("mine", False)
         body.arrives(b"")
     assert first.result().reason == "too-large"
+
+
+def showing(stage: Stage, body: ArrivingBody) -> tuple[Duty, Spool]:
+    """Return the fetch of another viewer, and its body on the way."""
+    duty = stage.flights.board_nowait(uri_key(asking()))
+    assert duty is not None
+    head = Stored(200, "", Headers([FRESH]), b"", NOW, NOW, 60.0, 0.0)
+    keeper = Keeper(
+        key=duty.name, head=head, since=0, length=None, most_in_memory=100, writing=_nowhere, kept=duty.landed,
+        keep=lambda data: stage.stock.put(duty.name, replace(head, body=data), 0), refused=lambda reason: None,
+        superseded=_never,
+    )  # fmt: skip
+    return duty, Spool(body, keeper, stage.background.carry)
+
+
+async def _never() -> bool:
+    raise AssertionError("that is for the disk")
+
+
+def _nowhere() -> AbstractAsyncContextManager[Writer]:
+    raise AssertionError("it is small")
+
+
+async def test_a_waiter_that_is_told_of_a_body_just_when_it_ends_looks_into_the_store() -> None:
+    stage, body = Stage(), ArrivingBody()
+    async with asyncio.TaskGroup() as group:
+        duty, spool = showing(stage, body)
+        (viewer,) = await stage.get_all(group, [asking()])
+        body.arrives(b"whole", b"")
+        reader = spool.reader()
+        while await reader.read():
+            pass
+        duty.shows(spool)
+        duty.landed()
+        reader.close()  # all before the waiter has its turn
+    assert (viewer.result().text, viewer.result().reason, stage.origin.asked) == ("whole", "collapsed", [])
+
+
+async def test_a_waiter_that_is_told_of_a_body_just_when_it_is_given_up_fetches_on_its_own() -> None:
+    stage, body = Stage(), ArrivingBody()
+    async with asyncio.TaskGroup() as group:
+        duty, spool = showing(stage, body)
+        (viewer,) = await stage.get_all(group, [asking()])
+        duty.shows(spool)
+        spool.reader().close()
+        duty.hand_on()
+    assert (viewer.result().text, len(stage.origin.asked), len(stage.flights)) == ("hello", 1, 0)

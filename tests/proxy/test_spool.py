@@ -104,6 +104,17 @@ async def test_a_small_one_is_kept_whole() -> None:
     assert (stage.told, source.is_closed) == ([b"ab"], True)
 
 
+async def test_nobody_can_join_once_it_is_over_and_its_last_reader_gone() -> None:
+    source = ArrivingBody()
+    stage = Stage(source)
+    first, second = stage.spool.reader(), stage.spool.reader()
+    source.arrives(b"a", b"")
+    assert await all_of(first) == b"a"
+    assert stage.spool.can_be_joined
+    assert await all_of(stage.spool.reader()) == await all_of(second) == b"a"
+    assert not stage.spool.can_be_joined
+
+
 async def test_a_large_one_goes_to_disk_and_is_read_from_there_by_who_comes_late() -> None:
     source, sent = ArrivingBody(), pieces(10)
     stage = Stage(source)
