@@ -50,7 +50,8 @@ _FORWARDED_ANYWAY: Final = frozenset(
 _REWRITTEN: Final = frozenset({"via", "x-forwarded-for"})
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _WEBSOCKET_PREFIX: Final = "sec-websocket-"
-_REMEMBERED: Final = 4_096
+_REMEMBERED: Final = 4_096  # names of headers
+_SHORT: Final = 64  # characters of a name that may be remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +172,14 @@ class Forwarder:
         return ((line[0], "; ".join(kept)),) if kept else ()
 
     def _learnt(self, received: str) -> _Fate:
-        """Return the fate of a header name as received; names are up to viewers, so only so many are remembered."""
+        """Return the fate of a header name as received.
+
+        Names are up to viewers: no long ones are remembered, and so many others; then those that still come anew.
+        """
         fate = self._fate(received.lower())
-        if len(self._fates) < _REMEMBERED:
+        if len(received) <= _SHORT:
+            if len(self._fates) >= _REMEMBERED:
+                self._fates.clear()
             self._fates[received] = fate
         return fate
 

@@ -1,5 +1,6 @@
 """What the origin gets of a viewer's request."""
 
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -117,6 +118,22 @@ def test_some_headers_never_go_on(line):
 )
 def test_an_underscore_does_not_disguise_what_only_the_edge_may_say(name):
     assert sent(request((name, "1"), ("X_Other", "2"))) == [("X_Other", "2")]
+
+
+@pytest.mark.parametrize("name", ["X-{}", "X-{}-" + "x" * 2_000])
+def test_names_without_end_fill_no_memory_and_keep_nobody_elses_out(name, monkeypatch):
+    by = Forwarder(route(headers=ALL), FACTS)
+    tracemalloc.start()
+    for number in range(6_000):
+        by.to_origin(request((name.format(number), "")), ORIGIN)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 1_000_000
+    fate, judged = Forwarder._fate, []
+    monkeypatch.setattr(Forwarder, "_fate", lambda self, name: judged.append(name) or fate(self, name))
+    for _ in range(3):
+        assert by.to_origin(request(("X-Mine", "1")), ORIGIN).headers.get("x-mine") == "1"
+    assert judged.count("x-mine") == 1
 
 
 def test_what_connection_names_ends_here():
