@@ -116,21 +116,19 @@ class Site:
         request.trail.route = lane.route.path
         if self._error_pages or lane.route.viewer_protocol is not ViewerProtocol.ALLOW_ALL:
             return None
-        if lane.relay is not None and self._may_pass(request):
+        if self._routes.is_ambiguous(request.path):  # also what is stored: it was fetched by other routes, perhaps
+            return None
+        if lane.relay is not None and "via" not in request.headers:
             return self._counted(lane.relay.start(request, self, deliver))
         if lane.cache is not None:
             found: Response | Request | None = lane.cache.serve_now(request)
-            if found is None and lane.misses is not None and self._may_pass(request):
+            if found is None and lane.misses is not None and "via" not in request.headers:
                 return self._counted(lane.misses.start(request, self, deliver))
-        elif lane.may_walk_now and not self._routes.is_ambiguous(request.path):
+        elif lane.may_walk_now:
             found = self._walked_now(lane, request)
         else:
             return None
         return self._dressed(request, found) if isinstance(found, Response) else found
-
-    def _may_pass(self, request: Request) -> bool:
-        """Return whether nothing about the request itself speaks against asking the origin."""
-        return "via" not in request.headers and not self._routes.is_ambiguous(request.path)
 
     def _counted(self, relayed: Relayed | None) -> Relayed | None:
         if relayed is not None:
@@ -342,8 +340,11 @@ class Site:
 
 
 def _known_as(block: bytes, viewer: Viewer) -> bytes:
-    """Return what tells a request from others: with TLS the same bytes ask for another URI."""
-    return block if viewer.tls is None else b"https\n" + block
+    """Return what tells a request from others: with TLS the same bytes ask for another URI.
+
+    Always with the scheme in front, for else a viewer could write that of the others itself.
+    """
+    return b"http\n" + block if viewer.tls is None else b"https\n" + block
 
 
 def _turned_away(policy: ViewerProtocol, request: Request) -> Response | None:

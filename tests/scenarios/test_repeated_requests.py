@@ -1,7 +1,9 @@
 """Requests that come again to the letter, through the front door: answered at once, and no different for it."""
 
+import asyncio
 import itertools
 import re
+import ssl
 from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
@@ -184,3 +186,25 @@ async def test_with_tls_the_same_bytes_are_another_request(tmp_path: Path) -> No
             answers = [await edge.get("/a", Host="shop.test") for _ in range(5)]
             assert [answer.x_cache for answer in answers] == ["Miss", "Hit", "Hit", "Hit", "Hit"]
         assert len(site.asked("/a")) == 2
+
+
+@pytest.mark.parametrize("scheme", [b"http\n", b"https\n", b"https\r\n"])
+async def test_a_scheme_in_front_of_a_known_request_makes_it_none(scheme: bytes, tmp_path: Path) -> None:
+    certificate, key = write_certificate(tmp_path)
+    listen = "listen: [127.0.0.1:0, {address: 127.0.0.1:0, certificates: [{certificate: %s, key: %s}]}]\n"
+    config = "\n" + listen % (certificate, key) + CONFIG
+    pages = {"/a": page(200, b"hello", *DATED)}
+    known = b"GET /a HTTP/1.1\r\nHost: shop.test\r\n\r\n"
+    trusting = ssl.create_default_context(cafile=certificate)
+    async with Website(pages) as site, Edge(config, tmp_path, origin=site.address) as edge:
+        for base in edge.location.addresses:
+            host, port = base.partition("://")[2].split(":")
+            secure = trusting if base.startswith("https") else None
+            name = None if secure is None else "localhost"
+            reader, writer = await asyncio.open_connection(host, int(port), ssl=secure, server_hostname=name)
+            writer.write(known * 6 + LAST)
+            assert (await reader.read()).count(b"hello") == 6
+            writer.close()
+        answer = await edge.raw(scheme + known + LAST)
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert b"hello" not in answer

@@ -102,6 +102,22 @@ async def test_no_spelling_of_a_path_gets_past_the_hook_that_guards_it(stage: St
     assert len(stage.origin.requests) == before
 
 
+async def test_nor_does_what_was_stored_under_it_before_there_was_a_guard(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "guard.js").write_text(GUARD)
+    guarded = CONFIGURATION.replace("  - {path: /marked/*, origin: app, hooks: {viewer-request: marks}}\n", "")
+    guarded = guarded.replace(
+        "  marks: {path: marks.js, runtime: nodejs20.x, handler: marks.handler, provisioned: 1}\n", ""
+    )
+    free = 'origins: {app: {url: "http://{app}"}}\nroutes: [{path: "*", origin: app}]\n'
+    async with Edge(free, tmp_path, app=stage.origin.address) as edge:
+        asked = b"GET /public/..%2fprivate/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+        for _ in range(2):
+            assert (await edge.raw(asked)).startswith(b"HTTP/1.1 200 ")
+        edge.text = guarded
+        await edge.location.reload()
+        assert (await edge.raw(asked)).startswith(b"HTTP/1.1 400 ")
+
+
 @pytest.mark.parametrize("path", ["/private/x", "//private/x", "/%70rivate/x", "/public/../private/x"])
 async def test_the_plain_ones_meet_the_hook(stage: Stage, path: str) -> None:
     answer = await stage.edge.raw(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
