@@ -128,10 +128,10 @@ class Request:
         """Return path and query as they stand in a request line."""
         return self.path if self.query is None else f"{self.path}?{self.query}"
 
-    def alone(self) -> "Request":
-        """Return this request without its connection, for whoever keeps it: it must not keep that alive."""
+    def alone(self, headers: Headers) -> "Request":
+        """Return this request with `headers`, and without its connection, for whoever keeps it: that must not live."""
         viewer, name, trail = self.viewer, self.id, self.trail
-        return Request(self.method, self.path, self.query, self.headers, no_body(), viewer, name, trail, self.version)
+        return Request(self.method, self.path, self.query, headers, no_body(), viewer, name, trail, self.version)
 
     def bound_for(self, origin: Origin, headers: Headers, query: str | None) -> "Request":
         """Return this request on its way to `origin`. As `dataclasses.replace`, at a fraction of the price."""

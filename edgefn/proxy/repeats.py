@@ -26,6 +26,7 @@ from edgefn.wire.essence import Essences
 _LONGEST = 4_096  # bytes of a request
 _SEEN = 8_192
 _PER_REPEAT = 2_000  # bytes of Python's own: measured, on the safe side
+_PER_VARIANT = 100
 _PER_NAME = 200
 
 _READ_HERE = {
@@ -99,10 +100,11 @@ class Repeat:
     def __init__(
         self, request: Request, shown: Response, cache: Cache, source: Source, pieces: Cut, passage: Passage | None
     ) -> None:
-        self.request = request.alone()
+        self.request = request.alone(NO_HEADERS)  # which nobody asks for any more, and which may be long
         self.passage = passage
         self.response = shown
-        self.size = _PER_REPEAT + 2 * len(pieces.before + pieces.between)
+        self.size = _PER_REPEAT + 2 * len(pieces.before + pieces.between) + 2 * len(source.key)
+        self.size += _PER_VARIANT * len(source.variants)
         self.size += 0 if passage is None else passage.size
         self._cache, self._source, self._cut = cache, source, pieces
         self._moment = (-1, -1)
@@ -129,8 +131,8 @@ class Repeat:
 class Repeats:
     """The requests that are remembered, in at most about `room` bytes: those that came last, and came twice.
 
-    What is answered alike whatever most of its fields say is remembered by its essence, and by all of its bytes as
-    well once these come again.
+    What is answered alike whatever most of its fields say is remembered by its essence. What comes to the letter again
+    is known to have that one: to look it up costs less than to take it out.
     """
 
     def __init__(self, room: int, limits: ViewerLimits) -> None:
@@ -139,23 +141,28 @@ class Repeats:
         self._sizes: dict[bytes, int] = {}  # of the young ones
         self._young: dict[bytes, Repeat | RelayRepeat] = {}
         self._old: dict[bytes, Repeat | RelayRepeat] = {}
+        self._essence_of: dict[bytes, bytes] = {}  # by name, never a repeat itself: that would outlive its place here
         self._seen: set[int] = set()  # hashes: two that are equal do no harm
         self._essences = Essences(TELLING, limits)
         self._has_essences = False
 
     def get(self, block: bytes) -> Repeat | RelayRepeat | None:
         """Return what is remembered of the request `block`."""
-        repeat = self._young.get(block)
+        young = self._young
+        repeat = young.get(block)
         if repeat is None:
-            repeat = self._from_old(block)
-            if repeat is None and self._has_essences:
-                return self._alike(block)
+            essence = self._essence_of.get(block)
+            repeat = self._looked_for(block) if essence is None else young.get(essence) or self._from_old(essence)
         return repeat
+
+    def _looked_for(self, block: bytes) -> Repeat | RelayRepeat | None:
+        repeat = self._from_old(block)
+        return self._alike(block) if repeat is None and self._has_essences else repeat
 
     def _from_old(self, name: bytes) -> Repeat | RelayRepeat | None:
         repeat = self._old.pop(name, None)
         if repeat is not None:
-            self._add(name, repeat, repeat.size)
+            self._add(name, repeat)
         return repeat
 
     def _alike(self, block: bytes) -> Repeat | RelayRepeat | None:
@@ -164,13 +171,14 @@ class Repeats:
             return None
         repeat = self._young.get(essence) or self._from_old(essence)
         if repeat is not None and len(block) <= _LONGEST and not self._is_new(block):
-            self._add(block, repeat, _PER_NAME)
+            self._take_room(_PER_NAME + len(block) + len(essence))
+            self._essence_of[block] = essence
         return repeat
 
     def drop(self, block: bytes) -> None:
         """Forget a request, but not that it came."""
         self._forget(block)
-        essence = self._essences.of(block) if self._has_essences else None
+        essence = self._essence_of.get(block) or (self._essences.of(block) if self._has_essences else None)
         if essence is not None:
             self._forget(essence)
 
@@ -200,7 +208,7 @@ class Repeats:
         if pieces is not None:
             shown = Response(stored.status, stored.reason, NO_HEADERS)
             repeat = Repeat(request, shown, cache, source, pieces, passage)
-            self._add(name, repeat, repeat.size)
+            self._add(name, repeat)
             self._has_essences |= essence is not None
 
     def learn_relay(self, block: bytes, relay: Relay, request: Request) -> None:
@@ -208,7 +216,7 @@ class Repeats:
         if len(block) <= _LONGEST and not self._is_new(block):
             repeat = relay.repeat_of(request)
             if repeat is not None:
-                self._add(block, repeat, repeat.size)
+                self._add(block, repeat)
 
     def _is_new(self, name: bytes) -> bool:
         hashed = hash(name)
@@ -219,15 +227,18 @@ class Repeats:
         self._seen.add(hashed)
         return True
 
-    def _add(self, name: bytes, repeat: Repeat | RelayRepeat, size: int) -> None:
-        size += len(name)
+    def _add(self, name: bytes, repeat: Repeat | RelayRepeat) -> None:
+        size = repeat.size + len(name)
         if size > self._most:
             return
         self._forget(name)
-        if self._size + size > self._most:
-            self._old, self._young, self._sizes, self._size = self._young, {}, {}, 0
+        self._take_room(size)
         self._young[name] = repeat
         self._sizes[name] = size
+
+    def _take_room(self, size: int) -> None:
+        if self._size + size > self._most:
+            self._old, self._young, self._sizes, self._essence_of, self._size = self._young, {}, {}, {}, 0
         self._size += size
 
     def _forget(self, name: bytes) -> None:

@@ -1,6 +1,9 @@
 """Requests that come again: what is remembered of them, for how long, and in how much memory."""
 
+import gc
 import itertools
+import tracemalloc
+from collections.abc import Iterator
 from weakref import ref
 
 import pytest
@@ -11,7 +14,8 @@ from edgefn.model.settings import CachePolicy, Selecting, Selection, ViewerLimit
 from edgefn.proxy.background import Background
 from edgefn.proxy.cache import Cache
 from edgefn.proxy.flights import Flights
-from edgefn.proxy.repeats import Cut, Repeats, cut
+from edgefn.proxy.relay import RelayRepeat
+from edgefn.proxy.repeats import Cut, Repeat, Repeats, cut
 from edgefn.rules.purges import Everything
 from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.memory import MemoryStore
@@ -137,6 +141,73 @@ async def test_bodies_lie_in_the_store_alone() -> None:
     assert stored() is not None
     await place.stock.remove(source.key)
     assert stored() is None
+
+
+def kept_by(places: list[Repeats]) -> int:
+    """Return the bytes of memory that come free with them."""
+    gc.collect()
+    before, _ = tracemalloc.get_traced_memory()
+    places.clear()
+    gc.collect()
+    return before - tracemalloc.get_traced_memory()[0]
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("query", ["", "q" * 3_000])
+async def test_long_heads_take_no_more_than_there_is_room_for(query: str) -> None:
+    place = Place(room=200_000)
+    place.stock = Stock(MemoryStore(2**24), LocalLedger(), None, place.clock)
+    for number in range(80):
+        lines = [(f"X-{number}-{line}", f"{line} of {number}") for line in range(100)]
+        for _ in range(4):
+            name = GET.replace(b"/a", b"/%d?%b" % (number, query.encode())) % b"A: b\r\n"
+            await place.comes(name, asking(f"/{number}?{query}", *lines))
+    places, place.repeats = [place.repeats], Repeats(0, ViewerLimits())
+    assert 20_000 < kept_by(places) < 200_000
+
+
+@pytest.mark.usefixtures("traced")
+def test_nor_do_those_of_requests_that_are_passed_on() -> None:
+    class Passing:
+        def repeat_of(self, request: Request) -> RelayRepeat:
+            return RelayRepeat(self, request, b"f" * 500, b"b" * 500)  # type: ignore[arg-type]
+
+    places = [Repeats(400_000, ViewerLimits())]
+    for number in range(80):
+        for _ in range(2):
+            lines = [(f"X-{number}-{line}", f"{line} of {number}") for line in range(100)]
+            asked = asking(f"/{number}", *lines)
+            asked.headers.memo = Headers(asked.headers).names()  # as whoever makes the origin's head leaves something
+            places[0].learn_relay(b"GET /%d" % number, Passing(), asked)  # type: ignore[arg-type]
+    del asked, lines  # else the last one is kept here
+    assert 100_000 < kept_by(places) < 400_000
+
+
+def all_repeats() -> list[object]:
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, Repeat)]
+
+
+async def test_no_name_of_a_request_outlives_what_it_stands_for() -> None:
+    place = Place()
+    names = [GET % b"Cookie: n=%d\r\n" % number for number in range(3)]
+    for name in names * 6:
+        await place.comes(name)
+    assert {id(place.repeats.get(name)) for name in names} == {id(each) for each in all_repeats()}
+    await place.stock.purge(Everything(), soft=False)
+    place.clock.passes(1)
+    assert await place.comes(names[0]) is None
+    assert all_repeats() == []
+    assert await place.comes(names[0]) is None
+    for name in names:
+        assert await place.comes(name) is not None
 
 
 async def test_what_is_asked_for_stays_while_others_come_and_go() -> None:
