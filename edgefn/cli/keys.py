@@ -10,7 +10,6 @@ from pathlib import Path
 
 from edgefn.cli import rooting
 from edgefn.cli.reading import read_settings
-from edgefn.functions.bundle import Bundle
 from edgefn.functions.committing import PublishError, Senses
 from edgefn.functions.keys import (
     KeysError,
@@ -22,10 +21,9 @@ from edgefn.functions.keys import (
     trust,
     trusted_keys,
 )
-from edgefn.functions.publishing import Publisher
+from edgefn.functions.publishing import Publisher, untried
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.signing import Keys, key_id
-from edgefn.model.publishing import Manifest
 from edgefn.model.settings import Settings, SignaturePolicy
 from edgefn.node import world
 from edgefn.node.replication import open_keys, open_replica
@@ -135,9 +133,4 @@ def _sign(settings: Settings) -> int:
 async def _signed_anew(data_dir: str, keys: Keys) -> int:
     async with AsyncExitStack() as stack:
         replica = await open_replica(stack, data_dir)
-        return await Publisher(replica, keys, _untried, Senses(world.wall, world.invocation_id)).sign_anew()
-
-
-async def _untried(manifest: Manifest, bundle: Bundle) -> str | None:
-    del bundle
-    return f"{manifest.label}: nothing is published here"
+        return await Publisher(replica, keys, untried, Senses(world.wall, world.invocation_id)).sign_anew()

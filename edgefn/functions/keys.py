@@ -20,10 +20,10 @@ from edgefn.functions.roles import Trust
 from edgefn.functions.sealing import SealingKey
 from edgefn.functions.signing import Keys, SigningKey, key_id
 from edgefn.functions.trust import TrustError, begun, followed
-from edgefn.model.settings import SignaturePolicy
+from edgefn.model.settings import SignaturePolicy, SignatureSettings
 
-_SIGNING, _SEALING, _TRUSTED, _PUBLISHER = "signing.key", "sealing.key", "trusted", "publisher.key"
-TRUST_FILE, ROOT_FILE = "trust.json", "root.key"
+SIGNING_FILE, SEALING_FILE, PUBLISHER_FILE = "signing.key", "sealing.key", "publisher.key"
+TRUSTED_FILE, TRUST_FILE, ROOT_FILE = "trusted", "trust.json", "root.key"
 _SIGNING_KIND, _SEALING_KIND, _PUBLIC_KIND = "ed25519-secret", "aes256-secret", "ed25519"
 _NAME = re.compile(r"[\w.@-]{1,64}", re.ASCII)
 _SIZE = 32
@@ -33,15 +33,20 @@ class KeysError(Exception):
     """A file of keys can't be used. The message names it and the cure, and tells nothing of the keys."""
 
 
+def keys_directory(signatures: SignatureSettings, data_dir: str) -> Path:
+    """Return where the keys of the location or control plane with this data directory are."""
+    return Path(signatures.keys or Path(data_dir) / "keys")
+
+
 def read_keys(directory: Path, policy: SignaturePolicy) -> Keys:
     """Return the keys in `directory`; none when there is none. Raises `KeysError`."""
     return Keys(
-        read_signing_key(directory / _SIGNING),
+        read_signing_key(directory / SIGNING_FILE),
         {key_id(public): public for public, _ in trusted_keys(directory)},
-        tuple(SealingKey(secret) for secret in _secrets(directory / _SEALING, _SEALING_KIND)),
+        tuple(SealingKey(secret) for secret in _secrets(directory / SEALING_FILE, _SEALING_KIND)),
         policy,
         read_trust(directory),
-        read_signing_key(directory / _PUBLISHER),
+        read_signing_key(directory / PUBLISHER_FILE),
     )
 
 
@@ -117,14 +122,14 @@ def make_keys(
     signing = SigningKey(dice(_SIZE))
     if not (keep_sealing and before.sealing):
         sealed = [_line(_SEALING_KIND, each.secret) for each in (SealingKey(dice(_SIZE)), *before.sealing)]
-        _write(directory / _SEALING, "".join(sealed), 0o600)
-    _write(directory / _SIGNING, _line(_SIGNING_KIND, signing.secret), 0o600)
+        _write(directory / SEALING_FILE, "".join(sealed), 0o600)
+    _write(directory / SIGNING_FILE, _line(_SIGNING_KIND, signing.secret), 0o600)
     return read_keys(directory, SignaturePolicy.WARN)
 
 
 def trusted_keys(directory: Path) -> list[tuple[bytes, str]]:
     """Return the public keys that are trusted beside the own one, with their names. Raises `KeysError`."""
-    file = directory / _TRUSTED
+    file = directory / TRUSTED_FILE
     return [(_key(file, number, line, _PUBLIC_KIND), _name_in(line)) for number, line in _lines(file)]
 
 
@@ -142,7 +147,7 @@ def distrust(directory: Path, key: str) -> None:
     left = [(public, name) for public, name in known if key not in {name, key_id(public)}]
     if len(left) == len(known):
         names = ", ".join(name for _, name in known) or "none"
-        raise KeysError(f'{directory / _TRUSTED}: there is no key "{key}"; there are: {names}')
+        raise KeysError(f'{directory / TRUSTED_FILE}: there is no key "{key}"; there are: {names}')
     _write_trusted(directory, left)
 
 
@@ -157,7 +162,7 @@ def parse_public(line: str) -> tuple[bytes, str]:
 
 
 def _write_trusted(directory: Path, keys: list[tuple[bytes, str]]) -> None:
-    _write(directory / _TRUSTED, "".join(f"{public_line(public, name)}\n" for public, name in keys), 0o644)
+    _write(directory / TRUSTED_FILE, "".join(f"{public_line(public, name)}\n" for public, name in keys), 0o644)
 
 
 def _name_in(line: str) -> str:

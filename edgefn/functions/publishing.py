@@ -33,6 +33,13 @@ T = TypeVar("T")
 Trial: TypeAlias = Callable[[Manifest, Bundle], Awaitable[str | None]]
 """Starts a version and stops it again; returns why it does not start, or None."""
 
+
+async def untried(manifest: Manifest, bundle: Bundle) -> str | None:
+    """Try nothing: the `Trial` of whoever only signs or moves what was tried when it was published."""
+    del manifest, bundle
+    return None
+
+
 _TICK = 1.0
 _LOOKS = 10
 _WATCH_SECONDS = 2.0

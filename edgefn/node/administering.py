@@ -18,6 +18,7 @@ from edgefn.functions.logs import LineWriter
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Certificate
 from edgefn.node import world
+from edgefn.node.tending import tend
 from edgefn.wire.listening import unavailable
 from edgefn.wire.tls import Certificates
 
@@ -54,8 +55,7 @@ async def open_admin(
     except OSError as error:
         raise SettingsError((f"admin: {unavailable(*admin, error)}",)) from error
     if certificates is not None and tls is not None:
-        task = asyncio.get_running_loop().create_task(_keep_fresh(certificates, tls))
-        stack.push_async_callback(_ended, task)
+        tend(stack, _keep_fresh(certificates, tls))
     return opened
 
 
@@ -94,11 +94,6 @@ def _stamps(tls: Certificate) -> tuple[tuple[int, int], ...]:
             at = os.stat(file)
             found.append((at.st_mtime_ns, at.st_ino))
     return tuple(found)
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
 
 
 def _private(path: Path) -> TextIO:

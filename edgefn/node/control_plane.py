@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from edgefn.control.credentials import ensure_token, write_secret
@@ -14,7 +13,7 @@ from edgefn.control.fleet_purging import fleet_purge_endpoints
 from edgefn.control.location_endpoints import Hall, Told, location_endpoints
 from edgefn.control.log_endpoints import OwnBook
 from edgefn.control.tokens import Tokens
-from edgefn.functions.keys import KeysError, make_keys, public_line, read_keys
+from edgefn.functions.keys import SEALING_FILE, KeysError, keys_directory, make_keys, public_line, read_keys
 from edgefn.functions.logbook import log_directory
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.replicas.nats.authority import Authority
@@ -33,6 +32,7 @@ from edgefn.node.hub import open_hub
 from edgefn.node.publishing import Place, open_publishing
 from edgefn.node.replication import open_keys, open_replica, root_chain
 from edgefn.node.scratch import scratch_directory
+from edgefn.node.tending import tend
 from edgefn.node.trusting import notes as trust_notes
 from edgefn.node.trusting import publish_trust
 
@@ -75,7 +75,7 @@ def prepare(settings: ControlSettings) -> list[str]:
     """Make the keys that a control plane needs, where they are not there yet; return a line for each that was made."""
     made: list[str] = []
     directory = Path(settings.data_dir)
-    keys = Path(settings.signatures.keys or directory / "keys")
+    keys = keys_directory(settings.signatures, settings.data_dir)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (directory / AUTHORITY).exists():
@@ -119,23 +119,27 @@ async def open_control_plane(
     log = stack.enter_context(function_log("control", settings.data_dir))
     around = Surroundings(world.invocation_id, world.timestamp, log)
     serving = lambda: _serving(hub.fleet)  # noqa: E731
-    place = Place(hub.replica, keys, host, scratch, around, list, settings.data_dir, serving)
-    memory = await open_replica(stack, settings.data_dir, _MEMORY)
     own = OwnBook(log_directory(settings.data_dir), world.ago)
-    place = replace(place, book=FleetBook(Calls(hub.replica.link), serving, own, world.timestamp, world.pseudonym))
-    place = replace(
-        place,
+    place = Place(
+        hub.replica,
+        keys,
+        host,
+        scratch,
+        around,
+        uses=list,
+        data_dir=settings.data_dir,
+        locations=serving,
         lifetime=_FRESH,
+        memory=await open_replica(stack, settings.data_dir, _MEMORY),
         notes=lambda: (*hub.notes(), *trust_notes(keys.trust)),
-        memory=memory,
         depot=hub.depot,
+        book=FleetBook(Calls(hub.replica.link), serving, own, world.timestamp, world.pseudonym),
         stores=settings.kvs.keys(),
     )
     publisher, publishing = open_publishing(stack, place)
     tokens = _tokens(settings)
     if hub.server is None:
-        telling = asyncio.get_running_loop().create_task(hub.keep_telling())
-        stack.push_async_callback(_ended, telling)
+        tend(stack, hub.keep_telling())
     root = "" if chain is None else chain.decode()
     told = Told(settings.nats.locations or hub.servers, hub.ca, *_keys_for_locations(keys, shared), root)
 
@@ -159,11 +163,6 @@ async def open_control_plane(
     return f"{scheme}://{f'[{ip}]' if ':' in ip else ip}:{port}", hub.servers
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
-
-
 def _serving(fleet: Fleet) -> list[str]:
     """Return the locations that have joined and not retired: they may run anything that is published."""
     members = fleet.members.values()
@@ -180,7 +179,7 @@ def _tokens(settings: ControlSettings) -> Tokens:
 
 def _keys_for_locations(keys: Keys, settings: Settings) -> tuple[str, str]:
     trusted = "" if keys.signing is None else public_line(keys.signing.public, "control").strip()
-    sealing = Path(settings.signatures.keys or Path(settings.data_dir) / "keys") / "sealing.key"
+    sealing = keys_directory(settings.signatures, settings.data_dir) / SEALING_FILE
     return trusted, sealing.read_text() if sealing.exists() else ""
 
 

@@ -4,7 +4,6 @@ import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from edgefn.control.client import ControlError
@@ -54,7 +53,7 @@ class Credentials:
         """Return what whoever asks how the location is should know of them: nothing while all is well."""
         if not self._trouble:
             return ()
-        until = _moment(self.membership.expires)
+        until = world.moment(self.membership.expires)
         told = f"the fleet's credentials hold until {until} and can't be renewed"
         if world.wall() >= self.membership.expires:
             told = f"the fleet's credentials ran out at {until}, so nothing new is taken over until they are renewed"
@@ -94,8 +93,4 @@ class Credentials:
         if told == self._told:
             return
         self._told = told
-        self.report(told or f"the fleet's credentials are renewed, until {_moment(self.membership.expires)}")
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        self.report(told or f"the fleet's credentials are renewed, until {world.moment(self.membership.expires)}")

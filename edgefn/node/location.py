@@ -43,6 +43,7 @@ from edgefn.proxy.site import Site
 from edgefn.rules.purges import Purge
 from edgefn.rules.uses import uses_of
 from edgefn.rules.worker_sum import worker_name
+from edgefn.sandbox.process.tasks import Tasks
 from edgefn.stores.base import NOTHING
 from edgefn.stores.stock import Hit
 from edgefn.wire.listening import FreshCertificates, Listening
@@ -96,7 +97,7 @@ class Location:
         self._report = report
         self._stack = AsyncExitStack()
         self._reloading = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def addresses(self) -> list[str]:
@@ -117,9 +118,7 @@ class Location:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         try:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._tasks.close()
             await self._listening.drain(self._running.settings.drain_timeout)
         finally:
             # Also when the wait for the tasks was cancelled: else viewers would hear of origins that are gone.
@@ -223,9 +222,7 @@ class Location:
         if not self._is_worker:
             works.append(self._configured.heal(lambda: self._following.builder.catalog, self._reporting.soon))
         for work in works:
-            task = asyncio.get_running_loop().create_task(work)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.start(work)
 
     async def _apply(self, catalog: Catalog) -> None:
         await self._functions.published.apply(catalog)
@@ -277,9 +274,7 @@ class Location:
 
     def reload_soon(self) -> None:
         """Reload in the background; what went wrong is reported."""
-        task = asyncio.get_running_loop().create_task(reload_and_tell(self.reload, self._report))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(reload_and_tell(self.reload, self._report))
 
     async def reload(self) -> str:
         """Read the configuration again and swap to it; return a line about it. Raises `SettingsError`: no change.
@@ -348,9 +343,7 @@ class Location:
         return f"reloaded (routes: {len(settings.routes)}, functions: {len(settings.functions)})"
 
     def _retire(self, before: Running, runners: list[Runner], patience: float) -> None:
-        task = asyncio.get_running_loop().create_task(self._close_when_idle(before, runners, patience))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._close_when_idle(before, runners, patience))
 
     async def _close_when_idle(self, before: Running, runners: list[Runner], patience: float) -> None:
         with contextlib.suppress(TimeoutError):

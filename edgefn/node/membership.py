@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgefn.control.client import ControlClient, ControlError
 from edgefn.control.credentials import write_secret
-from edgefn.functions.keys import parse_public, pin, trust
+from edgefn.functions.keys import SEALING_FILE, keys_directory, parse_public, pin, trust
 from edgefn.functions.replicas.nats.nkeys import KeyPair, Owner
 from edgefn.model.errors import SettingsError
 from edgefn.model.settings import Settings
@@ -61,7 +61,7 @@ async def join(
     and never again. Raises `ControlError`, `OSError`, `KeysError`.
     """
     if root is not None:
-        pin(_keys_directory(settings), root)
+        pin(keys_directory(settings.signatures, settings.data_dir), root)
     key = KeyPair(Owner.USER, os.urandom(32))
     told = await _asked(ControlClient(control, token, control_ca), settings.location, key.public)
     membership = replace(membership_in(told, control, world.wall()), seed=key.seed, control_ca=control_ca)
@@ -71,18 +71,14 @@ async def join(
 
 
 def _keep_keys(settings: Settings, told: dict[str, object]) -> None:
-    directory = _keys_directory(settings)
+    directory = keys_directory(settings.signatures, settings.data_dir)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if root := str(told.get("root") or ""):
         pin(directory, root.encode())
     if trusted := str(told.get("trusted") or ""):
         trust(directory, *parse_public(trusted))
     if sealing := str(told.get("sealing") or ""):
-        write_secret(directory / "sealing.key", sealing)
-
-
-def _keys_directory(settings: Settings) -> Path:
-    return Path(settings.signatures.keys or Path(settings.data_dir) / "keys")
+        write_secret(directory / SEALING_FILE, sealing)
 
 
 def write_membership(data_dir: str, membership: Membership) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 from edgefn.functions.blob_stores import BlobStores
@@ -18,6 +18,7 @@ from edgefn.model.publishing import LocationStatus
 from edgefn.model.settings import Settings
 from edgefn.node import world
 from edgefn.node.credentials import Credentials
+from edgefn.node.tending import tend
 
 _RETRY = 5.0
 
@@ -50,8 +51,7 @@ async def open_mirror(
     answers = LogAnswers(Calls(upstream.link), name, log_directory(settings.data_dir), world.ago)
     fresh = credentials.keep_fresh(upstream.link.renew)
     for work in (_kept(mirror.run, report), purging.run(), fresh, answers.run()):
-        task = asyncio.get_running_loop().create_task(work)
-        stack.push_async_callback(_ended, task)
+        tend(stack, work)
     return credentials.notes
 
 
@@ -62,9 +62,3 @@ async def _kept(run: Callable[[], Coroutine[object, object, None]], report: Call
         except* ReplicaError as group:
             report(f"what the fleet publishes can't be taken over now: {group.exceptions[0]}")
         await asyncio.sleep(_RETRY)
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

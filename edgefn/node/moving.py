@@ -5,28 +5,27 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from edgefn.functions.bundle import Bundle
 from edgefn.functions.committing import PublishError, Senses
+from edgefn.functions.keys import SEALING_FILE, SIGNING_FILE, TRUSTED_FILE, keys_directory
 from edgefn.functions.moving import move
-from edgefn.functions.publishing import Publisher
+from edgefn.functions.publishing import Publisher, untried
 from edgefn.functions.replicas.base import Replica, ReplicaError
 from edgefn.functions.replicas.sqlite.replica import opened
 from edgefn.functions.signing import Keys
 from edgefn.model.control_settings import ControlSettings
 from edgefn.model.errors import SettingsError
-from edgefn.model.publishing import Manifest
 from edgefn.model.settings import Settings, SignaturePolicy
 from edgefn.node import world
 from edgefn.node.control_plane import as_location
 from edgefn.node.replication import open_keys
 
-_KEYS = ("signing.key", "sealing.key", "trusted")
+_KEYS = (SIGNING_FILE, SEALING_FILE, TRUSTED_FILE)
 
 
 def take_keys(source: Settings, settings: ControlSettings) -> None:
     """Copy the keys of a location to its control plane, which has none yet. Raises `SettingsError`."""
-    theirs = Path(source.signatures.keys or Path(source.data_dir) / "keys")
-    ours = Path(settings.signatures.keys or Path(settings.data_dir) / "keys")
+    theirs = keys_directory(source.signatures, source.data_dir)
+    ours = keys_directory(settings.signatures, settings.data_dir)
     try:
         ours.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in _KEYS:
@@ -48,7 +47,7 @@ async def move_into(
             moved = await move(source, replica, tell)
         tell(f"moved: {moved} records and their files")
         keys = _lenient_keys(settings)
-        publisher = Publisher(replica, keys, _untried, Senses(world.wall, world.pseudonym))
+        publisher = Publisher(replica, keys, untried, Senses(world.wall, world.pseudonym))
         if keys.signing is not None:
             tell(f"signed with the keys of the control plane: generation {await publisher.sign_anew()}")
         if anew:
@@ -63,9 +62,3 @@ def _lenient_keys(settings: ControlSettings) -> Keys:
     """Return the keys such that what is not signed yet can be read, to be signed."""
     signatures = replace(settings.signatures, policy=SignaturePolicy.WARN)
     return open_keys(as_location(replace(settings, signatures=signatures)))
-
-
-async def _untried(manifest: Manifest, bundle: Bundle) -> str | None:
-    """Try nothing: what is moved was tried when it was published."""
-    del manifest, bundle
-    return None

@@ -1,6 +1,5 @@
 """Publishing on this machine: the publisher on its replica, and a workbench where versions are tried and invoked."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
@@ -40,6 +39,7 @@ from edgefn.node.function_logs import function_log
 from edgefn.node.hosting import Stores, function_hosts
 from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.scratch import scratch_directory
+from edgefn.node.tending import tend
 from edgefn.rules.uses import uses_of
 
 _COLLECT_EVERY = 3_600.0
@@ -48,13 +48,7 @@ _log = logging.getLogger("edgefn")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What publishing needs of a process. `uses` tells which hooks need what is published, `locations` who must have
-    said what it runs before anything is deleted; `lifetime` is for how many seconds what is published is fresh, 0 for
-    ever; `functions` are those of the location's own file, None where there are several files; `memory` is where it
-    keeps what counted last, beyond the replica; `notes` tells what else whoever asks for the status should know;
-    large files go to `depot` too; `book` has the logs, where these are more than its own; `stores` are the key-value
-    stores here, where functions are tried with an empty one when theirs is elsewhere, None where they must be here.
-    """
+    """What publishing needs of a process."""
 
     replica: Replica
     keys: Keys
@@ -62,15 +56,27 @@ class Place:
     scratch: Path
     surroundings: Surroundings
     uses: Callable[[], Collection[Use]]
+    """The hooks that need what is published."""
     data_dir: str
     locations: Callable[[], Collection[str]] = tuple
+    """Who must have said what it runs before anything is deleted."""
     lifetime: float = 0.0
+    """For how many seconds what is published is fresh, 0 for ever."""
     functions: Callable[[], Collection[str] | None] = lambda: None
+    """Those of the location's own file, None where there are several files."""
     memory: Memory | None = None
+    """Where it keeps what counted last, beyond the replica."""
     notes: Callable[[], Sequence[str]] = tuple
+    """What else whoever asks for the status should know."""
     depot: Depot | None = None
+    """Where large files go, too."""
     book: Book | None = None
+    """The logs, where these are more than its own."""
     stores: Collection[str] | None = None
+    """The key-value stores here: a function whose own lies elsewhere is tried with an empty one.
+
+    None: it must lie here.
+    """
 
 
 async def open_place(
@@ -138,7 +144,7 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
         Rollbacks(place.replica, publisher, _log.warning).run(),
         keep_collecting(collect, _COLLECT_EVERY, _log.warning),
     ):
-        stack.push_async_callback(_ended, asyncio.get_running_loop().create_task(work))
+        tend(stack, work)
     return publisher, endpoints
 
 
@@ -147,8 +153,3 @@ def _tell(righted: Righted, audit: Callable[[str], None]) -> None:
     told = {"subjects": list(righted.subjects), "generation": righted.generation}
     line = {"at": world.timestamp(), "who": "edgefn", "from": None, "what": "put-right", **told, "outcome": "done"}
     audit(orjson.dumps(line).decode())
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])

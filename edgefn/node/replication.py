@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from edgefn.functions.keys import TRUST_FILE, KeysError, read_chain, read_keys
+from edgefn.functions.keys import TRUST_FILE, KeysError, keys_directory, read_chain, read_keys
 from edgefn.functions.replicas.base import ReplicaError
 from edgefn.functions.replicas.sqlite.replica import SqliteReplica, opened
 from edgefn.functions.signing import Keys
@@ -23,7 +23,7 @@ async def open_replica(stack: AsyncExitStack, data_dir: str, name: str = "replic
 def open_keys(settings: Settings) -> Keys:
     """Return the keys that sign, seal and are trusted here. Raises `SettingsError` where they can't be used."""
     signatures = settings.signatures
-    directory = Path(signatures.keys or Path(settings.data_dir) / "keys")
+    directory = keys_directory(signatures, settings.data_dir)
     try:
         keys = read_keys(directory, signatures.policy)
     except KeysError as error:
@@ -39,6 +39,6 @@ def open_keys(settings: Settings) -> Keys:
 def root_chain(settings: Settings) -> bytes | None:
     """Return the root's word on who may sign, as it lies with the keys, None without one. Raises `SettingsError`."""
     try:
-        return read_chain(Path(settings.signatures.keys or Path(settings.data_dir) / "keys") / TRUST_FILE)
+        return read_chain(keys_directory(settings.signatures, settings.data_dir) / TRUST_FILE)
     except KeysError as error:
         raise SettingsError((f"signatures.keys: {error}",)) from error

@@ -1,13 +1,12 @@
 """The key-value stores of this process's functions: opened with them, and looked after while any is in use."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from edgefn.functions.kvs import KeyValueStore, KeyValueStores
 from edgefn.functions.kvs_file import StoreError
+from edgefn.node.tending import tend
 from edgefn.sandbox.base import Code, OpenError
 
 _LOOK_EVERY = 0.5
@@ -20,7 +19,7 @@ class Shelf:
     def __init__(self, tell: Callable[[str], None], stack: AsyncExitStack) -> None:
         self._stores = KeyValueStores(tell)
         self._stack = stack
-        self._watch: asyncio.Task[None] | None = None
+        self._is_watched = False
 
     @asynccontextmanager
     async def fetched(self, code: Code) -> AsyncIterator[None]:
@@ -32,9 +31,9 @@ class Shelf:
             store = await self._stores.open(Path(code.kvs))
         except StoreError as error:
             raise OpenError(f"its key-value store {error}") from error
-        if self._watch is None:
-            self._watch = asyncio.get_running_loop().create_task(self._stores.watch(_LOOK_EVERY))
-            self._stack.push_async_callback(_ended, self._watch)
+        if not self._is_watched:
+            self._is_watched = True
+            tend(self._stack, self._stores.watch(_LOOK_EVERY))
         yield
         del store
 
@@ -46,9 +45,3 @@ class Shelf:
         """Return what gives the value of a key of that store."""
         store = self.of(code)
         return None if store is None else store.get_by_bytes
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task

@@ -30,6 +30,7 @@ from edgefn.node.replication import open_keys, open_replica
 from edgefn.node.worker import DISCARD
 from edgefn.node.workers import WorkerGoneError, WorkerProcess, WorkerSilentError, start_worker
 from edgefn.rules.purges import Purge
+from edgefn.sandbox.process.tasks import Tasks
 from edgefn.stores.base import StoreError
 from edgefn.stores.stock import Hit
 
@@ -60,7 +61,7 @@ class Supervisor:
         self._report = report
         self._stack = AsyncExitStack()
         self._workers: dict[int, WorkerProcess] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._reloading = asyncio.Lock()
         self._stopping = False
         self.addresses: list[str] = []
@@ -139,9 +140,7 @@ class Supervisor:
             raise SettingsError((f"data_dir: what is published can't be read: {error}",)) from error
         healing = self._configured.heal(lambda: self._following.builder.catalog, news.set)
         for work in (self._following.run(), summing.run(), summing.tell_of(news), healing):
-            task = asyncio.get_running_loop().create_task(_tell_end(work, self._report))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.start(_tell_end(work, self._report))
 
     def _completed(self, status: LocationStatus) -> LocationStatus:
         """Return the sum of what the workers say, no further than configurations have been decided on."""
@@ -150,16 +149,12 @@ class Supervisor:
 
     async def _stop(self) -> None:
         self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         patience = self._settings.drain_timeout + _STOP_GRACE
         await asyncio.gather(*(worker.stop(patience) for worker in self._workers.values()))
 
     def _keep(self, number: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._kept(number))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._kept(number))
 
     async def _kept(self, number: int) -> None:
         """Start the worker again whenever it ends by itself, after ever longer waits while it keeps failing."""
@@ -190,9 +185,7 @@ class Supervisor:
 
     def reload_soon(self) -> None:
         """Reload in the background; what went wrong is reported."""
-        task = asyncio.get_running_loop().create_task(reload_and_tell(self.reload, self._report))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(reload_and_tell(self.reload, self._report))
 
     async def reload(self) -> str:
         """Have every worker read the configuration again; return a line about it.

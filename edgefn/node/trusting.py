@@ -2,19 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Final
 
-from edgefn.functions.bundle import Bundle
 from edgefn.functions.catalog import CatalogBuilder, Held
 from edgefn.functions.committing import PublishError, Senses
-from edgefn.functions.publishing import Publisher
+from edgefn.functions.publishing import Publisher, untried
 from edgefn.functions.replicas.base import TRUST, Record, Replica, ReplicaError
 from edgefn.functions.roles import Duty, Trust
 from edgefn.functions.signing import Keys, key_id
 from edgefn.functions.trust import TrustError, begun, links
 from edgefn.model.errors import SettingsError
-from edgefn.model.publishing import Manifest
 from edgefn.node import world
 
 _WARN_BEFORE: Final = 30 * 86_400.0
@@ -51,7 +48,7 @@ async def publish_trust(replica: Replica, keys: Keys, chain: bytes | None, repor
 
 async def _signed_before(replica: Replica, keys: Keys, chain: bytes) -> int:
     """Sign everything with the keys of now, which count already; then let the root's word take others' away."""
-    publisher = Publisher(replica, keys, _untried, Senses(world.wall, world.pseudonym))
+    publisher = Publisher(replica, keys, untried, Senses(world.wall, world.pseudonym))
     await publisher.sign_anew()
     return await publisher.publish_trust(chain)
 
@@ -59,7 +56,7 @@ async def _signed_before(replica: Replica, keys: Keys, chain: bytes) -> int:
 async def _signed_after(replica: Replica, keys: Keys, chain: bytes) -> int:
     """Publish the root's word, which no other key signs; the keys of now count from then on, and sign everything."""
     await replica.append([Record(TRUST, chain)], {})
-    publisher = Publisher(replica, keys, _untried, Senses(world.wall, world.pseudonym))
+    publisher = Publisher(replica, keys, untried, Senses(world.wall, world.pseudonym))
     await publisher.sign_anew()
     return await publisher.renew()
 
@@ -100,13 +97,7 @@ def notes(trust: Trust | None) -> Sequence[str]:
     """Return what whoever looks after a control plane should know of the root's word: that it ends soon, or has."""
     if trust is None or world.wall() < trust.expires - _WARN_BEFORE:
         return ()
-    at = datetime.fromtimestamp(trust.expires, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = world.moment(trust.expires)
     return (
         f"the root's version {trust.version} on who may sign ends at {at}: locations take nothing new over after that",
     )
-
-
-async def _untried(manifest: Manifest, bundle: Bundle) -> str | None:
-    """Try nothing: what is signed anew was tried when it was published."""
-    del manifest, bundle
-    return None

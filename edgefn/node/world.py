@@ -40,12 +40,6 @@ _drawn = _draws()
 _VARIANTS = "89ab"
 
 
-def cache_home() -> Path:
-    """Return the directory for what this user's commands can make again (XDG base directories); it need not exist."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(given) if given.startswith("/") else Path.home() / ".cache") / "edgefn"
-
-
 def request_id() -> str:
     """Return a fresh X-Amz-Cf-Id: 56 characters of URL-safe base64 that end in ==. For one thread only."""
     return b2a_base64(next(_drawn), newline=False).translate(_URL_SAFE).decode("ascii")
@@ -83,6 +77,11 @@ def timestamp() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def moment(at: float) -> str:
+    """Return a time in seconds since the epoch as ISO 8601, in UTC."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def ago(seconds: float) -> str:
     """Return the time so many seconds ago, as `timestamp` returns it."""
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -94,3 +93,9 @@ def version() -> str:
         return metadata.version("edgefn")
     except metadata.PackageNotFoundError:
         return ""
+
+
+def cache_home() -> Path:
+    """Return the directory for what this user's commands can make again (XDG base directories); it need not exist."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(given) if given.startswith("/") else Path.home() / ".cache") / "edgefn"
