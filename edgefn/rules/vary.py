@@ -4,16 +4,14 @@ import re
 from typing import TypeAlias
 
 from edgefn.model.headers import Headers
+from edgefn.rules.preferences import PREFERENCES, tidied
 
 Selected: TypeAlias = tuple[tuple[str, str | None], ...]
 """Lower-case names, in order of the alphabet, each with the request's joined value (None: absent)."""
 
-_IN_ANY_CASE = frozenset({"accept-charset", "accept-encoding", "accept-language"})
-_LISTS = _IN_ANY_CASE | {"accept"}  # whose parameters may tell cases apart
 # Origins get these from here, another one for each viewer or request: what was received of them tells nothing.
 _OF_ONE_REQUEST = frozenset({"*", "x-amz-cf-id", "x-forwarded-for"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BLANKS = re.compile(r"[ \t]*([,;])[ \t]*")
 
 
 def nominated(response: Headers) -> tuple[str, ...] | None:
@@ -41,12 +39,6 @@ def matches(stored: Selected, request: Headers) -> bool:
 
 
 def _value(name: str, request: Headers) -> str | None:
-    """Return the joined value; of a list of preferences without blanks around its separators, and cases that mean none.
-
-    No order is changed: origins take the order of equal weights for a preference (RFC 9110 section 12.5.4).
-    """
+    """Return the joined value; of a list of preferences without differences that mean nothing."""
     value = request.joined(name)
-    if value is None or name not in _LISTS or '"' in value:
-        return value
-    tidy = _BLANKS.sub(r"\1", value.strip(" \t"))
-    return tidy.lower() if name in _IN_ANY_CASE else tidy
+    return value if value is None or name not in PREFERENCES else tidied(name, value)

@@ -713,6 +713,8 @@ async def by_fields(conversation: Conversation, seen: SeenRequest) -> None:
         (["Accept-Language: de, en"], ["Accept-Language: en, de"], False),
         (["Accept-Language: de"], ["Accept-Language: de, en"], False),
         (["Accept-Encoding: gzip"], ["Accept-Encoding: br"], False),
+        (["Accept-Encoding: gzip, br"], ["Accept-Encoding: br;q=1.0, GZIP"], True),
+        (["Accept-Language: de, en;q=0.5"], ["Accept-Language: en;q=0.5, de"], True),
         (["Accept: a/b;profile=X"], ["Accept: a/b;profile=x"], False),
     ],
 )
