@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from edgefn.model.errors import EdgeError, FunctionError, OriginError
+from edgefn.model.headers import Headers
 from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Body, BytesBody, Request, Response
 from edgefn.model.settings import CachePolicy
@@ -21,13 +22,14 @@ from edgefn.proxy.spool import Carry, Keeper, Spool
 from edgefn.proxy.teed import Teed
 from edgefn.rules.age import Times, current_age
 from edgefn.rules.cache_status import appended, forwarded
-from edgefn.rules.compression import coding_for, compressed_headers, is_compressible, with_vary
+from edgefn.rules.compression import coding_for, compressed_headers, confirmed_headers, is_compressible, with_vary
+from edgefn.rules.directives import in_force
 from edgefn.rules.freshness import is_fresh
 from edgefn.rules.log_line import one_line
 from edgefn.rules.lookup import Lookup, is_conditional
 from edgefn.rules.ranges import received_span, strong_tag
-from edgefn.rules.stale import covers_failure, covers_status, limit_for
-from edgefn.rules.storing import Reason, Refuse, may_store
+from edgefn.rules.stale import covers_failure, covers_status, is_error, limit_for
+from edgefn.rules.storing import Reason, Refuse, may_store, withheld
 from edgefn.rules.storing import Store as MayStore
 from edgefn.stores.base import Stored, StoreError
 from edgefn.stores.stock import Stock
@@ -113,7 +115,12 @@ class Fetching:
             return None
         _end(duty, shared=is_fresh(renewed.lifetime, renewed.initial_age))
         _note(errand, _VALIDATED, Result.ERROR if renewed.from_origin_error else Result.REFRESH_HIT)
-        return self._answered(errand, renewed, response.status)
+        return self._answered(errand, self._with_withheld(renewed, response.headers), response.status)
+
+    def _with_withheld(self, stored: Stored, received: Headers) -> Stored:
+        """Return `stored` with what is for its own viewer alone of the fields that were `received`."""
+        lines = withheld(received, in_force(stored.headers, self._policy.targeted))
+        return replace(stored, headers=stored.headers.adding(*lines)) if lines else stored
 
     def _answered(
         self, errand: Errand, stored: Stored, status: int, why: str = "", *, is_new: bool = False
@@ -127,6 +134,7 @@ class Fetching:
         """Return the stale response for an answer that did not come. Raises `error` where it may not be served."""
         stored = self._stale(errand)
         if stored is None or not covers_failure(stored.stale, error.failure, self._staleness(stored)):
+            await self._rest_in_background(errand, duty)
             raise error
         errand.request.trail.detail = f"{error.failure}: {error}"
         await self._rest(errand, duty, stored, limit_for(stored.stale, error.failure))
@@ -140,6 +148,7 @@ class Fetching:
         stored = self._stale(errand)
         limit = 0.0 if stored is None or not error.prefers_stale else stored.stale.if_disconnected
         if stored is None or self._staleness(stored) >= limit:
+            await self._rest_in_background(errand, duty)
             raise error
         errand.request.trail.detail = one_line(f"{error.kind}: function {error.function}: {error.rule}")
         await self._rest(errand, duty, stored, limit)
@@ -149,6 +158,8 @@ class Fetching:
         """Return the stale response for an error of the origin, where it may be served (RFC 5861 section 4)."""
         stored = self._stale(errand)
         if stored is None or not covers_status(stored.stale, response.status, self._staleness(stored)):
+            if is_error(response.status):
+                await self._rest_in_background(errand, duty)
             return None
         response.body.close()
         await self._rest(errand, duty, stored, stored.stale.if_error)
@@ -166,6 +177,12 @@ class Fetching:
         moment = min(self._policy.stale_retry, limit - self._staleness(stored))
         if moment > 0 and not duty.is_outdated:
             await self._keeping.rest(errand.key, stored, self._now() + moment)
+
+    async def _rest_in_background(self, errand: Errand, duty: Duty) -> None:
+        """Do so for an error that nothing may cover up: viewers are served while it is validated, and need not wait."""
+        stored = self._stale(errand)
+        if stored is not None:
+            await self._rest(errand, duty, stored, stored.stale.while_revalidate)
 
     def _in_its_stead(self, errand: Errand, duty: Duty, stored: Stored, status: int, why: str) -> Response:
         duty.landed()  # who waits finds it at rest
@@ -221,13 +238,17 @@ class Fetching:
         return self._told(found.response, errand, found.reason)
 
     def _compressed(self, outgoing: Request, response: Response) -> Response:
-        if outgoing.method != "GET" or not is_compressible(response, self._policy):
+        """Return the response as the route's viewers get it: compressed, or dressed so where there is no body."""
+        if self._policy.compress and response.status == 304:
+            return response.dressed(confirmed_headers(outgoing.headers, response.headers))
+        if not is_compressible(outgoing.method, response, self._policy):
             return response
         coding = coding_for(outgoing, self._policy)
         if coding is None:
-            return replace(response, headers=with_vary(response.headers))
+            return response.dressed(with_vary(response.headers))
         headers = compressed_headers(response.headers, coding)
-        return replace(response, headers=headers, body=Compressed(response.body, coding))
+        body = response.body if outgoing.method == "HEAD" else Compressed(response.body, coding)
+        return response.carrying(headers, body)
 
     def _storing(self, fetched: _Fetched) -> Response:
         """Return the response with a body that is kept as it passes; one that is here already is kept at once."""
@@ -242,7 +263,8 @@ class Fetching:
         if why == STORED and errand.replaces_conditions and is_conditional(errand.request):  # these it did not see
             stored = chosen(self._keeping.variants(errand.key), errand.request)
             if stored is not None:
-                return self._answered(errand, stored, response.origin_status, is_new=True)
+                shown = self._with_withheld(stored, response.headers)
+                return self._answered(errand, shown, response.origin_status, is_new=True)
         return self._told(response, errand, "" if why == STORED else why, BytesBody(data, response.body.trailers))
 
     def _passing(self, fetched: _Fetched) -> Body:

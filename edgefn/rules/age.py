@@ -19,7 +19,7 @@ class Times:
 def received_age(headers: Headers) -> int:
     """Return the first member of Age, or 0 when it is absent or invalid (RFC 9111 section 5.1)."""
     text = headers.joined("age")
-    return 0 if text is None else delta_seconds(text.partition(",")[0].strip(" \t")) or 0
+    return 0 if text is None else delta_seconds(text.lstrip(" \t,").partition(",")[0].rstrip(" \t")) or 0
 
 
 def initial_age(headers: Headers, times: Times) -> float:

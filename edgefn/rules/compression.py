@@ -1,10 +1,13 @@
 """What the edge compresses, and what becomes of its fields (AWS: serving compressed files)."""
 
+import re
+
 from edgefn.model.headers import Headers
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.rules.accept_encoding import normalised
-from edgefn.rules.cache_control import parse
+from edgefn.rules.cache_control import delta_seconds, parse
+from edgefn.rules.directives import in_force
 from edgefn.rules.ranges import strong_tag
 
 GZIP, BROTLI, ZSTANDARD = "gzip", "br", "zstd"
@@ -12,6 +15,7 @@ _PREFERRED = (BROTLI, ZSTANDARD, GZIP)  # AWS: of gzip and br, br
 _STATUSES = frozenset({200, 403, 404})
 _OF_THE_PLAIN_BYTES = ("content-length", "content-md5", "content-digest", "repr-digest", "digest")
 _LEAST, _MOST = 1_000, 10_000_000
+_TAG = re.compile(r'(?:W/)?"[^"]*+"')
 _APPLICATION = (
     "dash+xml eot font font-sfnt javascript json opentype otf pdf pkcs7-mime protobuf rss+xml truetype ttf "
     "vnd.apple.mpegurl vnd.mapbox-vector-tile vnd.ms-fontobject wasm xhtml+xml xml x-font-opentype x-font-truetype "
@@ -27,14 +31,18 @@ _TYPES = frozenset(
 )
 
 
-def is_compressible(response: Response, policy: CachePolicy) -> bool:
-    """Return whether the answer may go out compressed, to viewers that accept that."""
-    headers, length = response.headers, response.body.length
+def is_compressible(method: str, response: Response, policy: CachePolicy) -> bool:
+    """Return whether the answer may go out compressed, to viewers that accept that.
+
+    One to HEAD has no body, and is judged by the length that the body would have.
+    """
+    headers = response.headers
     if not policy.compress or response.status not in _STATUSES or "content-encoding" in headers:
         return False
+    length = delta_seconds(headers.get("content-length")) if method == "HEAD" else response.body.length
     if length is None or not _LEAST <= length <= _MOST:
         return False
-    if "no-transform" in parse(headers.joined("cache-control")):
+    if "no-transform" in parse(headers.joined("cache-control")) or "no-transform" in in_force(headers, policy.targeted):
         return False  # RFC 9111 section 5.2.2.6
     kind = (headers.get("content-type") or "").partition(";")[0].strip(" \t").lower()
     return kind in _TYPES
@@ -57,6 +65,21 @@ def compressed_headers(headers: Headers, coding: str) -> Headers:
     elif tag is not None and not tag.startswith('W/"'):
         changed = changed.without("etag")
     return with_vary(changed)
+
+
+def confirmed_headers(asked: Headers, headers: Headers) -> Headers:
+    """Return the fields of an origin's 304 for a viewer whose copy was compressed here (RFC 9110 section 15.4.5).
+
+    That one says so by its tag: it asks for the weak form alone of the one that the origin gave. With the strong one it
+    could take ranges of plain bytes for the rest of compressed ones.
+    """
+    strong = strong_tag(headers)
+    if strong is None:
+        return headers
+    known = _TAG.findall(asked.joined("if-none-match") or "")
+    if f"W/{strong}" not in known or strong in known:
+        return headers
+    return with_vary(headers.replacing("ETag", f"W/{strong}"))
 
 
 def with_vary(headers: Headers) -> Headers:

@@ -45,7 +45,12 @@ def stale_limits(control: CacheControl, policy: CachePolicy) -> StaleLimits:
 
 def covers_status(limits: StaleLimits, status: int, staleness: float) -> bool:
     """Return whether a response that is `staleness` seconds stale may stand in for this one (RFC 5861 section 4)."""
-    return status in _ERRORS and staleness < limits.if_error
+    return is_error(status) and staleness < limits.if_error
+
+
+def is_error(status: int) -> bool:
+    """Return whether the origin says with `status` that it is in trouble (RFC 5861 section 4)."""
+    return status in _ERRORS
 
 
 def covers_failure(limits: StaleLimits, failure: OriginFailure, staleness: float) -> bool:

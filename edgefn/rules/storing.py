@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeAlias
 
-from edgefn.model.headers import Headers
+from edgefn.model.headers import Headers, Line
 from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
@@ -232,6 +232,20 @@ def stored_headers(headers: Headers, received_at: float, control: CacheControl) 
     RFC 9111 sections 3.1, 5.2.2.4 and 5.2.2.7, RFC 9110 section 6.6.1; hop-by-hop fields are gone before. From now on
     we say the Age.
     """
-    withheld = {*control.fields("private"), *control.fields("no-cache")}
+    withheld = _withheld_names(control)
     kept = headers.less(_NEVER_STORED | withheld if withheld else _NEVER_STORED)
     return kept if "date" in kept else kept.adding(("Date", imf_fixdate(received_at)))
+
+
+def withheld(headers: Headers, control: CacheControl) -> tuple[Line, ...]:
+    """Return the lines that are not stored because the directives name them.
+
+    They are for the viewer whose own request has brought them, and for nobody else.
+    """
+    names = _withheld_names(control)
+    return tuple(line for line in headers if line[0].lower() in names) if names else ()
+
+
+def _withheld_names(control: CacheControl) -> set[str]:
+    """Return the lower-case names of the fields that are not stored (RFC 9111 sections 5.2.2.4 and 5.2.2.7)."""
+    return {*control.fields("private"), *control.fields("no-cache")}

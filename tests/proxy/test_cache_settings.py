@@ -194,6 +194,24 @@ async def test_a_compressed_response_is_validated_by_the_tag_that_its_origin_kno
     assert told.status == 304
 
 
+async def test_an_answer_to_head_tells_what_get_would_get() -> None:
+    stage = Stage(GZIP)
+    stage.says("", *HTML, ("ETag", '"x"'), ("Content-Length", "1200"))
+    for coding, told in (("gzip", ('W/"x"', "gzip", None)), ("br", ('"x"', None, "1200"))):
+        request = asking("/a", ("Accept-Encoding", coding), method="HEAD")
+        headers = (await stage.cache.serve(request, stage.origin)).headers
+        assert tuple(headers.get(name) for name in ("etag", "content-encoding", "content-length")) == told
+        assert headers.get("vary") == "Accept-Encoding"
+
+
+async def test_who_has_it_compressed_is_told_that_it_still_holds_by_the_tag_of_that() -> None:
+    stage = Stage(GZIP)
+    stage.says("", FRESH, ("ETag", '"x"'), status=304)
+    for tag, vary in (('W/"x"', "Accept-Encoding"), ('"x"', None)):
+        told = await stage.get(accepting("gzip", ("If-None-Match", tag)))
+        assert (told.status, told.headers.get("etag"), told.headers.get("vary")) == (304, tag, vary)
+
+
 async def test_the_range_of_a_compressed_response_is_of_its_compressed_bytes() -> None:
     stage = Stage(GZIP)
     stage.says(PAGE, *HTML)

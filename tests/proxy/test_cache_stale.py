@@ -233,10 +233,24 @@ async def test_a_failure_behind_their_backs_goes_unnoticed_until_the_time_is_ove
     stage.fails()
     assert (await stage.later(61)).text == "old"
     await settled()
-    assert ((await stage.get()).text, len(stage.background)) == ("old", 1)
+    assert ((await stage.get()).text, len(stage.background)) == ("old", 0)
+    assert ((await stage.later(1)).text, len(stage.background)) == ("old", 1)
     await settled()
-    stage.clock.passes(29)
+    stage.clock.passes(28)
     assert await stage.get_or_error() == "gone"
+
+
+async def test_an_error_behind_their_backs_is_not_asked_for_again_at_once() -> None:
+    stage = await holding(BEHIND, TAG, policy=CachePolicy(stale_retry=10))
+    stage.says("oh", status=503)
+    stage.clock.passes(60)
+    for asked in (2, 2, 3):
+        assert (await stage.get()).reason == "stale-while-revalidate"
+        await settled()
+        assert len(stage.origin.asked) == asked
+        stage.clock.passes(9)
+    stage.clock.passes(3)  # the pause ends with the time in which viewers get the old one
+    assert (await stage.get()).status == 503
 
 
 async def test_what_is_changed_meanwhile_is_not_stored() -> None:

@@ -57,6 +57,20 @@ async def test_both_validators_are_sent_as_they_were_received(tag: str) -> None:
     assert last_asked(stage).get_all("if-modified-since") == (CHANGED[1],)
 
 
+@pytest.mark.parametrize("control", ['max-age=60, no-cache="x-a"', 'max-age=60, private="x-b, X-A"'])
+async def test_what_is_for_nobody_else_reaches_the_viewer_whose_own_request_brought_it(control: str) -> None:
+    stage = holding(controlled("max-age=60"), TAG, answer=(TAG, controlled(control), ("X-A", "1"), ("X-A", "2")))
+    await stage.get()
+    assert [(await stage.later(60)).headers.get_all("x-a"), (await stage.get()).headers.get_all("x-a")] == [
+        ("1", "2"), (),
+    ]  # fmt: skip
+    stage.says("new", TAG, controlled(control), ("X-A", "3"))
+    condition = ("If-None-Match", '"y"')
+    told = await stage.later(60, asking("/a", condition))
+    assert (told.text, told.headers.get_all("x-a")) == ("new", ("3",))
+    assert (await stage.get(asking("/a", condition))).headers.get_all("x-a") == ()
+
+
 async def test_a_date_alone_is_a_validator() -> None:
     stage = holding(FRESH, CHANGED, answer=(CHANGED,))
     await stage.get()

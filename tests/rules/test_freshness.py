@@ -156,7 +156,7 @@ def test_as_much_age_as_lifetime_is_stale() -> None:
     ("lines", "age"),
     [
         ([], 0), (["5"], 5), (["5, 7"], 5), (["5", "7"], 5), (["005"], 5), (["-5"], 0), (["5.5"], 0), (["x"], 0),
-        ([""], 0), (["9" * 30], 2**31), (["x, 5"], 0),
+        ([""], 0), (["9" * 30], 2**31), (["x, 5"], 0), ([", ,5"], 5),
     ],
 )  # fmt: skip
 def test_the_first_age_counts_if_it_is_one(lines: list[str], age: int) -> None:

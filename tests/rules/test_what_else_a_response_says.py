@@ -8,7 +8,7 @@ from edgefn.model.settings import CachePolicy, ErrorPage
 from edgefn.model.trail import Trail
 from edgefn.rules.cache_status import appended, forwarded, hit
 from edgefn.rules.changed import changed_targets
-from edgefn.rules.compression import coding_for, compressed_headers, is_compressible, with_vary
+from edgefn.rules.compression import coding_for, compressed_headers, confirmed_headers, is_compressible, with_vary
 from edgefn.rules.error_caching import with_error_pages
 from edgefn.rules.lookup import Lookup
 from edgefn.rules.structured_fields import Token, parse_dictionary
@@ -103,13 +103,43 @@ GZIP = CachePolicy(compress=True, encodings=("gzip",))
         (page(size=10_000_001), GZIP, False),
         (page(("Content-Encoding", "identity")), GZIP, False),
         (page(("Cache-Control", "no-transform")), GZIP, False),
+        (page(("CDN-Cache-Control", "max-age=9, no-transform")), GZIP, False),
+        (page(("CDN-Cache-Control", "max-age=9"), ("Cache-Control", "no-transform")), GZIP, False),
         (Response(200, "", Headers([("Content-Type", "image/png")]), BytesBody(bytes(2000))), GZIP, False),
         (Response(200, "", Headers([("Content-Type", "IMAGE/SVG+xml")]), BytesBody(bytes(2000))), GZIP, True),
         (Response(200, "", Headers(), BytesBody(bytes(2000))), GZIP, False),
     ],
 )
 def test_what_the_edge_compresses(response: Response, policy: CachePolicy, fits: bool) -> None:
-    assert is_compressible(response, policy) is fits
+    assert is_compressible("GET", response, policy) is fits
+
+
+@pytest.mark.parametrize(("length", "fits"), [("1000", True), ("999", False), ("x", False), (None, False)])
+def test_an_answer_to_head_goes_by_the_length_that_the_body_would_have(length: str | None, fits: bool) -> None:
+    lines = [] if length is None else [("Content-Length", length)]
+    assert is_compressible("HEAD", page(*lines, size=0), GZIP) is fits
+
+
+@pytest.mark.parametrize(
+    ("asked", "tag", "told"),
+    [
+        (['W/"x"'], '"x"', 'W/"x"'),
+        (['"a"', 'W/"x", "b"'], '"x"', 'W/"x"'),
+        (['"x"'], '"x"', '"x"'),
+        (['W/"x", "x"'], '"x"', '"x"'),
+        (['W/"y"'], '"x"', '"x"'),
+        (["*"], '"x"', '"x"'),
+        ([], '"x"', '"x"'),
+        (['W/"x"'], 'W/"x"', 'W/"x"'),
+        (['W/"x"'], "x", "x"),
+        (['W/"x"'], None, None),
+    ],
+)
+def test_who_has_a_compressed_copy_is_told_its_own_tag(asked: list[str], tag: str | None, told: str | None) -> None:
+    lines = [] if tag is None else [("ETag", tag)]
+    headers = confirmed_headers(Headers([("If-None-Match", line) for line in asked]), Headers(lines))
+    assert headers.get("etag") == told
+    assert headers.get("vary") == ("Accept-Encoding" if told != tag else None)
 
 
 ALL = ("gzip", "br", "zstd")
