@@ -1,7 +1,14 @@
 """Header fields as they stood on the wire: every line, its order, its case, its bytes (as latin-1)."""
 
+import re
 from collections.abc import Iterable, Iterator, KeysView, Sequence, Set
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""What a field's name is, as a whole (RFC 9110 section 5.6.2)."""
+
+CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no field's value holds, and no reason phrase (RFC 9110 section 5.5)."""
 
 Line: TypeAlias = tuple[str, str]
 _Index: TypeAlias = dict[str, str | tuple[str, ...]]  # a tuple only of several lines: most names have one

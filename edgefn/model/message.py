@@ -5,6 +5,7 @@ Framing is not here: `wire` derives Content-Length, Transfer-Encoding and Connec
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Protocol
 
 from edgefn.model.headers import NO_HEADERS, Headers
@@ -173,6 +174,14 @@ class Request:
             self.interim,
             choice,
         )
+
+
+def usual_reason(status: int) -> str:
+    """Return the reason phrase that is registered for a status, "" for one that is not (RFC 9110 section 15)."""
+    return _PHRASES.get(status, "")
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 @hot_dataclass(frozen=True, slots=True)

@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from typing import Protocol
 
 from edgefn.model.errors import BadRequestError, EdgeError, ViewerGoneError
 from edgefn.model.headers import Headers
-from edgefn.model.message import Request, Response, Viewer, no_body
+from edgefn.model.message import Request, Response, Viewer, no_body, usual_reason
 from edgefn.model.settings import ErrorPage, RouteSettings, ViewerProtocol
 from edgefn.model.trail import Result, Trail
 from edgefn.proxy.access_log import access_line
@@ -296,7 +295,7 @@ class Site:
             return response
         response.body.close()
         status = page.response_status or response.status
-        return replace(shown, status=status, reason=HTTPStatus(status).phrase)
+        return replace(shown, status=status, reason=usual_reason(status))
 
     def refuse(self, error: BadRequestError, request_id: str, trail: Trail) -> Response:
         """Return the page for what was no request."""
@@ -354,7 +353,7 @@ def _turned_away(policy: ViewerProtocol, request: Request) -> Response | None:
             return None
         case Redirected(status=status, location=location):
             request.trail.result = Result.REDIRECT
-            return Response(status, HTTPStatus(status).phrase, generated(Headers([("Location", location)])))
+            return Response(status, usual_reason(status), generated(Headers([("Location", location)])))
         case Forbidden(reason=reason):
             request.trail.result = Result.ERROR
             return error_response(403, reason, request.id)

@@ -5,21 +5,19 @@ A function that returns its request or response as it was leaves the message as 
 """
 
 import binascii
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from http import HTTPStatus
 
 import orjson
 
-from edgefn.model.headers import Headers
+from edgefn.model.headers import CONTROL, Headers
 from edgefn.model.hook import Event, Quotas
-from edgefn.model.message import BytesBody, Request, Response
+from edgefn.model.message import BytesBody, Request, Response, usual_reason
 from edgefn.rules.cff_headers import judged_headers, new_headers, shown_cookies, with_cookies, with_set_cookies
 from edgefn.rules.cff_origin import NO_ORIGINS, KnownOrigins, judged_choice
 from edgefn.rules.cff_query import query_of
 from edgefn.rules.cff_violation import BODY, DESCRIPTION, INVALID, QUERY, RESULT, STATUS, URI, in_our_words, invalid
-from edgefn.rules.contract_body import resized
+from edgefn.rules.contract_body import BODILESS, framed, is_too_large
 from edgefn.rules.contract_target import judge_target
 from edgefn.rules.event import ExposedBody, as_text, as_wire
 from edgefn.rules.violation import ViolatedError, Violation
@@ -28,10 +26,6 @@ __all__ = ["Violation", "custom_data", "judge_request", "judge_response"]
 
 MAX_CUSTOM = 800
 """Bytes of custom data for the log (AWS: general helper methods)."""
-
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_BODILESS = frozenset({204, 304})
 
 
 def judge_request(
@@ -124,9 +118,9 @@ def _target(sent: Request, answer: Mapping[str, object]) -> tuple[str, str | Non
 def _generated(answer: Mapping[str, object], quotas: Quotas) -> Response:
     status = _status(answer)
     headers = with_set_cookies(new_headers(answer.get("headers", {})), answer.get("cookies", {}))
-    body = b"" if status in _BODILESS else _body(answer) or b""
+    body = b"" if status in BODILESS else _body(answer) or b""
     _check_size(headers, body, quotas)
-    return Response(status, _description(answer, status), _framed(headers, status, len(body)), BytesBody(body))
+    return Response(status, _description(answer, status), framed(headers, status, len(body)), BytesBody(body))
 
 
 def _changed_response(
@@ -138,16 +132,14 @@ def _changed_response(
     headers = judged_headers(event, sent.headers, answer.get("headers"))
     headers = with_set_cookies(headers, answer.get("cookies", {}))
     body = _body(answer)
-    if body is None and status != sent.status and _BODILESS & {status, sent.status}:
+    if body is None and status != sent.status and BODILESS & {status, sent.status}:
         body = b""  # to or from a status without a body, the lengths in the headers would lie
     if body is None:
         same = unchanged and headers is sent.headers
         return sent if same else replace(sent, status=status, reason=reason, headers=headers)
     _check_size(headers, body, quotas)
-    body = b"" if status in _BODILESS or asked.method == "HEAD" else body
-    return replace(
-        sent, status=status, reason=reason, headers=_framed(headers, status, len(body)), body=BytesBody(body)
-    )
+    body = b"" if status in BODILESS or asked.method == "HEAD" else body
+    return replace(sent, status=status, reason=reason, headers=framed(headers, status, len(body)), body=BytesBody(body))
 
 
 def _status(answer: Mapping[str, object]) -> int:
@@ -160,8 +152,8 @@ def _status(answer: Mapping[str, object]) -> int:
 def _description(answer: Mapping[str, object], status: int) -> str:
     description = answer.get("statusDescription")
     if description is None:
-        return _PHRASES.get(status, "")
-    if not isinstance(description, str) or _CONTROL.search(description):
+        return usual_reason(status)
+    if not isinstance(description, str) or CONTROL.search(description):
         raise invalid("statusDescription", "an invalid statusDescription", DESCRIPTION)
     return as_wire(description)
 
@@ -191,10 +183,5 @@ def _decoded(data: str, encoding: object) -> bytes:
 
 
 def _check_size(headers: Headers, body: bytes, quotas: Quotas) -> None:
-    if sum(len(name) + len(value) + 4 for name, value in headers) + len(body) > quotas.generated:
+    if is_too_large(headers, body, quotas):
         raise invalid("body", "a response that exceeds the maximum size", BODY)
-
-
-def _framed(headers: Headers, status: int, size: int) -> Headers:
-    framed = resized(headers, size)
-    return framed.without("content-length") if status in _BODILESS else framed

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
-from edgefn.model.headers import Headers, Line
+from edgefn.model.headers import CONTROL, Headers, Line
 from edgefn.model.hook import Event
 from edgefn.rules import cff_values
 from edgefn.rules.cff_values import Field, Item, Piece, Shown
@@ -21,7 +21,6 @@ _READ_ONLY: Mapping[Event, frozenset[str]] = MappingProxyType(
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 _COOKIE_LINES = frozenset({"cookie", "set-cookie"})
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_IN_COOKIE = re.compile(r"[\x00-\x1f\x7f;]")
 _NOT_IN_COOKIE_NAME = re.compile(r"[\x00-\x20\x7f;=]")
 
@@ -122,7 +121,7 @@ def _cased(name: str) -> str:
 
 
 def _header_text(name: str, item: Item) -> str:
-    if _CONTROL.search(item["value"]):
+    if CONTROL.search(item["value"]):
         raise invalid(f"headers.{name}", "a header with an invalid character", HEADERS)
     return as_wire(item["value"].strip(" \t"))
 
@@ -155,7 +154,7 @@ def _set_cookie(line: str) -> tuple[str, Item]:
 
 def _set_cookie_text(name: str, item: Item) -> str:
     pair, attributes = _cookie_text(name, item), item.get("attributes", "")
-    if _CONTROL.search(attributes):
+    if CONTROL.search(attributes):
         raise invalid(f"cookies.{name}", "a cookie with an invalid character", COOKIES)
     return f"{pair}; {as_wire(attributes)}" if attributes else pair
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from edgefn.model.headers import Headers
+from edgefn.model.headers import CONTROL, TOKEN, Headers
 from edgefn.model.origin import Origin, OriginKind
 from edgefn.model.origin_choice import OriginChoice
 from edgefn.rules.cff_violation import ORIGIN, invalid
@@ -13,8 +13,6 @@ from edgefn.rules.edge_headers import is_denied_to_origin
 from edgefn.rules.event import as_wire, shown_origin
 from edgefn.rules.violation import ViolatedError
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _HOST = re.compile(r"[0-9A-Za-z._~-]{1,253}(?::[0-9]{1,5})?")
 _FAILOVER = frozenset({400, 403, 404, 416, 429, 500, 502, 503, 504})
 
@@ -148,8 +146,8 @@ def _custom_headers(given: Given, base: Origin) -> Headers:
 
 
 def _custom_header(name: str, value: object) -> tuple[str, str]:
-    denied = not _TOKEN.fullmatch(name) or is_denied_to_origin(name.lower())
-    if denied or not isinstance(value, str) or _CONTROL.search(value):
+    denied = not TOKEN.fullmatch(name) or is_denied_to_origin(name.lower())
+    if denied or not isinstance(value, str) or CONTROL.search(value):
         raise invalid(f"origin.customHeaders.{name}", "a custom header that is not allowed", ORIGIN)
     return name, as_wire(value)
 

@@ -2,10 +2,14 @@
 
 import binascii
 from collections.abc import Mapping
+from typing import Final
 
 from edgefn.model.headers import Headers
 from edgefn.model.hook import Quotas
 from edgefn.rules.violation import BODY, FAILED, ViolatedError
+
+BODILESS: Final = frozenset({204, 304})
+"""The statuses that have no body (RFC 9110 section 6.4.1)."""
 
 _CONTENT_LENGTH = FAILED + "The function returned a Content-Length that differs from the length of the body."
 
@@ -47,6 +51,17 @@ def decoded(field: str, data: str, encoding: object) -> bytes:
 def resized(headers: Headers, size: int) -> Headers:
     """Return `headers` for a new body of `size` bytes: nothing is left that described the old one's framing."""
     return headers.without("transfer-encoding", "trailer").replacing("Content-Length", str(size))
+
+
+def framed(headers: Headers, status: int, size: int) -> Headers:
+    """Return the same for a response; one without a body tells no length."""
+    changed = resized(headers, size)
+    return changed.without("content-length") if status in BODILESS else changed
+
+
+def is_too_large(headers: Headers, body: bytes, quotas: Quotas) -> bool:
+    """Return whether `body` and the header lines, each with its ": " and line end, are beyond the quota."""
+    return sum(len(name) + len(value) + 4 for name, value in headers) + len(body) > quotas.generated
 
 
 def check_length(claimed: tuple[str, ...], length: str, *, answers_head: bool) -> None:

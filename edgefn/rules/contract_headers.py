@@ -1,18 +1,14 @@
 """What a function may do to headers. A map that comes back unchanged leaves every line, byte and case as it was."""
 
-import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from edgefn.model.headers import NO_HEADERS, Headers, Line
+from edgefn.model.headers import CONTROL, NO_HEADERS, TOKEN, Headers, Line
 from edgefn.model.hook import Event
 from edgefn.model.hot import hot_dataclass
 from edgefn.rules.edge_headers import NOT_ADDED, READ_ONLY, is_hidden
 from edgefn.rules.event import HeaderMap, as_text, as_wire, shown_headers
 from edgefn.rules.violation import HEADER, HEADER_ENTRY, HIDDEN_HEADER, READ_ONLY_HEADER, ViolatedError
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 Changes: TypeAlias = Mapping[str, tuple[Line, ...]]
 """The new lines of each name that a function touched, by lower-case name. No lines: it deleted the name."""
@@ -143,14 +139,14 @@ def _entry(field: HeaderField, name: str, entry: object) -> Line:
         key = "-".join(part.capitalize() for part in name.split("-"))
     if not isinstance(key, str) or key.lower() != name:
         raise ViolatedError(path, "the function returned an invalid header, key differs from name", field.malformed)
-    if not _TOKEN.fullmatch(key):
+    if not TOKEN.fullmatch(key):
         raise ViolatedError(path, "the function returned an invalid header, invalid header name", field.malformed)
     return key, value
 
 
 def _new_value(field: HeaderField, name: str, value: str) -> str:
     """Return `value` for the wire, without the outer blanks that are no part of it (RFC 9110 section 5.5)."""
-    if bad := _CONTROL.search(value):
+    if bad := CONTROL.search(value):
         shown = f"%{ord(bad[0]):02X}"
         rule = f"the function returned an invalid header, invalid character : '{shown}' in header value"
         raise ViolatedError(f"{field.path}.{name}", rule, field.malformed)

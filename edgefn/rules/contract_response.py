@@ -3,20 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from http import HTTPStatus
 
-from edgefn.model.headers import Headers
+from edgefn.model.headers import CONTROL, Headers
 from edgefn.model.hook import Event, Quotas
-from edgefn.model.message import BytesBody, Request, Response
-from edgefn.rules.contract_body import check_length, decoded, resized
+from edgefn.model.message import BytesBody, Request, Response, usual_reason
+from edgefn.rules.contract_body import BODILESS, check_length, decoded, framed, is_too_large
 from edgefn.rules.contract_headers import Changes, allowed, changes, judge_headers, merged, message_field, new_headers
 from edgefn.rules.event import as_text, as_wire
 from edgefn.rules.violation import BODY, FAILED, READ_ONLY_HEADER, STATUS, ViolatedError
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _STATUS = re.compile(r"[2-5][0-9]{2}")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_BODILESS = frozenset({204, 304})
 
 
 def generated_response(event: Event, asked: Request, result: Mapping[str, object], quotas: Quotas) -> Response:
@@ -33,12 +29,12 @@ def generated_response(event: Event, asked: Request, result: Mapping[str, object
     _check_size(headers, body, quotas)
     if status == 204 and body and event is Event.VIEWER_REQUEST:
         raise ViolatedError("body", "the function returned a body with status 204", BODY)
-    if status in _BODILESS:
+    if status in BODILESS:
         body = b""
     claimed = headers.get_all("content-length")
     check_length(claimed, str(len(body)), answers_head=asked.method == "HEAD" and not body)
-    if not claimed or status in _BODILESS:
-        headers = _framed(status, headers, len(body))
+    if not claimed or status in BODILESS:
+        headers = framed(headers, status, len(body))
     return Response(status, reason, headers, BytesBody(body))
 
 
@@ -51,7 +47,7 @@ def changed_origin_response(asked: Request, sent: Response, result: Mapping[str,
     status = _status(result, sent.status)
     reason = _reason(result, status, sent)
     body = _body(result)
-    if body is None and status != sent.status and _BODILESS & {status, sent.status}:
+    if body is None and status != sent.status and BODILESS & {status, sent.status}:
         body = b""  # to or from a status without a body, the lengths in the headers would lie
     found = allowed(
         Event.ORIGIN_RESPONSE, sent.headers, changes(message_field(sent.headers), result.get("headers", {}))
@@ -63,8 +59,8 @@ def changed_origin_response(asked: Request, sent: Response, result: Mapping[str,
     if body is None:
         return replace(sent, status=status, reason=reason, headers=headers)
     _check_size(headers, body, quotas)
-    body = b"" if status in _BODILESS else body
-    headers = _framed(status, headers, len(body))
+    body = b"" if status in BODILESS else body
+    headers = framed(headers, status, len(body))
     return replace(sent, status=status, reason=reason, headers=headers, body=BytesBody(body))
 
 
@@ -98,9 +94,9 @@ def _reason(result: Mapping[str, object], status: int, sent: Response) -> str:
 
 def _new_reason(result: Mapping[str, object], status: int) -> str:
     if "statusDescription" not in result:
-        return _PHRASES.get(status, "")
+        return usual_reason(status)
     reason = result["statusDescription"]
-    if not isinstance(reason, str) or _CONTROL.search(reason):
+    if not isinstance(reason, str) or CONTROL.search(reason):
         rule = "the function returned an invalid status description"
         raise ViolatedError("statusDescription", rule, FAILED + "The status description is invalid.")
     return as_wire(reason)
@@ -116,8 +112,7 @@ def _body(result: Mapping[str, object]) -> bytes | None:
 
 
 def _check_size(headers: Headers, body: bytes, quotas: Quotas) -> None:
-    """Raise `ViolatedError` when `body` and the header lines, each with its ": " and line end, are beyond the quota."""
-    if sum(len(name) + len(value) + 4 for name, value in headers) + len(body) > quotas.generated:
+    if is_too_large(headers, body, quotas):
         raise ViolatedError("body", "the function returned a response that exceeds the maximum size", BODY)
 
 
@@ -139,8 +134,3 @@ def _without_false_length(found: Changes, length: str, *, answers_head: bool) ->
     lines = found["content-length"]
     check_length(tuple(value for _, value in lines), length, answers_head=answers_head)
     return found if lines else {name: kept for name, kept in found.items() if name != "content-length"}
-
-
-def _framed(status: int, headers: Headers, size: int) -> Headers:
-    framed = resized(headers, size)
-    return framed.without("content-length") if status in _BODILESS else framed

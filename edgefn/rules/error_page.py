@@ -1,11 +1,10 @@
 """The page that a viewer gets when this location, and no origin, says that something went wrong."""
 
 from html import escape
-from http import HTTPStatus
 from typing import Final
 
 from edgefn.model.headers import Headers
-from edgefn.model.message import BytesBody, Response
+from edgefn.model.message import BytesBody, Response, usual_reason
 from edgefn.rules.response_headers import generated
 
 _PAGE: Final = """\
@@ -41,11 +40,4 @@ def error_page(status: int, sentence: str, request_id: str) -> bytes:
 
 def error_response(status: int, sentence: str, request_id: str) -> Response:
     """Return the response that carries the page."""
-    return Response(status, _reason(status), _HEADERS, BytesBody(error_page(status, sentence, request_id)))
-
-
-def _reason(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return ""
+    return Response(status, usual_reason(status), _HEADERS, BytesBody(error_page(status, sentence, request_id)))

@@ -1,9 +1,8 @@
 """Which request fields a response was chosen by (RFC 9111 section 4.1)."""
 
-import re
 from typing import TypeAlias
 
-from edgefn.model.headers import Headers
+from edgefn.model.headers import TOKEN, Headers
 from edgefn.rules.preferences import PREFERENCES, tidied
 
 Selected: TypeAlias = tuple[tuple[str, str | None], ...]
@@ -11,7 +10,6 @@ Selected: TypeAlias = tuple[tuple[str, str | None], ...]
 
 # Origins get these from here, another one for each viewer or request: what was received of them tells nothing.
 _OF_ONE_REQUEST = frozenset({"*", "x-amz-cf-id", "x-forwarded-for"})
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def nominated(response: Headers) -> tuple[str, ...] | None:
@@ -23,7 +21,7 @@ def nominated(response: Headers) -> tuple[str, ...] | None:
     if text is None:
         return ()
     names = {member.strip(" \t").lower() for member in text.split(",")} - {""}
-    if not names.isdisjoint(_OF_ONE_REQUEST) or not all(map(_TOKEN.fullmatch, names)):
+    if not names.isdisjoint(_OF_ONE_REQUEST) or not all(map(TOKEN.fullmatch, names)):
         return None
     return tuple(sorted(names))
 
