@@ -41,7 +41,7 @@ from edgefn.proxy.flights import Flights
 from edgefn.proxy.site import Site
 from edgefn.rules.contract import judge_request
 from edgefn.rules.event import EventConfig, request_event
-from edgefn.rules.forwarding import EdgeFacts, Forwarder
+from edgefn.rules.forwarding import Forwarder
 from edgefn.rules.quotas import quotas
 from edgefn.rules.response_headers import Dressing, from_origin
 from edgefn.rules.viewer_headers import GeoFacts
@@ -254,7 +254,7 @@ def parts() -> dict[str, Callable[[], object]]:
     settings = load(_CONFIG, filename="bench.yaml", base=".")
     route, origin, limits = settings.routes[0], settings.origins["app"], ViewerLimits()
     pseudonym = f"{world.pseudonym()}.cloudfront.net"
-    forwarder, dressing = Forwarder(route, EdgeFacts(pseudonym)), Dressing(pseudonym, "BEN1-P1")
+    forwarder, dressing = Forwarder(route, pseudonym), Dressing(pseudonym, "BEN1-P1")
     short, browser = _SHORT % b"/plain", _BROWSER % b"/plain"
     date, shown = "Fri, 20 Nov 2026 23:00:00 GMT", world.request_id()
     came = read_head(_ANSWER_HEAD)

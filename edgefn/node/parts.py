@@ -32,7 +32,7 @@ from edgefn.rules.cff_event import EdgeLocation
 from edgefn.rules.cff_origin import KnownOrigins
 from edgefn.rules.error_caching import with_error_pages
 from edgefn.rules.event import EventConfig
-from edgefn.rules.forwarding import EdgeFacts, Forwarder
+from edgefn.rules.forwarding import Forwarder
 from edgefn.rules.quotas import quotas
 from edgefn.rules.response_headers import Dressing
 from edgefn.rules.shielding import cdn_id
@@ -117,7 +117,7 @@ def _lane(route: RouteSettings, settings: Settings, callee_of: CalleeOf, lasting
     hooks = _hooks(route, settings, callee_of, facts)
     policy = with_error_pages(route.cache, settings.error_pages)
     cache = Cache(lasting.stock, policy, lasting.flights, world.steady, lasting.background)
-    forwarder = Forwarder(route, EdgeFacts(lasting.pseudonym))
+    forwarder = Forwarder(route, lasting.pseudonym)
     origins = Origins(forwarder, _usual(route, settings), lasting.sender, settings.resolve)
     direct = Walk(hooks, facts, cache, origins)
     shielding = beside.shielding

@@ -29,8 +29,7 @@ from edgefn.rules.log_line import one_line
 from edgefn.rules.lookup import Lookup, is_conditional
 from edgefn.rules.ranges import received_span, strong_tag
 from edgefn.rules.stale import covers_failure, covers_status, is_error, limit_for
-from edgefn.rules.storing import Reason, Refuse, may_store, withheld
-from edgefn.rules.storing import Store as MayStore
+from edgefn.rules.storing import MayStore, Reason, Refuse, may_store, withheld
 from edgefn.stores.base import Stored, StoreError
 from edgefn.stores.stock import Stock
 from edgefn.wire.outbound import UnheardError

@@ -16,8 +16,7 @@ from edgefn.rules.age import Times
 from edgefn.rules.compression import with_vary
 from edgefn.rules.directives import in_force
 from edgefn.rules.stale import NEVER_STALE
-from edgefn.rules.storing import Reason, Refuse, may_store, stored_headers
-from edgefn.rules.storing import Store as MayStore
+from edgefn.rules.storing import MayStore, Reason, Refuse, may_store, stored_headers
 from edgefn.rules.tags import tags_of
 from edgefn.rules.validating import agrees, confirmed, updated
 from edgefn.rules.vary import nominated, selected

@@ -1,7 +1,6 @@
 """What the origin gets of a viewer's request (AWS: request and response behavior; origin request policies)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -54,13 +53,6 @@ _REMEMBERED: Final = 4_096  # names of headers
 _SHORT: Final = 64  # characters of a name that may be remembered
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeFacts:
-    """What this location says of itself. `pseudonym` is its name in Via, `<32 hex digits>.cloudfront.net`."""
-
-    pseudonym: str
-
-
 class _Fate(Enum):
     """What becomes of a viewer's header line."""
 
@@ -80,11 +72,14 @@ class _Made(NamedTuple):
 
 
 class Forwarder:
-    """Makes the outgoing requests of one route. What the route says of each header name is worked out once."""
+    """Makes the outgoing requests of one route. What the route says of each header name is worked out once.
 
-    def __init__(self, route: RouteSettings, facts: EdgeFacts) -> None:
+    `pseudonym` is this location's name in Via, `<32 hex digits>.cloudfront.net`.
+    """
+
+    def __init__(self, route: RouteSettings, pseudonym: str) -> None:
         self._route = route
-        self._pseudonym = facts.pseudonym
+        self._pseudonym = pseudonym
         self._keeps_host = route.forwarding.viewer_host or "host" in route.cache.headers
         self._query = union(route.forwarding.query, route.cache.query)
         self._cookies = union(route.forwarding.cookies, route.cache.cookies)

@@ -66,7 +66,7 @@ class Reason(StrEnum):
 
 
 @hot_dataclass(frozen=True, slots=True)
-class Store:
+class MayStore:
     """It may be stored: its freshness lifetime and its age on arrival, in seconds, and how stale it may become.
 
     With no lifetime left it is of use after a validation, or within the limits.
@@ -89,7 +89,7 @@ class Refuse:
     reason: Reason
 
 
-Verdict: TypeAlias = Store | Refuse
+Verdict: TypeAlias = MayStore | Refuse
 
 
 @hot_dataclass(frozen=True, slots=True)
@@ -140,14 +140,14 @@ def _lifetime_verdict(facts: _Facts, times: Times) -> Verdict:
     lifetime = _lifetime(facts, explicit, times.received_at, age) if may_be_used_blindly else 0.0
     limits = stale_limits(control, policy)
     if lifetime is not None and is_fresh(lifetime, age):
-        return Store(lifetime, age, limits)
+        return MayStore(lifetime, age, limits)
     # What nobody has been served from memory so far is not served to anybody when the origin is gone.
     limits = StaleLimits(limits.while_revalidate, limits.if_error, limits.if_error, limits.on_request)
     if "set-cookie" in headers:
         return Refuse(Reason.SET_COOKIE)  # after a validation it would be another viewer's
     is_storable = lifetime is not None or allows_heuristic(facts.response.status, control)
     if is_storable and (has_validator(headers) or limits.while_revalidate or limits.if_error):
-        return Store(lifetime or 0.0, age, limits)
+        return MayStore(lifetime or 0.0, age, limits)
     if not may_be_used_blindly:
         return Refuse(Reason.NO_CACHE)
     return Refuse(Reason.NO_FRESHNESS if lifetime is None else Reason.STALE)

@@ -12,12 +12,12 @@ from edgefn.model.message import Request, Viewer, no_body
 from edgefn.model.origin import Origin
 from edgefn.model.settings import ALL, NONE, CachePolicy, Forwarding, RouteSettings, Selecting, Selection
 from edgefn.model.trail import Trail
-from edgefn.rules.forwarding import EdgeFacts, Forwarder, finish, union
+from edgefn.rules.forwarding import Forwarder, finish, union
 from edgefn.rules.policies import origin_request_policy
 from edgefn.rules.selecting import is_selected
 
 ORIGIN = Origin("app", "app.internal", 9000)
-FACTS = EdgeFacts("0123456789abcdef0123456789abcdef.cloudfront.net")
+PSEUDONYM = "0123456789abcdef0123456789abcdef.cloudfront.net"
 
 
 def only(*names):
@@ -47,7 +47,7 @@ def route(cache=None, **forwarding):
 
 
 def to_origin(asked, by):
-    return Forwarder(by, FACTS).to_origin(asked, ORIGIN)
+    return Forwarder(by, PSEUDONYM).to_origin(asked, ORIGIN)
 
 
 def sent(asked, by=None):
@@ -77,7 +77,7 @@ def test_the_marks_of_earlier_hops_stay_in_front():
     )
     headers = to_origin(asked, route(headers=NONE)).headers
     assert headers.get_all("x-forwarded-for") == ("198.51.100.1, 198.51.100.2, 192.0.2.7",)
-    assert headers.get_all("via") == (f"1.0 old, 1.0 {FACTS.pseudonym} (CloudFront)",)
+    assert headers.get_all("via") == (f"1.0 old, 1.0 {PSEUDONYM} (CloudFront)",)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_an_underscore_does_not_disguise_what_only_the_edge_may_say(name):
 
 @pytest.mark.parametrize("name", ["X-{}", "X-{}-" + "x" * 2_000])
 def test_names_without_end_fill_no_memory_and_keep_nobody_elses_out(name, monkeypatch):
-    by = Forwarder(route(headers=ALL), FACTS)
+    by = Forwarder(route(headers=ALL), PSEUDONYM)
     tracemalloc.start()
     for number in range(6_000):
         by.to_origin(request((name.format(number), "")), ORIGIN)
@@ -217,7 +217,7 @@ def test_credentials_go_on_with_reading_only_when_the_policy_says_so(method, hea
 def test_cookies_go_on_by_name(forwarded, in_key, cookies):
     by = route(CachePolicy(cookies=in_key), cookies=forwarded)
     assert sent(request(("cookie", "a=1;b=2"), ("Cookie", "c=3")), by) == cookies
-    assert Forwarder(by, FACTS).forwards_cookies is bool(cookies)
+    assert Forwarder(by, PSEUDONYM).forwards_cookies is bool(cookies)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_host_stays_what_the_function_made_of_it_and_is_never_missing():
     assert finish(replace(asked, headers=Headers()), moved).headers.get("host") == "other.example.com"
 
 
-FORWARDERS = [Forwarder(route(), FACTS), Forwarder(route(headers=only("x-odd"), viewer_host=True), FACTS)]
+FORWARDERS = [Forwarder(route(), PSEUDONYM), Forwarder(route(headers=only("x-odd"), viewer_host=True), PSEUDONYM)]
 ONE_AFTER_THE_OTHER = st.tuples(
     st.sampled_from(FORWARDERS),
     st.sampled_from(("GET", "HEAD", "POST")),

@@ -11,7 +11,7 @@ from edgefn.model.trail import Trail
 from edgefn.rules.age import Times
 from edgefn.rules.cache_control import CacheControl, parse
 from edgefn.rules.http_date import imf_fixdate
-from edgefn.rules.storing import Reason, Refuse, Store, may_store, stored_headers
+from edgefn.rules.storing import MayStore, Reason, Refuse, may_store, stored_headers
 
 NOW = 1_780_000_000.0
 FRESH = ("Cache-Control", "max-age=60")
@@ -232,10 +232,10 @@ def test_without_lifetime_a_status_that_needs_one_is_not_stored() -> None:
 def test_what_has_never_been_served_from_memory_does_not_stand_in_for_an_origin_that_is_gone() -> None:
     response = Response(200, "", Headers([TAG, ("Cache-Control", "max-age=0")]))
     found = may_store(asking(), response, CachePolicy(), Times(NOW, NOW))
-    assert isinstance(found, Store)
+    assert isinstance(found, MayStore)
     assert found.stale.if_disconnected == 0
     lasting = may_store(asking(), Response(200, "", Headers([FRESH])), CachePolicy(), Times(NOW, NOW))
-    assert isinstance(lasting, Store)
+    assert isinstance(lasting, MayStore)
     assert lasting.stale.if_disconnected == 86_400
 
 
