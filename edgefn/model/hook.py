@@ -25,7 +25,7 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """AWS's limits for one kind of event, in bytes and seconds (spec: Lambda@Edge quotas)."""
+    """AWS's limits for one kind of event, in bytes and seconds (AWS: quotas on Lambda@Edge)."""
 
     timeout: float
     memory: int

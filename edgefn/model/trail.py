@@ -43,7 +43,10 @@ class HookRun:
 
 @hot_dataclass(frozen=True, slots=True)
 class OriginAttempt:
-    """One try at one origin. `outcome` is the status, or the `OriginFailure`'s name."""
+    """One try at one origin. `outcome` is the status, or the `OriginFailure`.
+
+    `reused`: on a connection that had served others.
+    """
 
     origin: str
     outcome: str

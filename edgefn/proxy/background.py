@@ -10,7 +10,7 @@ from edgefn.rules.log_line import one_line
 _log = logging.getLogger("edgefn")
 
 _MOST = 256
-_PATIENCE = 120.0
+_PATIENCE = 120.0  # seconds for one piece of work
 
 
 class Background:

@@ -13,8 +13,6 @@ from edgefn.rules.shielding import CDN_LOOP, SHIELD_PASS, Pass, is_loop, opened
 _log = logging.getLogger("edgefn")
 _FIELD: Final = SHIELD_PASS.lower()
 _LOOP: Final = CDN_LOOP.lower()
-
-
 _QUIET: Final = 60.0
 """Seconds between two warnings of false passes: any viewer can send one."""
 

@@ -8,7 +8,7 @@ from edgefn.model.errors import OriginError, OriginFailure
 from edgefn.model.settings import CachePolicy
 from edgefn.rules.freshness import error_ttl
 
-_MOST = 1024
+_MOST = 1024  # keys
 _TIMEOUTS = frozenset({OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT})
 
 

@@ -42,7 +42,7 @@ class Failure:
 
 
 def failure(error: EdgeError) -> Failure:
-    """Return what becomes of `error` (spec: Lambda@Edge errors; RFC 9110 sections 15.6.3 and 15.6.5)."""
+    """Return what becomes of `error` (AWS: troubleshooting error responses; RFC 9110 sections 15.6.3 and 15.6.5)."""
     match error:
         case BadRequestError(status=status):
             return Failure(status, Result.ERROR, f"InvalidRequest: {error}", f"Bad request. {error}", page=False)

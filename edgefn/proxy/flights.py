@@ -19,7 +19,7 @@ from edgefn.stores.base import Order
 PATIENCE = 5.0
 """How many seconds a viewer waits for another one's fetch before it fetches on its own."""
 
-_SOLO = 4096
+_SOLO = 4096  # names for which nobody waits, at the most
 
 
 class Landing(Enum):

@@ -12,7 +12,7 @@ from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Request, Response, Viewer
 from edgefn.model.trail import Trail
 
-_MOST_DOUBT = 10
+_MOST_DOUBT = 10  # the longest pause is 2 to the power of that many requests
 
 
 @dataclass(slots=True)

@@ -76,7 +76,7 @@ class Cache(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The head of an answer without the lines that tell its age, which stand in `gap`, and without the request's id."""
+    """The head of an answer in three pieces: between them stand the lines that tell its age, then the request's id."""
 
     before: bytes
     between: bytes

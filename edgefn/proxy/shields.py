@@ -13,6 +13,7 @@ from edgefn.rules.response_headers import from_origin
 from edgefn.rules.shielding import CDN_LOOP, SHIELD_PASS, Pass, ranked, sealed
 
 _REST: Final = 10.0
+"""Seconds for which a shield that failed is left alone."""
 _PERHAPS: Final = 200
 _GONE: Final = HOP_BY_HOP | {"cdn-loop", "expect", "via", SHIELD_PASS.lower()}
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})

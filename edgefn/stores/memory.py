@@ -16,10 +16,10 @@ from edgefn.stores.sweeping import Sweep
 
 _LARGEST_SHARE = 8  # one response may take an eighth of the store
 _KEY_SHARE = 2  # all variants of one key may take half of it
-_REGULARS = 0.8
-_VARIANTS = 32
+_REGULARS = 0.8  # of the store
+_VARIANTS = 32  # of one key
 _SHELVES = 256
-_DROPPED_AT_ONCE = 100
+_DROPPED_AT_ONCE = 100  # entries
 # What Python spends, in bytes, on 64 bits: measured, and held by a test.
 _PER_KEY = 600
 _PER_VARIANT = 1_200

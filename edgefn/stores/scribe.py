@@ -16,10 +16,10 @@ from edgefn.stores.disk.base import BodyStore, Outcome
 
 _log = logging.getLogger("edgefn")
 
-_MOST_BYTES = 64 * 2**20
+_MOST_BYTES = 64 * 2**20  # of bodies that wait
 _MOST_JOBS = 16_384
 _AT_ONCE = 32
-_PATIENCE = 10.0
+_PATIENCE = 10.0  # seconds for what waits when it closes
 
 _Name: TypeAlias = tuple[str, Selected]
 

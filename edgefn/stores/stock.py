@@ -19,8 +19,8 @@ from edgefn.stores.disk.base import BodyStore, Writer
 from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.scribe import Scribe
 
-_REMEMBERED = 4_096
-_AT_ONCE = 65_536
+_REMEMBERED = 4_096  # purges
+_AT_ONCE = 65_536  # bytes that are kept as a whole in front of a disk, however little memory there is
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Hit:
 class Stock:
     """`ledger` is the store on disk itself where there is one; `disk` is None where nothing is kept there.
 
-    `now` is wall-clock seconds. `follow` is called with each purge that was ordered, None for those that nobody knows.
+    `now` is wall-clock seconds. Bodies of up to `largest_in_memory` bytes are kept in memory, larger ones on disk
+    alone: up to `largest_at_once` as a whole, up to `largest` in pieces.
     """
 
     def __init__(self, memory: Store, ledger: Ledger, disk: BodyStore | None, now: Callable[[], float]) -> None:
@@ -68,7 +69,7 @@ class Stock:
         return self._ledger.epoch
 
     def follow(self, follower: Callable[[Order | None], None]) -> None:
-        """Let `follower` know of every purge."""
+        """Let `follower` know of every purge; it hears None of those that were too many to know."""
         self._followers.append(follower)
 
     # In memory: nothing waits

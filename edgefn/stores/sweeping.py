@@ -10,8 +10,8 @@ from itertools import islice
 from edgefn.rules.purges import sieved
 from edgefn.stores.base import NOTHING, Order, Purged
 
-_LOOKED_AT = 1_000
-_TO_BE_DROPPED = 100
+_LOOKED_AT = 1_000  # keys in one step
+_TO_BE_DROPPED = 100  # of which so many are hit, at the most
 
 
 class Sweep:

@@ -7,6 +7,7 @@ from edgefn.model.headers import Headers
 from edgefn.model.message import Response
 
 _FRAMING = frozenset({"connection", "content-length", "keep-alive", "proxy-connection", "transfer-encoding"})
+_INTERIM_REASONS = {100: "Continue", 102: "Processing", 103: "Early Hints", 104: "Upload Resumption Supported"}
 
 
 class Framing(Enum):
@@ -79,9 +80,6 @@ def last_chunk(trailers: Headers) -> bytes:
         return b"0\r\n\r\n"
     fields, number = trailers.written(_FRAMING)
     return _encoded(f"0\r\n{fields}", 1 + number)
-
-
-_INTERIM_REASONS = {100: "Continue", 102: "Processing", 103: "Early Hints", 104: "Upload Resumption Supported"}
 
 
 def _told_length(response: Response, length: int | None) -> list[str]:

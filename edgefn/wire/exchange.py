@@ -18,8 +18,8 @@ from edgefn.wire.application import Application, Ready
 from edgefn.wire.outgoing import Outgoing
 from edgefn.wire.viewer_head import ViewerHead
 
-AT_ONCE = 262_144
-_SLICE = 262_144
+_AT_ONCE = 262_144  # bytes of a body that may go out without waiting
+_SLICE = 262_144  # bytes that are handed over before we look whether the viewer is slow
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _OPTIONS = {("1.1", True): "", ("1.1", False): "close", ("1.0", True): "keep-alive", ("1.0", False): "close"}
@@ -105,7 +105,7 @@ class Exchange:
         """
         body = response.body
         length = body.length
-        if length is None or length > AT_ONCE or response.status < 200:
+        if length is None or length > _AT_ONCE or response.status < 200:
             return False
         framing = framing_of(self.method, self.version, response.status, length)
         data = b"" if framing is Framing.NONE else body.buffered()

@@ -25,9 +25,9 @@ from edgefn.wire.upgraded import pump, viewer_bytes
 from edgefn.wire.viewer_head import HeadReader, ViewerHead, check_unfinished, past_empty_lines
 
 _BURST = 32  # steps in one turn of the loop: pipelined requests must not starve the other viewers
-_PIPELINED = 65_536
-_DRAIN_TIME = 2.0
-_LINGER_TIME = 1.0
+_PIPELINED = 65_536  # bytes that are read ahead while an answer is under way
+_DRAIN_TIME = 2.0  # seconds for the rest of a body that nobody wants
+_LINGER_TIME = 1.0  # seconds
 _TURNED_AWAY = 64  # connections beyond the limit that get an answer
 
 

@@ -7,7 +7,8 @@ from edgefn.wire.stream import StreamBody
 from edgefn.wire.viewer_head import read_trailers
 
 DRAIN_SIZE = 65_536
-_OVERHEAD = 65_536
+"""Bytes of a body that nobody reads which are worth waiting for, to keep the connection."""
+_OVERHEAD = 65_536  # bytes of chunk sizes and the like, beyond as many as there are of content
 _TRAILERS_BOUND = 8_192
 
 
@@ -17,7 +18,7 @@ class IncomingBody:
     `done` once the whole message has come in.
     """
 
-    __slots__ = ("_body_size", "_dechunker", "_left", "_overhead", "_received", "discarded", "done", "stream")
+    __slots__ = ("_body_size", "_dechunker", "_discarded", "_left", "_overhead", "_received", "done", "stream")
 
     def __init__(self, length: int | None, body_size: int, stream: StreamBody) -> None:
         self._body_size = body_size
@@ -27,12 +28,12 @@ class IncomingBody:
         self._overhead = 0
         self.stream = stream
         self.done = False
-        self.discarded = 0
+        self._discarded = 0
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes of the connection; return those behind the end of the message."""
         if self.stream.closed:
-            self.discarded += len(data)
+            self._discarded += len(data)
         try:
             return self._feed_known(data) if self._dechunker is None else self._feed_chunks(self._dechunker, data)
         except BrokenResponseError as error:
@@ -54,7 +55,7 @@ class IncomingBody:
     @property
     def hopeless(self) -> bool:
         """Return whether what is left of a body that nobody reads is not worth waiting for."""
-        return self.broken or (self.stream.closed and self.discarded + self._left > DRAIN_SIZE)
+        return self.broken or (self.stream.closed and self._discarded + self._left > DRAIN_SIZE)
 
     def _feed_known(self, data: bytes) -> bytes:
         taken, rest = data[: self._left], data[self._left :]

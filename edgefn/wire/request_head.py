@@ -9,6 +9,7 @@ from edgefn.model.message import Request
 # The last guard against a function or viewer that smuggles a line break: what doesn't match never leaves.
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _HEAD = re.compile(rf"{_NAME} [^\x00-\x20\x7f]++ HTTP/1\.1\r\n(?:{_NAME}: [^\r\n\0]*+\r\n)*+\r\n")
+_TRAILER = re.compile(rf"{_NAME}: [^\r\n\0]*+\r\n")
 _FRAMING = frozenset({"connection", "content-length", "expect", "keep-alive", "transfer-encoding"})
 _WITH_CONTENT = frozenset({"PATCH", "POST", "PUT"})
 
@@ -59,6 +60,3 @@ def last_chunk(trailers: Headers) -> bytes:
     lines = [f"{name}: {value}\r\n" for name, value in trailers]
     sendable = "".join(line for line in lines if _TRAILER.fullmatch(line))
     return b"0\r\n%b\r\n" % sendable.encode("latin-1", "replace")
-
-
-_TRAILER = re.compile(rf"{_NAME}: [^\r\n\0]*+\r\n")

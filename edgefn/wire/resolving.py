@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from cachetools import TTLCache
 
-_FOUND_FOR = 30.0
+_FOUND_FOR = 30.0  # seconds
 _FAILED_FOR = 1.0
 _NAMES = 1024
 _THREADS_FOR_CHOSEN = 4

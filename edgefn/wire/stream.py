@@ -9,6 +9,7 @@ from edgefn.model.headers import NO_HEADERS, Headers
 
 HIGH_WATER = 65_536
 LOW_WATER = 16_384
+"""Bytes that wait to be read: from so many on the sender is held back, until there are no more than so few."""
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""How a function ended, in AWS's words (spec: Invoke result payloads). Pure."""
+"""How a function ended, in AWS's words (AWS: Lambda runtime API, invocation error). Pure."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""The environment variables that a function sees (spec: Lambda platform, Environment). Pure."""
+"""The environment variables that a function sees (AWS: Lambda, defined runtime environment variables). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ HEADER_LIMIT = 1024 * 1024
 """Bytes of a worker's header: an error document that the bootstrap has already cut to size."""
 
 RESULT_LIMIT = 6_291_556
-"""Bytes of a worker's body: AWS's limit for the payload of a response (spec: Invoke result payloads)."""
+"""Bytes of a worker's body: AWS's limit for the payload of a response (AWS: Lambda quotas)."""
 
 
 class FrameError(Exception):

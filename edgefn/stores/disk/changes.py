@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgefn.rules.purges import ByTag, Everything, Purge, hits, place_of, read, written
-from edgefn.stores.base import Found, Order, Purged, Stored
+from edgefn.stores.base import NOTHING, Found, Order, Purged, Stored
 from edgefn.stores.disk.base import Outcome
 from edgefn.stores.disk.finding import find, unfinished
 from edgefn.stores.disk.heads import packed
 from edgefn.stores.disk.seals import block_seal, head_seal, sealed_size
 
 KEPT_ORDERS = 4_096
+"""So many purges are remembered; whoever began to fetch before them is not believed."""
 VARIANTS = 32
-_STEP = 500
+"""The most variants of one key."""
+_STEP = 500  # entries that one change goes through
 _DISK_PAGE = 4_096
 # What SQLite spends, in bytes: measured, and held by a test.
 _PER_ENTRY = 120
@@ -165,7 +167,7 @@ class Changes:
         self._db.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", (epoch, written(purge), soft, at, 0))
         self.epoch = epoch
         self._forget_orders(epoch - KEPT_ORDERS)
-        hit = Purged(0, 0)
+        hit = NOTHING
         if isinstance(purge, Everything):
             counts = self._counts
             hit = Purged(int(counts["entries"] - counts["dead entries"]), int(counts["size"] - counts["dead size"]))

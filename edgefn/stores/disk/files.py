@@ -18,7 +18,7 @@ _SEALED = SIZE + BLOCK
 _DIRECTORIES = 256
 _TRIES = 3
 _NO_END = 2**62
-_LEFT_FREE = 256 * 2**20
+_LEFT_FREE = 256 * 2**20  # bytes at the most, else an eighth of the file system
 _LEFT_FREE_SHARE = 8
 
 

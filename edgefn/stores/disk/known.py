@@ -14,14 +14,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _HEADER = 16
-_CURRENT, _MARKS = (
-    0,
-    1,
-)  # which filter is looked at, 1 or 2; 0: none is ready. And how many marks came since it was made
-_BYTES_PER_SLOT = 1_024
+_CURRENT = 0  # of the header: which filter is looked at, 1 or 2; 0: none is ready
+_MARKS = 1  # and how many marks came since it was made
+_BYTES_PER_SLOT = 1_024  # of the store
 _FEWEST_SLOTS, _MOST_SLOTS = 2**16, 2**26
-_WORN_SHARE = 8
-_HASH = 8
+_WORN_SHARE = 8  # worn once an eighth of its slots is marked
+_HASH = 8  # bytes
 
 
 def slots_for(capacity: int) -> int:

@@ -21,14 +21,14 @@ from edgefn.stores.disk.health import Doing, Health
 from edgefn.stores.disk.known import Known
 from edgefn.stores.disk.schema import PAGE, connected
 
-_READERS = 4
-_MOST_READS = 1_024
+_READERS = 4  # threads
+_MOST_READS = 1_024  # that wait at one time
 _MOST_WRITES = 4_096
-_BATCH = 128
-_PATIENCE = 20.0
-_EVICTIONS = 64
-_MOST_USED = 256
-_GIVEN_BACK = 8
+_BATCH = 128  # writes in one transaction
+_PATIENCE = 20.0  # seconds that anybody waits for a thread
+_EVICTIONS = 64  # transactions in a row that only evict
+_MOST_USED = 256  # entries that are noted as used before that alone is worth a transaction
+_GIVEN_BACK = 8  # times in a row, and pages each time, that the index gives room back to the file system
 _PAGES_AT_ONCE = 64
 
 T = TypeVar("T")

@@ -46,9 +46,9 @@ SMALL = 32_768
 _STAMP = hashlib.sha256(f"{_TABLES}{FORMAT}{SMALL}{BLOCK}".encode()).hexdigest()
 _BUSY = 5.0  # seconds that a transaction waits for another process
 _TRIES = 1_000
-_PAUSE = 0.01
+_PAUSE = 0.01  # seconds between two tries
 _CACHE_KB = 4_000
-_KEPT_LOG = 2**26
+_KEPT_LOG = 2**26  # bytes of the log's file that stay when it has been emptied
 
 
 def connected(directory: Path) -> sqlite3.Connection:

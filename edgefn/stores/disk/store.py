@@ -28,10 +28,10 @@ from edgefn.stores.disk.schema import SMALL, connected, prepared
 from edgefn.stores.disk.sweep import Sweep
 from edgefn.stores.disk.writing import BodyWriter, Room, Writing
 
-_LARGEST_SHARE = 8
-_UNDER_WAY_SHARE = 4
-_PATIENCE = 20.0
-_WORN_AFTER = 60.0
+_LARGEST_SHARE = 8  # one body may take an eighth of the store
+_UNDER_WAY_SHARE = 4  # and all that are being written a quarter
+_PATIENCE = 20.0  # seconds for the upkeep to end
+_WORN_AFTER = 60.0  # seconds between two looks at whether the filters are worn
 _NOTED_AT_ONCE = 500
 
 
@@ -135,8 +135,7 @@ class DiskStore:
 
     def writing(self, key: str, stored: Stored, since: int, *, followed: bool = False) -> Writing:
         """Return a writer of the response's body; the `body` of `stored` is not looked at."""
-        body = BodyWriter(self._files, self._reads, self._writes, self._room, self.largest)
-        body.is_followed = followed
+        body = BodyWriter(self._files, self._reads, self._writes, self._room, self.largest, followed=followed)
         return Writing(key, stored, since, body)
 
     async def renew(self, found: Found, stored: Stored, since: int) -> bool:

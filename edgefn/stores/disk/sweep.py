@@ -4,10 +4,10 @@ from collections import deque
 from collections.abc import Iterable
 
 from edgefn.rules.purges import ByTag
-from edgefn.stores.base import Order, Purged
+from edgefn.stores.base import NOTHING, Order
 from edgefn.stores.disk.changes import Changes
 
-_LOOKED_AT = 500
+_LOOKED_AT = 500  # entries in one step
 _RANGES = 64
 
 
@@ -18,7 +18,7 @@ class Sweep:
     """
 
     def __init__(self, order: Order, ranges: Iterable[tuple[bytes, bytes]]) -> None:
-        self.hit = Purged(0, 0)
+        self.hit = NOTHING
         self._order = order
         self._ranges = deque(((begin, b""), end) for begin, end in ranges)
         self._number = 0
@@ -35,7 +35,7 @@ class Sweep:
         rows = changes.tagged(tag, self._number)
         if rows:
             self._number = rows[-1].number
-            self._add(changes.hit(self._order, rows))
+            self.hit += changes.hit(self._order, rows)
         return not rows
 
     def _range_steps(self, changes: Changes) -> bool:
@@ -47,9 +47,6 @@ class Sweep:
             rows = changes.in_range(*self._ranges.popleft())
             if rows:
                 self._ranges.appendleft(((rows[-1].place, rows[-1].variant), end))
-                self._add(changes.hit(self._order, rows))
+                self.hit += changes.hit(self._order, rows)
             looked_at += len(rows)
         return not self._ranges
-
-    def _add(self, hit: Purged) -> None:
-        self.hit = Purged(self.hit.entries + hit.entries, self.hit.size + hit.size)

@@ -30,9 +30,14 @@ class Room:
 
 
 class BodyWriter:
-    """Takes one body. A small one is not written before it is committed; a larger one goes to its file in pieces."""
+    """Takes one body. A small one is not written before it is committed; a larger one goes to its file in pieces.
 
-    def __init__(self, files: BodyFiles, reads: ReadLane, writes: WriteLane, room: Room, largest: int) -> None:
+    One that is `followed` can be read before its end, and must be released.
+    """
+
+    def __init__(
+        self, files: BodyFiles, reads: ReadLane, writes: WriteLane, room: Room, largest: int, *, followed: bool
+    ) -> None:
         self._files = files
         self._reads = reads
         self._writes = writes
@@ -46,7 +51,7 @@ class BodyWriter:
         self._ahead = 0
         self._size = 0
         self._is_over = False
-        self.is_followed = False
+        self._is_followed = followed
 
     async def write(self, data: bytes) -> None:
         """Add to the body, waiting while the disk is slow. Raises `StoreError`."""
@@ -78,7 +83,7 @@ class BodyWriter:
         self._file = await self._reads.run(
             lambda: self._files.create(number), lambda file: self._drop(file, keep=False)
         )
-        if self.is_followed:  # opened now: should the disk fail, the file has no name any more
+        if self._is_followed:  # opened now: should the disk fail, the file has no name any more
             path = self._files.path(number)
             reader = await self._reads.run(lambda: FileReader.following(path, number), FileReader.close)
             self._reader = reader
