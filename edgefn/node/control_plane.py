@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from edgefn.control.credentials import ensure_token, write_secret
@@ -28,7 +29,7 @@ from edgefn.node import world
 from edgefn.node.administering import open_admin
 from edgefn.node.function_logs import function_log
 from edgefn.node.hosting import Stores, function_hosts
-from edgefn.node.hub import open_hub
+from edgefn.node.hub import Hub, open_hub
 from edgefn.node.publishing import Place, open_publishing
 from edgefn.node.replication import open_keys, open_replica, root_chain
 from edgefn.node.scratch import scratch_directory
@@ -113,29 +114,7 @@ async def open_control_plane(
     hub = await open_hub(stack, settings, report)
     keys, chain = open_keys(shared), root_chain(shared)
     await publish_trust(hub.replica, keys, chain, report)
-    scratch = Path(stack.enter_context(scratch_directory(_made(Path(settings.data_dir) / "bundles"))))
-    stores = Stores(lambda: settings.kvs, _empty_store(scratch))
-    host = await stack.enter_async_context(function_hosts(shared, report, stores))
-    log = stack.enter_context(function_log("control", settings.data_dir))
-    around = Surroundings(world.invocation_id, world.timestamp, log)
-    serving = lambda: _serving(hub.fleet)  # noqa: E731
-    own = OwnBook(log_directory(settings.data_dir), world.ago)
-    place = Place(
-        hub.replica,
-        keys,
-        host,
-        scratch,
-        around,
-        uses=list,
-        data_dir=settings.data_dir,
-        locations=serving,
-        lifetime=_FRESH,
-        memory=await open_replica(stack, settings.data_dir, _MEMORY),
-        notes=lambda: (*hub.notes(), *trust_notes(keys.trust)),
-        depot=hub.depot,
-        book=FleetBook(Calls(hub.replica.link), serving, own, world.timestamp, world.pseudonym),
-        stores=settings.kvs.keys(),
-    )
+    place = await _place(stack, settings, hub, keys, report)
     publisher, publishing = open_publishing(stack, place)
     tokens = _tokens(settings)
     if hub.server is None:
@@ -161,6 +140,35 @@ async def open_control_plane(
     ip, port = admin.addresses[0]
     scheme = "http" if settings.tls is None else "https"
     return f"{scheme}://{f'[{ip}]' if ':' in ip else ip}:{port}", hub.servers
+
+
+async def _place(
+    stack: AsyncExitStack, settings: ControlSettings, hub: Hub, keys: Keys, report: Callable[[str], None]
+) -> Place:
+    """Return what publishing needs of this process; `stack` closes it."""
+    scratch = Path(stack.enter_context(scratch_directory(_made(Path(settings.data_dir) / "bundles"))))
+    stores = Stores(lambda: settings.kvs, _empty_store(scratch))
+    host = await stack.enter_async_context(function_hosts(as_location(settings), report, stores))
+    log = stack.enter_context(function_log("control", settings.data_dir))
+    around = Surroundings(world.invocation_id, world.timestamp, log)
+    serving = partial(_serving, hub.fleet)
+    own = OwnBook(log_directory(settings.data_dir), world.ago)
+    return Place(
+        hub.replica,
+        keys,
+        host,
+        scratch,
+        around,
+        uses=list,
+        data_dir=settings.data_dir,
+        locations=serving,
+        lifetime=_FRESH,
+        memory=await open_replica(stack, settings.data_dir, _MEMORY),
+        notes=lambda: (*hub.notes(), *trust_notes(keys.trust)),
+        depot=hub.depot,
+        book=FleetBook(Calls(hub.replica.link), serving, own, world.timestamp, world.pseudonym),
+        stores=settings.kvs.keys(),
+    )
 
 
 def _serving(fleet: Fleet) -> list[str]:

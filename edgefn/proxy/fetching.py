@@ -13,10 +13,10 @@ from edgefn.model.trail import Result, Trail
 from edgefn.proxy.answering import answer, chosen
 from edgefn.proxy.compressed import Compressed
 from edgefn.proxy.errand import Errand, Fetch
-from edgefn.proxy.failing import Failing
 from edgefn.proxy.flights import Duty
+from edgefn.proxy.joining import placed
 from edgefn.proxy.keeping import Judged, Keeping
-from edgefn.proxy.parts import placed
+from edgefn.proxy.recent_failures import RecentFailures
 from edgefn.proxy.shelved import Shelved
 from edgefn.proxy.spool import Carry, Keeper, Spool
 from edgefn.proxy.teed import Teed
@@ -65,20 +65,20 @@ class Fetching:
         self._stock = stock
         self._carry = carry
         self._keeping = Keeping(stock, policy)
-        self._failing = Failing(policy, now)
+        self._failures = RecentFailures(policy, now)
 
     async def go(self, errand: Errand, duty: Duty) -> Response:
         """Return what the origin, or what is stored in its stead, answers. Raises what fetching raises."""
         with duty:
             outgoing = errand.outgoing(self._policy)
             requested_at = self._now()
-            known = self._failing.recall(errand.key)
+            known = self._failures.recall(errand.key)
             if known is not None:
                 return await self._stale_for_failure(errand, duty, known)
             try:
                 response = await errand.fetch(outgoing)
             except OriginError as error:
-                self._failing.remember(errand.key, error)
+                self._failures.remember(errand.key, error)
                 return await self._stale_for_failure(errand, duty, error)
             except FunctionError as error:
                 return await self._stale_for_function(errand, duty, error)
@@ -213,12 +213,12 @@ class Fetching:
     def failed_now(self, errand: Errand, duty: Duty, error: EdgeError) -> None:
         """Take note that no answer came to such a request."""
         if isinstance(error, OriginError) and not isinstance(error, UnheardError):
-            self._failing.remember(errand.key, error)
+            self._failures.remember(errand.key, error)
         duty.hand_on()
 
     def is_failing(self, key: str) -> bool:
         """Return whether an attempt would most likely end in a failure that is remembered."""
-        return self._failing.recall(key) is not None
+        return self._failures.recall(key) is not None
 
     def _judged(
         self, errand: Errand, duty: Duty, outgoing: Request, received: Response, times: Times

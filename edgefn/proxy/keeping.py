@@ -11,7 +11,7 @@ from edgefn.model.settings import CachePolicy
 from edgefn.proxy.answering import can_answer, matching
 from edgefn.proxy.errand import Errand, origin_headers
 from edgefn.proxy.flights import Duty
-from edgefn.proxy.parts import as_part, combined
+from edgefn.proxy.joining import as_part, combined
 from edgefn.rules.age import Times
 from edgefn.rules.compression import with_vary
 from edgefn.rules.directives import in_force

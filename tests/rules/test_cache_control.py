@@ -38,7 +38,7 @@ ARGUMENT = st.none() | st.text(st.characters(min_codepoint=0x20, max_codepoint=0
         ("max-age= 5", {"max-age": " 5"}),
     ],
 )
-def test_directives(text: str | None, directives: dict[str, str | None]) -> None:
+def test_a_value_is_read_as_these_directives(text: str | None, directives: dict[str, str | None]) -> None:
     assert parse(text).directives == directives
 
 

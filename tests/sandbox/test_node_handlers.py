@@ -302,7 +302,7 @@ async def test_an_interval_keeps_a_waiting_callback_until_the_limit(stage: Stage
     assert isinstance(await function.run(), TimedOut)
 
 
-async def test_the_context(stage: Stage) -> None:
+async def test_the_context_says_what_lambda_says(stage: Stage) -> None:
     function = await stage.node("""
         exports.handler = async (event, context) => [context, context.getRemainingTimeInMillis(), typeof context.done];
     """)

@@ -201,7 +201,7 @@ async def test_a_lone_surrogate_is_escaped_in_any_version(stage: Stage) -> None:
     assert outcome.result == b'"\\ud800\\u00e9"'
 
 
-async def test_the_context(stage: Stage) -> None:
+async def test_the_context_says_what_lambda_says(stage: Stage) -> None:
     function = await stage.python("""
         def handler(event, context):
             context.log("told\\n")

@@ -157,7 +157,7 @@ ABSENT = ("setTimeout", "setInterval", "setImmediate", "fetch", "XMLHttpRequest"
 
 @pytest.mark.parametrize("runtime", [OLD, NEW])
 @pytest.mark.parametrize("name", ABSENT)
-async def test_there_is_no(stage: Stage, name: str, runtime: str) -> None:
+async def test_there_is_no_such_name(stage: Stage, name: str, runtime: str) -> None:
     assert await stage.value(f"typeof {name}", runtime) == "undefined"
 
 

@@ -142,7 +142,7 @@ async def test_a_query_is_written(stage: Stage) -> None:
         ("Buffer.from('ff', 'hex').toString()", "\ufffd"),
     ],
 )
-async def test_a_buffer(stage: Stage, expression: str, expected: object) -> None:
+async def test_a_buffer_does_what_that_of_node_does(stage: Stage, expression: str, expected: object) -> None:
     assert await stage.value(expression) == expected
 
 

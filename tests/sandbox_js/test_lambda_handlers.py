@@ -298,7 +298,7 @@ async def test_secrets_are_compared(stage: Stage) -> None:
         ("path.isAbsolute('a')", False),
     ],
 )
-async def test_path(stage: Stage, expression: str, expected: object) -> None:
+async def test_the_module_path_does_what_that_of_node_does(stage: Stage, expression: str, expected: object) -> None:
     assert await stage.value(expression.replace("path.", "require('path').", 1), PLAIN) == expected
 
 
@@ -355,7 +355,7 @@ async def test_path(stage: Stage, expression: str, expected: object) -> None:
         ("require('url').resolve('/one/two', 'three')", "/one/three"),
     ],
 )
-async def test_url(stage: Stage, expression: str, expected: object) -> None:
+async def test_urls_are_read_and_written_as_node_does(stage: Stage, expression: str, expected: object) -> None:
     assert await stage.value(expression, PLAIN) == expected
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgefn.model.headers import Headers
-from edgefn.proxy.parts import as_part, combined
+from edgefn.proxy.joining import as_part, combined
 from edgefn.stores.base import Stored
 from tests.proxy.cache_stage import NOW
 

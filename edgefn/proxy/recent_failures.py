@@ -12,7 +12,7 @@ _MOST = 1024  # keys
 _TIMEOUTS = frozenset({OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT})
 
 
-class Failing:
+class RecentFailures:
     """What failed last, by cache key, for as long as the route keeps a 502 or 504 (AWS: error caching)."""
 
     def __init__(self, policy: CachePolicy, now: Callable[[], float]) -> None:
