@@ -144,19 +144,25 @@ class Cache:
         why = bypass(request, self._policy)
         if why is not None:
             return self._bypassed(request, fetch, why)
-        if self._stock.disk is None:
-            return self._served(request, fetch, with_disk=False)
-        return self._served_with_disk(request, fetch)
+        return self._served(request, fetch) if self._stock.disk is None else self._served_with_disk(request, fetch)
 
     async def _served_with_disk(self, request: Request, fetch: Fetch) -> Response:
-        """Return the response, with the body opened where it lies on disk."""
-        response = await self._served(request, fetch, with_disk=True)
-        if isinstance(response.body, Shelved) and request.method != "HEAD":
-            opened = await self._opened(response, response.body, request, fetch)
-            return opened or await self._served(request, fetch, with_disk=False)
-        return response
+        """Return the response, with the body opened where it lies on disk.
 
-    async def _served(self, request: Request, fetch: Fetch, *, with_disk: bool) -> Response:
+        What is dropped there before it is opened is looked for once more, and then fetched for this request alone.
+        """
+        for _ in range(_ROUNDS):
+            response = await self._served(request, fetch)
+            if not isinstance(response.body, Shelved) or request.method == "HEAD":
+                return response
+            opened = await self._opened(response, response.body, request, fetch)
+            if opened is not None:
+                return opened
+        self._may_fetch(request)
+        key = self._key(request)
+        return await self._fetching.go(Errand(request, key, fetch, None, Lookup.URI_MISS), self._flights.alone(key))
+
+    async def _served(self, request: Request, fetch: Fetch) -> Response:
         """Return the response. A body that lies on disk is yet to be opened."""
         key = self._key(request)
         variants, has_wishes = self._stock.get(key), self._has_wishes(request)
@@ -167,21 +173,25 @@ class Cache:
         response = self._at_once(request, key, fetch, judged)
         may_share = may_collapse(request)
         is_alone = not may_share or has_wishes or request.method != "GET"
-        if response is None and with_disk and is_alone:  # whoever is not alone looks there for all who wait
+        if response is None and is_alone and self._stock.disk is not None:  # others look there for all who wait
             judged = await self._judged_with_disk(request, key)
             response = self._at_once(request, key, fetch, judged)
         if response is not None:
             return response
-        if has_wishes and self._wishes(request).only_if_cached:
-            raise NotStoredError("only-if-cached")
+        self._may_fetch(request)
         errand = _errand(request, key, fetch, judged)
         if not may_share or errand.lookup is Lookup.REQUEST:
             return await self._fetching.go(errand, self._flights.alone(key))
         if request.method == "GET":
             duty = self._flights.board_nowait(self._flight_name(request, key))
             if duty is not None:
-                return await (self._lead(errand, duty) if with_disk else self._fetching.go(errand, duty))
-        return await self._collapsed(errand, with_disk=with_disk)
+                return await self._lead(errand, duty)
+        return await self._collapsed(errand)
+
+    def _may_fetch(self, request: Request) -> None:
+        """Raise `NotStoredError` where the viewer wants nothing that is not stored."""
+        if self._wishes(request).only_if_cached:
+            raise NotStoredError("only-if-cached")
 
     def _has_wishes(self, request: Request) -> bool:
         return self._policy.honour_request and has_wishes(request.headers)
@@ -297,7 +307,7 @@ class Cache:
         except StoreError as error:
             _log.error("%s: what it changed may still be stored: %s", request.id, one_line(str(error)))
 
-    async def _collapsed(self, errand: Errand, *, with_disk: bool) -> Response:
+    async def _collapsed(self, errand: Errand) -> Response:
         """Fetch for all who wait, or wait; what comes of the wait is judged for this request alone."""
         request, key = errand.request, errand.key
         for _ in range(_ROUNDS):  # the first may only tell what the response varies by
@@ -305,7 +315,7 @@ class Cache:
             landing = await (self._flights.board(name) if request.method == "GET" else self._flights.join(name))
             if isinstance(landing, Duty) and request.method == "GET":
                 errand = self._anew(errand)
-                return await (self._lead(errand, landing) if with_disk else self._fetching.go(errand, landing))
+                return await self._lead(errand, landing)
             if isinstance(landing, Spool):
                 response = self._followed(errand, landing)
                 if response is not None:
@@ -317,8 +327,7 @@ class Cache:
                 return self._landed(errand, judged.stored, judged.age, judged.now)
             if landing is not Landing.STORED or name == self._flight_name(request, key):
                 break
-        errand, duty = self._anew(errand), self._flights.alone(key)
-        return await (self._lead(errand, duty) if with_disk else self._fetching.go(errand, duty))
+        return await self._lead(self._anew(errand), self._flights.alone(key))
 
     def _followed(self, errand: Errand, spool: Spool) -> Response | None:
         """Return what another viewer's fetch is bringing; None when it is not for this request, or has just ended."""
@@ -336,6 +345,8 @@ class Cache:
 
     async def _lead(self, errand: Errand, duty: Duty) -> Response:
         """Go on the errand, unless what is on disk will do."""
+        if self._stock.disk is None:
+            return await self._fetching.go(errand, duty)
         request, key = errand.request, errand.key
         with duty:
             judged = await self._judged_with_disk(request, key)

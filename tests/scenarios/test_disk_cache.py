@@ -2,13 +2,19 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientPayloadError
 
+from edgefn.model.message import Body
+from edgefn.stores.base import Found
+from edgefn.stores.disk.base import GoneError
+from edgefn.stores.disk.store import DiskStore
 from tests.fakes.scripted_origin import Conversation, Script, ScriptedOrigin, ok
-from tests.scenarios.edge import Edge
+from tests.proxy.cache_stage import settled
+from tests.scenarios.edge import Answer, Edge
 
 CONFIG = """
 cache: {memory: 1MB, disk: 64MB}
@@ -328,6 +334,51 @@ async def test_where_a_large_body_is_damaged_the_rest_comes_from_the_origin(tmp_
         assert len(origin.requests) == 2
         answer = await edge.get("/large", **ranged)
         assert (answer.x_cache, answer.body == expected) == ("Miss", True), "what is damaged is not kept"
+
+
+async def test_what_is_dropped_before_it_is_opened_is_looked_for_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, get = DiskStore.open, DiskStore.get
+    looked, drops = asyncio.Event(), iter(range(2))
+    others: list[asyncio.Task[Answer]] = []
+
+    async def dropped(self: DiskStore, found: Found, first: int = 0, length: int | None = None) -> Body:
+        if next(drops, None) is None:
+            return await opened(self, found, first, length)
+        looked.clear()
+        others.append(asyncio.create_task(edge.get("/900000")))
+        await looked.wait()  # so that somebody else is looking when we do so again
+        raise GoneError("another worker has just dropped it")
+
+    async def slowly(self: DiskStore, key: str) -> Sequence[Found]:
+        looked.set()
+        await settled()
+        return await get(self, key)
+
+    async with ScriptedOrigin(sized) as origin, Edge(CONFIG, tmp_path, origin=origin.address) as edge:
+        await edge.get("/900000")
+        monkeypatch.setattr(DiskStore, "open", dropped)
+        monkeypatch.setattr(DiskStore, "get", slowly)
+        async with asyncio.timeout(PATIENCE):
+            answers = [await edge.get("/900000"), *await asyncio.gather(*others)]
+        assert [answer.body == body_of("/900000") for answer in answers] == [True, True, True]
+
+
+async def test_what_is_always_dropped_before_it_is_opened_comes_from_the_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dropped(self: DiskStore, found: Found, first: int = 0, length: int | None = None) -> Body:
+        raise GoneError("another worker has just dropped it")
+
+    config = CONFIG.replace("origin: app}", "origin: app, cache: {honour_request: true}}")
+    async with ScriptedOrigin(sized) as origin, Edge(config, tmp_path, origin=origin.address) as edge:
+        await edge.get("/900000")
+        monkeypatch.setattr(DiskStore, "open", dropped)
+        answer = await edge.get("/900000")
+        assert (answer.x_cache, answer.body == body_of("/900000")) == ("Miss", True)
+        assert (await edge.get("/900000", **{"Cache-Control": "only-if-cached"})).status == 504
+        assert len(origin.requests) == 2
 
 
 @pytest.mark.parametrize("tag", ['W/"v1"', '"v2"'])
