@@ -27,7 +27,8 @@ def blob_of(bundle: Bundle, sealing: SealingKey | None) -> tuple[Blob, bytes]:
     content = packed(bundle)
     if sealing is not None:
         content = sealing.seal(content, _about(bundle.digest))
-    return Blob(hashlib.sha256(content).hexdigest(), len(content)), content
+    seal = "" if sealing is None else sealing.id
+    return Blob(hashlib.sha256(content).hexdigest(), len(content), seal=seal), content
 
 
 def bundle_in(content: bytes, manifest: Manifest, sealing: tuple[SealingKey, ...]) -> Bundle:

@@ -103,7 +103,7 @@ def manifest_to_document(manifest: Manifest, sealing: SealingKey | None = None) 
         "description": manifest.description,
         "published": manifest.published,
         "bundle": manifest.bundle,
-        "blob": {"digest": blob.digest, "size": blob.size, **({"url": blob.url} if blob.url else {})},
+        "blob": {"digest": blob.digest, "size": blob.size, **_given(url=blob.url, seal=blob.seal)},
         "settings": settings,
     }
     if sealing is not None and manifest.settings.environment:
@@ -129,8 +129,12 @@ def manifest_from_document(document: object, sealing: tuple[SealingKey, ...] = (
             raise DocumentError("this is no version's document: keys are missing or of another kind")
     if isinstance(sealed, str):
         settings = {**settings, "environment": _environment(sealed, function, sealing)}
-    blob = Blob(digest, size, str(elsewhere.get("url", "")))
+    blob = Blob(digest, size, str(elsewhere.get("url", "")), str(elsewhere.get("seal", "")))
     return Manifest(settings_from_document(function, settings), version, bundle, blob, description, float(published))
+
+
+def _given(**texts: str) -> dict[str, str]:
+    return {key: text for key, text in texts.items() if text}
 
 
 def _environment(text: str, function: str, sealing: tuple[SealingKey, ...]) -> object:

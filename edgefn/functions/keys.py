@@ -14,6 +14,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from edgefn.functions.roles import Trust
@@ -106,25 +107,51 @@ def write_chain(file: Path, chain: bytes) -> None:
 
 
 def make_keys(
-    directory: Path, dice: Callable[[int], bytes], *, rotate: bool = False, keep_sealing: bool = False
+    directory: Path,
+    dice: Callable[[int], bytes],
+    *,
+    rotate: bool = False,
+    keep_sealing: bool = False,
+    keep_signing: bool = False,
 ) -> Keys:
     """Make keys to sign and to seal with, and return them; `dice` returns random bytes.
 
     With `rotate` in the place of those that are there: what the old ones signed and sealed still counts. With
-    `keep_sealing` the one that seals stays as it is: locations of a fleet have it since they joined.
+    `keep_sealing` the one that seals stays as it is: locations of a fleet have it since they joined. With
+    `keep_signing` the one that signs does.
     Raises `KeysError`, also when there are some and they are not to be replaced.
     """
     before = read_keys(directory, SignaturePolicy.WARN)
     if (before.signing or before.sealing) and not rotate:
         raise KeysError(f"{directory}: has keys already; rotate them to make new ones that the old ones stand beside")
-    if before.signing is not None:
-        trust(directory, before.signing.public, f"retired-{key_id(before.signing.public)}")
-    signing = SigningKey(dice(_SIZE))
     if not (keep_sealing and before.sealing):
         sealed = [_line(_SEALING_KIND, each.secret) for each in (SealingKey(dice(_SIZE)), *before.sealing)]
         _write(directory / SEALING_FILE, "".join(sealed), 0o600)
-    _write(directory / SIGNING_FILE, _line(_SIGNING_KIND, signing.secret), 0o600)
+    if not (keep_signing and before.signing):
+        if before.signing is not None:
+            trust(directory, before.signing.public, f"retired-{key_id(before.signing.public)}")
+        _write(directory / SIGNING_FILE, _line(_SIGNING_KIND, SigningKey(dice(_SIZE)).secret), 0o600)
     return read_keys(directory, SignaturePolicy.WARN)
+
+
+def without_sealing(keys: Keys, key: str) -> Keys:
+    """Return the keys without the sealing key `key`, by its id. Raises `KeysError` when it is none, or still seals."""
+    known = [each.id for each in keys.sealing]
+    if key not in known:
+        raise KeysError(f'there is no sealing key "{key}"; there are: {", ".join(known) or "none"}')
+    if key == known[0]:
+        raise KeysError(f"{key} is the key that seals; make another one first: `edgefn keys new --rotate`")
+    return replace(keys, sealing=tuple(each for each in keys.sealing if each.id != key))
+
+
+def forget_sealing(directory: Path, key: str) -> Keys:
+    """Forget an older sealing key, by its id, and return the keys that are left. What it sealed is lost.
+
+    Raises `KeysError`.
+    """
+    left = without_sealing(read_keys(directory, SignaturePolicy.WARN), key)
+    _write(directory / SEALING_FILE, "".join(_line(_SEALING_KIND, each.secret) for each in left.sealing), 0o600)
+    return left
 
 
 def trusted_keys(directory: Path) -> list[tuple[bytes, str]]:

@@ -278,8 +278,11 @@ class _Name:
 
 
 def _key(manifest: Manifest) -> bytes:
-    """Return what is different for whatever needs a runner of its own: a draft changes under the same name."""
-    return orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)
+    """Return what is different for whatever needs a runner of its own: a draft changes under the same name.
+
+    Files that are sealed anew are the same files.
+    """
+    return orjson.dumps((manifest.settings, manifest.version, manifest.bundle), option=orjson.OPT_SORT_KEYS)
 
 
 def _named(catalog: Catalog, function: str, qualifier: str) -> _Name:

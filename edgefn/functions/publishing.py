@@ -17,10 +17,11 @@ from edgefn.functions.collecting import DAY, Collected, Collector
 from edgefn.functions.committing import Committed, Committer, Planned, Planner, PublishError, Senses
 from edgefn.functions.documents import DocumentError, settings_from_document, settings_to_document
 from edgefn.functions.replicas.base import Replica, ReplicaError
+from edgefn.functions.resealing import Resealed, Resealing
 from edgefn.functions.righting import Righted, Watch
 from edgefn.functions.signing import Keys
 from edgefn.model.location_status import status_from_json
-from edgefn.model.publishing import WHOLE, Alias, Catalog, LocationStatus, Manifest, PublishedFunction, Use
+from edgefn.model.publishing import WHOLE, Alias, Blob, Catalog, LocationStatus, Manifest, PublishedFunction, Use
 from edgefn.model.settings import FunctionSettings
 from edgefn.rules import planning
 from edgefn.rules.garbage import is_being_deleted
@@ -222,8 +223,17 @@ class Publisher:
             await asyncio.sleep(_WATCH_SECONDS)
 
     async def sign_anew(self) -> int:
-        """Sign and seal all records with the keys of today; return the generation. The blobs stay as they are."""
+        """Sign and seal all records with the keys of today; return the generation. `seal_anew` is for the files."""
         return await self._committer.write_anew()
+
+    async def seal_anew(self) -> Resealed:
+        """Seal all files with the key of today; return what came of it. Without such a key nothing is done."""
+        catalog = await self.catalog()
+        if not self._keys.sealing:
+            return Resealed(0, (), catalog.generation)
+        return await Resealing(self._keys.sealing[0], self.read_bundle, self._keep, self.change, self._senses).run(
+            catalog
+        )
 
     async def publish_trust(self, chain: bytes) -> int:
         """Publish the root's word on who may sign what; return the generation. All records must count by it already."""
@@ -297,9 +307,7 @@ class Publisher:
             blob, content = await asyncio.to_thread(blob_of, bundle, sealing)
         except (BundleError, DocumentError) as error:
             raise PublishError(f"{settings.name} can't be published: {error}") from error
-        if self._depot is not None:
-            blob = replace(blob, url=self._depot.address(blob))
-        draft = Manifest(sound, 0, bundle.digest, blob, description)
+        draft = Manifest(sound, 0, bundle.digest, self._addressed(blob), description)
         catalog = await self.catalog()
         refused = self._updated(catalog, draft)
         if isinstance(refused, Refused):
@@ -317,10 +325,18 @@ class Publisher:
         """Put a draft's blob where it isn't yet: before it is referred to, so that nobody ever misses it, and after
         that, in case that it was garbage and being deleted when it was looked for.
         """
-        blob = prepared.draft.blob
-        await self._replica.put_blob(blob.digest, in_pieces(prepared.content))
-        if self._depot is not None and blob.url:
-            await self._depot.put(blob, prepared.content)
+        await self._keep(prepared.draft.blob, prepared.content)
+
+    def _addressed(self, blob: Blob) -> Blob:
+        return blob if self._depot is None else replace(blob, url=self._depot.address(blob))
+
+    async def _keep(self, blob: Blob, content: bytes) -> Blob:
+        """Put a blob where it isn't yet; return it with the address of the depot that has it too."""
+        kept = self._addressed(blob)
+        await self._replica.put_blob(kept.digest, in_pieces(content))
+        if self._depot is not None and kept.url:
+            await self._depot.put(kept, content)
+        return kept
 
     def _updated(self, catalog: Catalog, draft: Manifest) -> Plan:
         if is_being_deleted(catalog, draft.blob.digest, self._senses.wall()):

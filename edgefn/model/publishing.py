@@ -20,12 +20,14 @@ WHOLE = 10_000
 class Blob:
     """The bytes that hold a bundle in a replica, sealed or not: their SHA-256 in hex, and how many they are.
 
-    `url` is of an object store that has them too, under their digest; "" for none.
+    `url` is of an object store that has them too, under their digest; "" for none. `seal` names the key that sealed
+    them, "" where none did, or it is not known.
     """
 
     digest: str
     size: int
     url: str = ""
+    seal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -42,20 +43,28 @@ class LastGood:
             return None
         file = Path(self.data_dir) / FILE
         try:
-            site, revision = revision_from_document(orjson.loads(file.read_bytes()), self.keys.sealing)
+            document: object = orjson.loads(file.read_bytes())
+            site, revision = revision_from_document(document, self.keys.sealing)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, DocumentError) as error:
             cure = "mend it, or remove it to start with what is published, or with what the location's own file says"
             raise SettingsError((f"{file}: what was used last can't be read ({error}); {cure}",)) from error
-        return revision if site == self.site else None
+        if site != self.site:
+            return None
+        if document != self._document(revision):
+            with suppress(SettingsError):  # sealed with an older key, which can be forgotten once nothing needs it
+                self.write(revision)
+        return revision
+
+    def _document(self, revision: Revision) -> dict[str, object]:
+        return revision_to_document(self.site, revision, self.keys.sealing[0] if self.keys.sealing else None)
 
     def write(self, revision: Revision) -> None:
         """Keep another one, whole or not at all. Raises `SettingsError`."""
-        sealing = self.keys.sealing[0] if self.keys.sealing else None
         file = Path(self.data_dir) / FILE
         try:
-            write_secret(file, orjson.dumps(revision_to_document(self.site, revision, sealing)).decode())
+            write_secret(file, orjson.dumps(self._document(revision)).decode())
         except OSError as error:
             raise SettingsError((f"{file}: the configuration can't be kept: {error.strerror}",)) from error
 

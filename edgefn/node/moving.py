@@ -49,6 +49,9 @@ async def move_into(
         keys = _lenient_keys(settings)
         publisher = Publisher(replica, keys, untried, Senses(world.wall, world.pseudonym))
         if keys.signing is not None:
+            resealed = await publisher.seal_anew()
+            for line in resealed.left:
+                tell(f"its files stay sealed as they were: {line}")
             tell(f"signed with the keys of the control plane: generation {await publisher.sign_anew()}")
         if anew:
             tell(f"for locations that have seen more: generation {await publisher.renew()}")

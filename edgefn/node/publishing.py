@@ -16,6 +16,7 @@ from edgefn.control.endpoints import Endpoint, Scope
 from edgefn.control.function_endpoints import function_endpoints
 from edgefn.control.invoke_endpoints import invoke_endpoints
 from edgefn.control.log_endpoints import Book, OwnBook, log_endpoints
+from edgefn.control.sealing_endpoints import sealing_endpoints
 from edgefn.control.status_endpoints import status_endpoints
 from edgefn.functions.blob_stores import Depot
 from edgefn.functions.bundle import Bundle
@@ -130,6 +131,7 @@ def open_publishing(stack: AsyncExitStack, place: Place, *, mirrors: bool = Fals
         *configuration_endpoints(desk),
         *invoke_endpoints(desk, bench.invoke),
         *status_endpoints(desk),
+        *sealing_endpoints(desk),
         *log_endpoints(place.book or OwnBook(log_directory(place.data_dir), world.ago)),
     ]
     if mirrors:

@@ -7,8 +7,10 @@ from edgefn.functions.catalog import CatalogBuilder
 from edgefn.functions.keys import read_keys
 from edgefn.functions.replicas.base import Replica
 from edgefn.model.settings import SignaturePolicy
-from tests.cli.running import Here
+from tests.cli.running import Here, Running
+from tests.cli.test_serve import command, configuration
 from tests.fakes.published import bundle, settings
+from tests.free_ports import free_port
 from tests.functions.publishing.stage import staged
 
 CONFIG = """
@@ -68,10 +70,53 @@ def test_what_was_published_before_there_were_keys_is_signed_anew(here: Here, tm
     assert here("keys", "new", "--dir", str(tmp_path / "var" / "keys")).returncode == 0
     assert asyncio.run(builder_of(SignaturePolicy.ENFORCE)).catalog.generation == 0
     signed = here("keys", "sign", str(config))
-    assert (signed.returncode, "generation 2" in signed.stdout) == (0, True)
+    assert (signed.returncode, "generation 3; files sealed anew: 1" in signed.stdout) == (0, True)
     enforcing = asyncio.run(builder_of(SignaturePolicy.ENFORCE))
-    assert (enforcing.catalog.generation, enforcing.problems) == (2, ())
+    assert (enforcing.catalog.generation, enforcing.problems) == (3, ())
     assert enforcing.catalog.functions["hello"].versions[1].settings.environment == {"TOKEN": "secret"}
+
+
+async def test_an_older_sealing_key_is_forgotten_once_nothing_needs_it(tmp_path: Path) -> None:
+    config = configuration(tmp_path, "127.0.0.1:1", "site: main", admin=free_port())
+    keys, code = tmp_path / "var" / "keys", tmp_path / "index.js"
+    code.write_text("exports.handler = async () => process.env.WORD;\n")
+
+    async def edgefn(*arguments: str | Path) -> tuple[int, str]:
+        return await command(*arguments, "--dir", keys)
+
+    assert (await edgefn("keys", "new"))[0] == 0
+    async with Running("serve", config) as location:
+        await location.url()
+        publish = ("deploy", code, "--name", "f", "--runtime", "js", "--env", "WORD=sealed", "--config", config)
+        assert (await command(*publish))[0] == 0
+        status, told = await command("apply", config)
+        assert (status, "done: 1 of 1 location" in told) == (0, True), told
+    status, told = await edgefn("keys", "new", "--rotate", "--keep-signing")
+    assert (status, "trusts" in told) == (0, False), told
+    old, new = (next(line.split()[-1] for line in told.splitlines() if word in line) for word in ("opens", "seals"))
+    status, told = await edgefn("keys", "forget", new)
+    assert (status, "is the key that seals; make another one first" in told) == (1, True), told
+    status, told = await edgefn("keys", "forget", "0123")
+    assert (status, f"there are: {new}, {old}" in told) == (1, True), told
+    status, told = await command("keys", "forget", old, "--dir", keys, "--data-dir", tmp_path)
+    assert (status, "nothing is published here" in told) == (1, True), told
+    status, told = await edgefn("keys", "forget", old)
+    assert (status, f"{old} is still needed by" in told, "configuration.json: start" in told) == (1, True, True), told
+    assert "ver.f.1" in told
+
+    async with Running("serve", config) as location:
+        await location.url()
+        status, told = await command("keys", "sign", "--config", config)
+        assert (status, "generation 4; files sealed anew: 1" in told) == (0, True), told
+        assert (await command("keys", "sign", config))[1].endswith("files sealed anew: 0\n")
+    status, told = await edgefn("keys", "forget", old)
+    assert (status, old in told) == (0, False), told
+    async with Running("serve", config) as location:
+        await location.url()
+        status, told = await command("invoke", "f:1", "--sample", "viewer-request", "--config", config)
+        assert (status, '"result": "sealed"' in told) == (0, True), told
+        status, told = await command("status", "--config", config)
+        assert (status, told.splitlines()[2].split()[2]) == (0, "current"), told
 
 
 def public(told: str) -> str:

@@ -135,6 +135,17 @@ async def test_events_end_on_the_version_that_they_began_with() -> None:
         await stage.sandboxes[1].closed.wait()
 
 
+async def test_files_that_are_sealed_anew_make_no_other_version() -> None:
+    stage = Stage()
+    await stage.want(("f", "live"))
+    await stage.published.apply(catalog(live(Target(1))))
+    resealed = catalog(live(Target(1)), generation=2)
+    versions = {1: replace(manifest_of(1), blob=Blob("1" * 64, 2, seal="another"))}
+    function = replace(resealed.functions["f"], versions=versions)
+    await stage.published.apply(replace(resealed, functions={"f": function}))
+    assert (stage.opened, stage.version(), stage.sandboxes[1].closed.is_set()) == ([1], "1", False)
+
+
 async def test_a_version_that_does_not_start_leaves_the_alias_where_it_was() -> None:
     stage = Stage()
     stage.broken.add(2)

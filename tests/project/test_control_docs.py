@@ -16,6 +16,7 @@ from edgefn.control.log_endpoints import log_endpoints
 from edgefn.control.purging import purge_endpoints
 from edgefn.control.reference import reference
 from edgefn.control.running import running_endpoints
+from edgefn.control.sealing_endpoints import sealing_endpoints
 from edgefn.control.status_endpoints import status_endpoints
 from edgefn.control.token_endpoints import token_endpoints
 from tests.project.sources import ROOT
@@ -34,6 +35,7 @@ ENDPOINTS = [
     *configuration_endpoints(NOBODY),
     *invoke_endpoints(NOBODY, NOBODY),
     *status_endpoints(NOBODY),
+    *sealing_endpoints(NOBODY),
     *log_endpoints(NOBODY),
     *location_endpoints(HALL),
 ]

@@ -160,3 +160,49 @@ async def test_a_function_of_a_fleet_reads_the_key_value_store_of_each_location(
     assert (status, '"body": "control"' in told, "an empty one" in told) == (0, True, False), told
     status, told = await command(*publish)
     assert (status, "done: 2 of 2 locations" in told, "an empty one" in told) == (0, True, False), told
+
+
+@pytest.mark.fleet
+async def test_a_fleet_changes_the_key_that_seals_and_forgets_the_one_before(fleet: Fleet) -> None:
+    async def restarted(running: Running) -> None:
+        running.send(signal.SIGTERM)
+        assert await running.ended() == 0
+
+    async def keys(action: str, *arguments: str, of: str) -> str:
+        status, told = await command("keys", action, *arguments, "--dir", fleet.folder / of / "keys")
+        assert status == 0, told
+        return told
+
+    await fleet.start_control()
+    await fleet.join("fra1")
+    await fleet.serve("fra1")
+    assert (await fleet.deploy("one"))[0] == 0
+    await restarted(fleet.control)
+    told = await keys("new", "--rotate", "--keep-signing", of="control")
+    old = next(line.split()[-1] for line in told.splitlines() if "opens" in line)
+    await fleet.start_control()
+    await restarted(fleet.locations["fra1"])
+    assert (await command("location", "retire", "fra1", *fleet.there))[0] == 0
+    await fleet.join("fra1", fleet.folder / "fra1.yaml")
+    await fleet.serve("fra1")
+
+    refused = await command("keys", "forget", old, "--dir", fleet.folder / "control" / "keys")
+    assert (refused[0], "still needed by the files of greet:1" in refused[1]) == (1, True), refused[1]
+    status, told = await command("keys", "sign", *fleet.there)
+    assert (status, "files sealed anew: 1" in told) == (0, True), told
+    generation = int(told.split("generation ")[1].split(";")[0])
+    status, told = await fleet.deploy("two")
+    assert (status, "done: 1 of 1 location" in told) == (0, True), told
+    assert generation > 1
+    assert await fleet.get("fra1") == "two"
+    for of in ("control", "fra1"):
+        assert old not in await keys("forget", old, of=of)
+
+    await restarted(fleet.control)
+    await restarted(fleet.locations["fra1"])
+    await fleet.start_control()
+    await fleet.serve("fra1")
+    assert await fleet.get("fra1") == "two"
+    status, told = await command("rollback", "greet", *fleet.there)
+    assert (status, "fra1: current" in told) == (0, True), told
+    assert await fleet.get("fra1") == "one"

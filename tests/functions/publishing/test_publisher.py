@@ -260,6 +260,33 @@ async def test_secrets_stand_nowhere_on_the_disk_where_a_sealing_key_is(tmp_path
             assert spelling not in content
 
 
+async def test_files_are_sealed_anew_and_versions_stay_what_they_are(tmp_path: Path) -> None:
+    fresh = SealingKey(b"f" * 32)
+    async with staged(tmp_path / "replica", Keys(sealing=(SECRET,))) as stage:
+        old = stage.publisher()
+        for name, code in (("one", "1;"), ("two", "2;"), ("lost", "3;")):
+            await old.deploy(settings(name, environment={"TOKEN": "word"}), bundle(code), alias="live")
+        await stage.publisher(keys=Keys()).deploy(settings("open"), bundle("4;"), alias="live")
+        lost = (await old.catalog()).functions["lost"].versions[1].blob.digest
+        await stage.replica.delete_blob(lost)
+
+        both = stage.publisher(keys=Keys(sealing=(fresh, SECRET)))
+        resealed = await both.seal_anew()
+        assert (resealed.files, [line.split(":")[0] for line in resealed.left]) == (3, ["lost"])
+        await both.sign_anew()
+        assert (await both.seal_anew()).files == 0
+        only = stage.publisher(keys=Keys(sealing=(fresh,)))
+        functions = (await only.catalog()).functions
+        assert only.problems == ()
+        for name, code in (("one", "1;"), ("two", "2;"), ("open", "4;")):
+            assert functions[name].versions.keys() == {1}
+            assert await only.read_bundle(functions[name].versions[1]) == bundle(code)
+        again = await both.deploy(settings("one", environment={"TOKEN": "word"}), bundle("1;"), alias="live")
+        assert not again.is_new
+        collected = await only.collect()
+        assert collected.marked == 3, "the files as they were sealed before"
+
+
 async def test_a_publisher_refuses_to_build_on_what_it_does_not_trust(tmp_path: Path) -> None:
     theirs = SigningKey(bytes(32))
     async with staged(tmp_path / "replica", Keys(signing=theirs)) as stage:
