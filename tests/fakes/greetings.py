@@ -37,7 +37,7 @@ def publisher_on(replica: Replica) -> Publisher:
     return Publisher(replica, Keys(), unjudged, Senses(world.wall, world.invocation_id))
 
 
-async def until_applied(publisher: Publisher, generation: int, patience: float = 20.0) -> None:
+async def until_applied(publisher: Publisher, generation: int, patience: float = 60.0) -> None:
     """Wait until all locations have the generation, or have said why not."""
     async for progress in publisher.wait(generation, patience=patience):
         last = progress

@@ -215,7 +215,7 @@ async def test_a_function_whose_key_value_store_is_not_here_goes_live_once_it_is
         (tmp_path / "words.json").write_text('{"greeting": "hello"}')
         on.edge.text += f"kvs: {{words: {tmp_path / 'words.json'}}}\n"
         await on.edge.location.reload()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await on.get("/live"))[0] != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         assert await on.get("/live") == (200, "hello")
