@@ -28,6 +28,7 @@ examples:
   edgefn apply --rollback                          back to the configuration before
   edgefn apply --rollback --to 7 --site shop       back to configuration 7
   edgefn apply --list                              which there are, and which one is in force
+  edgefn apply --delete --site shop                delete all that is published for a site that no location follows
 
 CONFIG is a location's whole file, or only what locations share: origins, origin_groups, routes, default_root_object,
 error_pages, quotas, viewer, distribution. All else stays each location's own. A location that can't take a
@@ -56,9 +57,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--description", default="", help="what is new")
     parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
-    parser.add_argument("--rollback", action="store_true", help="go back to the configuration before")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--rollback", action="store_true", help="go back to the configuration before")
     parser.add_argument("--to", metavar="NUMBER", type=_number, help="with --rollback: go back to that one")
-    parser.add_argument("--list", action="store_true", help="list the configurations that are kept")
+    other.add_argument("--list", action="store_true", help="list the configurations that are kept")
+    other.add_argument("--delete", action="store_true", help="delete them all; refused while a location uses one")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     add_waiting(parser)
     add_connection(parser)
@@ -72,8 +75,10 @@ def _number(text: str) -> int:
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
-    if given.file is None and not given.rollback and not given.list:
-        raise SettingsError(("CONFIG is missing: the file to publish; or --rollback, or --list",))
+    if given.file is None and not (given.rollback or given.list or given.delete):
+        raise SettingsError(("CONFIG is missing: the file to publish; or --rollback, --list or --delete",))
+    if given.file is not None and given.delete:
+        raise SettingsError((f"--delete takes no CONFIG ({given.file}); --site NAME says whose configuration goes",))
     if given.to is not None and not given.rollback:
         raise SettingsError(("--to NUMBER goes with --rollback",))
     wanted = None if given.file is None else _read(given.file, given.site)
@@ -85,6 +90,8 @@ def run(given: argparse.Namespace) -> int:
         given.config = given.file
     if given.list:
         return run_with(given, "apply", lambda client: _list(given, client, site))
+    if given.delete:
+        return run_with(given, "apply", lambda client: _delete(given, client, site))
     if given.rollback:
         body: dict[str, object] = {} if given.to is None else {"revision": given.to}
         change = _Change("POST", f"/v1/configurations/{site}/rollback", body)
@@ -135,6 +142,24 @@ async def _list(given: argparse.Namespace, client: ControlClient, site: str) -> 
     return DONE
 
 
+async def _delete(given: argparse.Namespace, client: ControlClient, site: str) -> int:
+    path = f"/v1/configurations/{site}"
+    tried = await client.change("DELETE", path, query={"dry_run": "true"})
+    before = tried.get("before")
+    kept = tried.get("revisions")
+    others = len(kept) - 1 if isinstance(kept, list) else 0
+    all_of_it = f"configuration {before}, and {counted(others, 'older one')}"
+    if given.dry_run:
+        print(as_json(tried) if given.json else f"site {site}: {all_of_it}, would be deleted (--dry-run)")
+        return DONE
+    if not _agreed(given, f"delete {all_of_it} of site {site}?"):
+        print("nothing was changed", file=sys.stderr)
+        return FAILED
+    told = await client.change("DELETE", path, replaces=before if isinstance(before, int) else None)
+    print(as_json(told) if given.json else f"site {site}: deleted (generation {told.get('generation')})")
+    return DONE
+
+
 async def _apply(given: argparse.Namespace, client: ControlClient, site: str, change: _Change) -> int:
     tried = await client.change(change.method, change.path, change.body, {"dry_run": "true"})
     before = tried.get("before")
@@ -144,7 +169,7 @@ async def _apply(given: argparse.Namespace, client: ControlClient, site: str, ch
     if given.dry_run:
         print(as_json(tried) if given.json else "nothing was changed (--dry-run)")
         return DONE
-    if tried.get("is_new") is True and not _agreed(given):
+    if tried.get("is_new") is True and not _agreed(given, "publish this?"):
         print("nothing was changed", file=sys.stderr)
         return FAILED
     told = await client.change(change.method, change.path, change.body, replaces=replaces)
@@ -163,11 +188,11 @@ async def _apply(given: argparse.Namespace, client: ControlClient, site: str, ch
 _NOBODY: Final = "no location"
 
 
-def _agreed(given: argparse.Namespace) -> bool:
+def _agreed(given: argparse.Namespace, question: str) -> bool:
     """Ask, where somebody can answer."""
     if given.yes or not sys.stdin.isatty():
         return True
-    print("publish this? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 

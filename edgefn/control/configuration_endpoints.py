@@ -58,12 +58,15 @@ def configuration_endpoints(desk: Desk) -> list[Endpoint]:
     sites = json_of(table({"configurations": list_of(_SITE)}))
     named = json_of(table({}, {"revision": WHOLE}))
     read_, deploy, list_, get = Scope.READ, Scope.DEPLOY, published(counter.list), published(counter.get)
+    deleted = json_of(table({"site": STRING, "before": WHOLE, "revisions": list_of(WHOLE), "generation": WHOLE}))
+    deletes = "Delete what is published for a site, with all its revisions, unless a location has it in use."
     put, back, rollback = published(counter.put), published(counter.back), f"{_ONE}/rollback"
     return [
         Endpoint("list-configurations", "GET", _ALL, read_, lists, list_, sites),
         Endpoint("get-configuration", "GET", _ONE, read_, says, get, json_of(_CONFIGURATION)),
         Endpoint("configure", "PUT", _ONE, deploy, puts, put, turned, wanted, query=dry),
         Endpoint("configure-back", "POST", rollback, deploy, backs, back, turned, named, query=dry),
+        Endpoint("unconfigure", "DELETE", _ONE, deploy, deletes, published(counter.delete), deleted, query=dry),
     ]
 
 
@@ -76,7 +79,8 @@ class _Counter:
     async def list(self, _: web.Request) -> web.Response:
         """Tell what is published for each site."""
         sites = (await self.desk.publisher.catalog()).configurations
-        return web.json_response({"configurations": [_site_view(sites[name]) for name in sorted(sites)]})
+        there = [sites[name] for name in sorted(sites) if not sites[name].is_deleted]
+        return web.json_response({"configurations": [_site_view(each) for each in there]})
 
     async def get(self, request: web.Request) -> web.Response:
         """Tell what is in force for a site."""
@@ -108,6 +112,14 @@ class _Counter:
         if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < 1):
             raise invalid("revision", "must be the number of a revision; leave it out for the one before")
         return await self._turn(request, site, self.desk.configurer.plan_back(site, number, expected))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Delete all that is published for a site."""
+        site, expected, is_trial = name_in(request, "site"), _expected(request), truth_in(request, "dry_run")
+        before, generation = await self.desk.configurer.delete(site, expected, only_try=is_trial)
+        request[TOUCHED].update(revision=before.current, dry_run=is_trial)
+        told = {"site": site, "before": before.current, "revisions": sorted(before.revisions)}
+        return web.json_response({**told, "generation": generation})
 
     async def _turn(self, request: web.Request, site: str, plan: Planner[Turned]) -> web.Response:
         is_trial, configurer = truth_in(request, "dry_run"), self.desk.configurer

@@ -239,8 +239,9 @@ class CatalogBuilder:
         for subject, part in parsed.items():
             if isinstance(part, _Pointer):
                 site = subject.split(".")[1]
-                whole = Configuration(site, part.current, revisions.get(site, {}), part.last)
-                found[site] = whole if whole.in_force is not None else self._unmoved(subject, whole)
+                whole = Configuration(site, part.current, revisions.get(site, {}), part.last, part.current == 0)
+                is_sound = whole.is_deleted or whole.in_force is not None
+                found[site] = whole if is_sound else self._unmoved(subject, whole)
         return found
 
     def _unmoved(self, subject: str, configuration: Configuration) -> Configuration:

@@ -9,9 +9,9 @@ from edgefn.configuration.sharing import as_written
 from edgefn.functions.committing import Planned, Planner, PublishError, refusal
 from edgefn.functions.configurations import read, uses_in, written
 from edgefn.functions.publishing import Publisher
-from edgefn.model.publishing import Catalog, Revision
+from edgefn.model.publishing import Catalog, Configuration, LocationState, Revision
 from edgefn.model.settings import Settings
-from edgefn.rules.configuring import configured, reverted
+from edgefn.rules.configuring import configured, reverted, without_configuration
 from edgefn.rules.planning import Plan, Refused
 from edgefn.rules.uses import unfit
 
@@ -70,6 +70,29 @@ class Configurer:
             return _turned(catalog, site, judge({} if wanted is None else read(wanted)), after)
 
         return plan
+
+    async def delete(self, site: str, expected: int | None, *, only_try: bool = False) -> tuple[Configuration, int]:
+        """Delete what is published for a site; return what that was, and the generation.
+
+        Refused while a location that has not retired has it in use. `expected` as in `plan`. With `only_try` nothing
+        is changed. Raises `PublishError` (`StaleError`), and `ReplicaError`.
+        """
+        statuses = (await self.publisher.statuses()).values()
+        there = [each for each in statuses if each.state is not LocationState.RETIRED]
+        users = [each.location for each in there if each.site == site and each.configuration]
+
+        def plan(catalog: Catalog) -> Planned[Configuration] | Refused:
+            after = without_configuration(catalog, site, expected, users)
+            return after if isinstance(after, Refused) else Planned(after, catalog.configurations[site])
+
+        if only_try:
+            catalog = await self.publisher.catalog()
+            planned = plan(catalog)
+            if isinstance(planned, Refused):
+                raise refusal(planned)
+            return planned.told, catalog.generation
+        committed = await self.publisher.change(plan)
+        return committed.told, committed.generation
 
     async def carry_out(self, plan: Planner[Turned]) -> Turned:
         """Publish it. Raises `PublishError` (`StaleError` when something else is in force), and `ReplicaError`."""

@@ -154,13 +154,14 @@ class Revision:
 class Configuration:
     """What is published for the locations of a site: the revision in force, and those that one can go back to.
 
-    `last` is the highest number that was ever given.
+    `last` is the highest number that was ever given. `is_deleted`: nothing is published for them any more.
     """
 
     site: str
     current: int = 0
     revisions: Mapping[int, Revision] = field(default_factory=dict)
     last: int = 0
+    is_deleted: bool = False
 
     @property
     def in_force(self) -> Revision | None:

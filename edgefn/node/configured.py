@@ -20,6 +20,7 @@ from edgefn.model.publishing import Catalog, LocationStatus, RefusedConfiguratio
 from edgefn.model.settings import Settings
 
 FILE = "configuration.json"
+_DELETED = "deleted"
 _log = logging.getLogger("edgefn")
 
 Read: TypeAlias = Callable[[Revision | None], Settings]
@@ -31,17 +32,25 @@ Raises `SettingsError`.
 
 @dataclass(frozen=True, slots=True)
 class LastGood:
-    """The configuration of `site` that this location used last, in its data directory. Sealed where there is a key."""
+    """The configuration of `site` that this location used last, in its data directory. Sealed where there is a key.
+
+    A worker reads it as its supervisor did; only who starts the location takes away what counts no more.
+    """
 
     data_dir: str
     site: str
     keys: Keys
+    is_worker: bool = False
 
     def read(self) -> Revision | None:
-        """Return it, None where none was ever used. Raises `SettingsError`."""
-        if not self.site:
-            return None
+        """Return it, None where none was ever used. Raises `SettingsError`.
+
+        What was used of another site, or was deleted since, is forgotten.
+        """
         file = Path(self.data_dir) / FILE
+        if not self.site:
+            self._forget()
+            return None
         try:
             document: object = orjson.loads(file.read_bytes())
             site, revision = revision_from_document(document, self.keys.sealing)
@@ -50,21 +59,36 @@ class LastGood:
         except (OSError, ValueError, DocumentError) as error:
             cure = "mend it, or remove it to start with what is published, or with what the location's own file says"
             raise SettingsError((f"{file}: what was used last can't be read ({error}); {cure}",)) from error
-        if site != self.site:
+        counts = site == self.site and not (isinstance(document, dict) and _DELETED in document)
+        if not counts:
+            self._forget()
+        if site != self.site or not (counts or self.is_worker):
             return None
-        if document != self._document(revision):
+        if counts and document != self._document(revision):
             with suppress(SettingsError):  # sealed with an older key, which can be forgotten once nothing needs it
                 self.write(revision)
         return revision
+
+    def _forget(self) -> None:
+        if not self.is_worker:
+            with suppress(OSError):
+                (Path(self.data_dir) / FILE).unlink()
+
+    def mark_deleted(self, revision: Revision) -> None:
+        """Have the location not start with it again. Raises `SettingsError`."""
+        self._write({**self._document(revision), _DELETED: True})
 
     def _document(self, revision: Revision) -> dict[str, object]:
         return revision_to_document(self.site, revision, self.keys.sealing[0] if self.keys.sealing else None)
 
     def write(self, revision: Revision) -> None:
         """Keep another one, whole or not at all. Raises `SettingsError`."""
+        self._write(self._document(revision))
+
+    def _write(self, document: dict[str, object]) -> None:
         file = Path(self.data_dir) / FILE
         try:
-            write_secret(file, orjson.dumps(self._document(revision)).decode())
+            write_secret(file, orjson.dumps(document).decode())
         except OSError as error:
             raise SettingsError((f"{file}: the configuration can't be kept: {error.strerror}",)) from error
 
@@ -74,12 +98,14 @@ class Configured:
     """Which configuration of its site a location runs, and which one it could not take, and why.
 
     `swap` takes a revision of a generation into use and returns a line about it, or raises `SettingsError`: then the
-    one before is still in use. `report` takes lines for the operator.
+    one before is still in use. `report` takes lines for the operator. `deleted` has the location not start with a
+    revision again; it raises `SettingsError`.
     """
 
     site: str
     swap: Callable[[Revision, int], Awaitable[str]]
     report: Callable[[str], None]
+    deleted: Callable[[Revision], None]
     kept: Revision | None = None
     """What the location starts with, and what a reload takes: the one in use, if it could be used."""
     current: Revision | None = None
@@ -110,6 +136,8 @@ class Configured:
         known = catalog.configurations.get(self.site)
         wanted = None if known is None else known.in_force
         if wanted is None:
+            if known is not None and known.is_deleted and self.current is not None:
+                self._let_go(self.current)
             return
         if _are_same(wanted, self.current):
             self.refused = None
@@ -124,6 +152,18 @@ class Configured:
             self.refuse(wanted, SettingsError((told,)))
         else:
             self.report(f"configuration {wanted.number} of site {self.site}: {said}")
+
+    def _let_go(self, deleted: Revision) -> None:
+        """Stay with what is in use though it was deleted: what stands in the location's own file may be far older."""
+        why = "it was deleted, and is in use here until the location is started again; then its own file counts"
+        if self.refused is None or self.refused.why != why:
+            try:
+                self.deleted(deleted)
+            except SettingsError as error:
+                self.refuse(deleted, error)
+                return
+            self.report(f"configuration {deleted.number} of site {self.site}: {why}")
+            self.refused = RefusedConfiguration(deleted.number, why)
 
     def refuse(self, revision: Revision, error: SettingsError) -> None:
         """Note that a revision can't be used here."""

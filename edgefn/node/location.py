@@ -127,8 +127,11 @@ class Location:
 
     async def _start(self) -> None:
         _make_directory(self._settings.data_dir)
-        self._last_good = LastGood(self._settings.data_dir, self._settings.site, open_keys(self._settings))
-        self._configured = Configured(self._settings.site, self._take, self._report, self._last_good.read())
+        keys = open_keys(self._settings)
+        self._last_good = LastGood(self._settings.data_dir, self._settings.site, keys, self._is_worker)
+        self._configured = Configured(
+            self._settings.site, self._take, self._report, self._last_good.mark_deleted, self._last_good.read()
+        )
         settings = self._configured.first_settings(self._read)
         access = self._stack.enter_context(LineWriter(self._open_log(settings.access_log)))
         pool = Pool()

@@ -71,7 +71,9 @@ class Supervisor:
             raise SettingsError(("listen: several workers can't share port 0; name a port, or set workers: 1",))
         try:
             self._last_good = LastGood(self._settings.data_dir, self._settings.site, open_keys(self._settings))
-            self._configured = Configured(self._settings.site, self._take, self._report, self._last_good.read())
+            self._configured = Configured(
+                self._settings.site, self._take, self._report, self._last_good.mark_deleted, self._last_good.read()
+            )
             self._settings = self._configured.first_settings(self._read)
             for number in range(self._settings.workers or os.cpu_count() or 1):
                 await self._start(number)

@@ -1,7 +1,7 @@
 """What becomes of the published configuration of a site: a new revision in force, or an older one again."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from edgefn.model.publishing import Catalog, Configuration, Revision
@@ -13,6 +13,7 @@ KEPT = 10
 _SITE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _NO_SITE = "off"
 _MOST_TEXT = 256
+_NAMED = 5
 
 
 def configured(catalog: Catalog, site: str, fresh: Revision, expected: int | None) -> Plan:
@@ -38,8 +39,7 @@ def reverted(catalog: Catalog, site: str, number: int | None, expected: int | No
     """Put an older revision in force again: `number`, or None for the one before. `expected` as in `configured`."""
     known = catalog.configurations.get(site)
     if known is None or known.in_force is None:
-        sites = ", ".join(sorted(catalog.configurations)) or "none"
-        return Refused(f'nothing is published for a site "{site}"; there are: {sites}')
+        return _unknown(catalog, site)
     if expected is not None and expected != known.current:
         return _stale(known, expected)
     wanted = known.in_force.previous if number is None else number
@@ -48,6 +48,28 @@ def reverted(catalog: Catalog, site: str, number: int | None, expected: int | No
         what = f"configuration {wanted}" if wanted else f"a configuration before {known.current}"
         return Refused(f"{what} of site {site} is not there any more, or never was; there are: {kept}")
     return catalog if wanted == known.current else _with(catalog, replace(known, current=wanted))
+
+
+def without_configuration(catalog: Catalog, site: str, expected: int | None, users: Collection[str]) -> Plan:
+    """Delete what is published for a site, with all its revisions, unless one of the locations `users` has it in use.
+
+    Should something be published for it again, its numbers go on. `expected` as in `configured`.
+    """
+    known = catalog.configurations.get(site)
+    if known is None or (known.in_force is None and not known.revisions):
+        return _unknown(catalog, site)
+    if expected is not None and expected != known.current:
+        return _stale(known, expected)
+    if users:
+        where = ", ".join(sorted(users)[:_NAMED]) + (f" and {len(users) - _NAMED} more" if len(users) > _NAMED else "")
+        cure = "write another `site` (or off) into its file and start it again, or retire it if it is gone for good"
+        return Refused(f"the configuration of site {site} is in use at {where}; for each of these: {cure}")
+    return _with(catalog, Configuration(site, last=known.last, is_deleted=True))
+
+
+def _unknown(catalog: Catalog, site: str) -> Refused:
+    sites = ", ".join(name for name, each in sorted(catalog.configurations.items()) if not each.is_deleted) or "none"
+    return Refused(f'nothing is published for a site "{site}"; there are: {sites}')
 
 
 def _flaw(site: str, description: str) -> str | None:

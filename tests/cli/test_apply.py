@@ -256,13 +256,58 @@ async def test_a_site_that_nobody_follows_is_told_of_at_once(machine: Machine) -
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "CONFIG is missing: the file to publish; or --rollback, or --list"),
+        ((), "CONFIG is missing: the file to publish; or --rollback, --list or --delete"),
         (("--to", "3", "x.yaml"), "--to NUMBER goes with --rollback"),
         (("--rollback", "--to", "x"), "'x' is no number of a configuration"),
         (("--rollback", "--site", "../x"), "'../x' can't name a site"),
         (("nowhere.yaml",), "nowhere.yaml: can't be read"),
+        (("--delete", "shop.yaml"), "--delete takes no CONFIG (shop.yaml); --site NAME says whose"),
+        (("--delete", "--rollback"), "not allowed with argument"),
     ],
 )
 def test_unusable_arguments_are_told(here: Here, arguments: tuple[str, ...], told: str) -> None:
     done = here("apply", *arguments)
     assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+
+
+async def test_what_no_location_follows_any_more_is_deleted_and_a_location_that_comes_back_lets_go(
+    machine: Machine,
+) -> None:
+    own = f'origins: {{app: {{url: "http://{machine.new}"}}}}\nroutes: [{{path: "*", origin: app}}]\n'
+    machine.write(more=f"site: shop\n{own}")
+    location = await machine.serve()
+    for address in (machine.new, machine.old):
+        assert (await machine.apply(machine.shop(address)))[0] == 0
+    delete = ("--delete", "--site", "shop")
+    status, told = await machine.apply(*delete)
+    assert (status, "the configuration of site shop is in use at fra1" in told, "or retire it" in told) == (
+        1,
+        True,
+        True,
+    )
+    status, told = await machine.apply("--delete", "--site", "other")
+    assert (status, 'nothing is published for a site "other"; there are: shop' in told) == (1, True), told
+
+    async def starts_again(site: str) -> None:
+        nonlocal location
+        location.send(signal.SIGTERM)
+        await location.ended()
+        machine.write(more=f"site: {site}\n{own}")
+        location = await machine.serve()
+
+    await starts_again("off")
+    assert await machine.get() == (200, "new")
+    status, told = await machine.apply(*delete, "--dry-run")
+    assert (status, "configuration 2, and 1 older one, would be deleted (--dry-run)" in told) == (0, True), told
+    kept = machine.folder / "var" / "configuration.json"
+    assert not kept.exists()
+    assert await machine.apply(*delete) == (0, "site shop: deleted (generation 3)\n")
+    status, told = await machine.apply("--list", "--site", "shop")
+    assert (status, "nothing is published for a site 'shop'" in told) == (1, True), told
+    audited = [json.loads(line) for line in (machine.folder / "var" / "audit.log").read_text().splitlines()]
+    outcomes = [(line["outcome"], line.get("dry_run")) for line in audited if line["what"] == "unconfigure"]
+    assert outcomes[-2:] == [("done", True), ("done", False)]
+    await starts_again("shop")
+    assert await machine.get() == (200, "new"), "its own file's"
+    status, told = await machine.apply(machine.shop(machine.old))
+    assert (status, "configuration none -> 3" in told, await machine.get()) == (0, True, (200, "old")), told

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 
@@ -14,7 +15,8 @@ from edgefn.functions.keys import make_keys
 from edgefn.functions.publishing import Publisher
 from edgefn.functions.replicas.sqlite.replica import opened
 from edgefn.model.errors import SettingsError
-from edgefn.model.publishing import LocationStatus
+from edgefn.model.location_status import status_to_json
+from edgefn.model.publishing import LocationState, LocationStatus
 from edgefn.node import world
 from tests.fakes.certificates import write_certificate
 from tests.fakes.greetings import GREET, publisher_on, saying, unfinished, until_applied
@@ -273,3 +275,26 @@ async def test_its_headers_for_origins_are_sealed_on_the_disk_of_the_location(tm
     assert "secret-word" not in (tmp_path / "var" / "configuration.json").read_text()
     async with scene(tmp_path) as on:
         assert (await on.status()).configuration == 1
+
+
+async def test_a_location_that_comes_back_after_its_site_was_deleted_says_so_and_then_goes_by_its_own_file(
+    tmp_path: Path,
+) -> None:
+    async with scene(tmp_path, OWN) as on:
+        await on.apply(shared(on.new))
+        assert await on.get() == (200, "new")
+    async with opened(tmp_path / "var" / "replica", world.wall, world.pseudonym) as replica:
+        publisher = publisher_on(replica)
+        gone = replace((await publisher.statuses())["fra1"], state=LocationState.RETIRED)
+        await replica.set_status("fra1", status_to_json(gone))
+        before, _ = await Configurer(publisher, world.wall, lambda: None).delete("shop", 1)
+        assert (before.current, (await publisher.catalog()).configurations["shop"].last) == (1, 1)
+    async with scene(tmp_path, OWN) as on:
+        refused = (await on.status()).refused
+        assert refused is not None
+        assert "it was deleted, and is in use here until the location is started again" in refused.why
+    async with scene(tmp_path, OWN) as on:
+        assert await on.get() == (200, "old"), "as its own file says"
+        status = await on.status()
+        assert (status.configuration, status.refused) == (0, None)
+        assert (await on.apply(shared(on.new))).configuration == 2
