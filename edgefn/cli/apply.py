@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
+from edgefn.cli.carrying import with_authorities
 from edgefn.cli.connecting import DONE, FAILED, add_connection, run_with
 from edgefn.cli.reading import counted, read_settings, read_text
 from edgefn.cli.tables import as_json, moment, rows_in, table
@@ -31,8 +32,9 @@ examples:
   edgefn apply --delete --site shop                delete all that is published for a site that no location follows
 
 CONFIG is a location's whole file, or only what locations share: origins, origin_groups, routes, default_root_object,
-error_pages, quotas, viewer, distribution. All else stays each location's own. A location that can't take a
-configuration keeps the one before, and says why. At a terminal it asks first, unless --yes is given.
+error_pages, quotas, viewer, distribution. The certificates in the file at `tls.ca` of an origin go with it; all else
+stays each location's own. A location that can't take a configuration keeps the one before, and says why. At a terminal
+it asks first, unless --yes is given.
 {STATUSES}
 """
 
@@ -115,7 +117,8 @@ def _read(file: str, site: str | None) -> _Wanted:
     site = site or site_in(document, MAIN_SITE)
     if site == NO_SITE:
         raise SettingsError((f"{file}: site: {NO_SITE} follows nobody; write another name, or give --site NAME",))
-    return _Wanted(site, shared_part(document), own_keys(document), is_whole(document))
+    shared = with_authorities(shared_part(document), document, file)
+    return _Wanted(site, shared, own_keys(document), is_whole(document))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """What is different between two configurations, setting by setting. Values that may be secret are not told."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from edgefn.configuration.sharing import HIDDEN
+from edgefn.model.origin import PEM_BEGIN
 
 Flat: TypeAlias = dict[str, str]
 
@@ -87,5 +89,10 @@ def _reordered(before: object, after: object) -> Iterator[Difference]:
 
 def _told(path: str, text: str | None) -> str | None:
     """Return a value as it may be told: the headers for an origin may hold what only the origin shall know."""
-    is_secret = path.startswith("origins.") and f".{_HEADERS}." in path
-    return HIDDEN if is_secret and text is not None else text
+    if text is None or not path.startswith("origins."):
+        return text
+    if path.endswith(".tls.ca") and PEM_BEGIN in text:
+        count = text.count(PEM_BEGIN)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return f"{count} certificate{'' if count == 1 else 's'} (SHA-256 {digest}...)"
+    return HIDDEN if f".{_HEADERS}." in path else text

@@ -11,6 +11,7 @@ from edgefn.configuration.location import LOCATION, build, check, declared
 from edgefn.configuration.reading import Reading, WrongError
 from edgefn.configuration.sharing import as_whole, with_shared
 from edgefn.model.errors import SettingsError
+from edgefn.model.origin import PEM_BEGIN
 from edgefn.model.settings import FunctionSettings, Settings
 from edgefn.rules.quotas import quotas
 
@@ -125,7 +126,7 @@ def _files(settings: Settings) -> Iterator[tuple[str, str]]:
             yield f"listen[{index}].certificates", certificate.certificate
             yield f"listen[{index}].certificates", certificate.key
     for origin in settings.origins.values():
-        if origin.tls_ca is not None:
+        if origin.tls_ca is not None and not origin.tls_ca.startswith(PEM_BEGIN):
             yield f"origins.{origin.id}.tls.ca", origin.tls_ca
     for function in settings.functions.values():
         yield f"functions.{function.name}.path", function.path

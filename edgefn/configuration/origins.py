@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from edgefn.configuration.kinds import AddressText, Choice, Duration, FilePath, Flag, Judged, Text, Whole
+from edgefn.configuration.authorities import Authorities
+from edgefn.configuration.kinds import AddressText, Choice, Duration, Flag, Judged, Text, Whole
 from edgefn.configuration.reading import Declared, Field, Section, Values, did_you_mean
 from edgefn.configuration.shapes import ListOf, MapOf
 from edgefn.model.headers import Headers
@@ -56,7 +57,11 @@ _PROTOCOLS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2")
 
 class _TlsFields:
     verify = Field("verify", Flag(), "Whether the origin's certificate must be valid for its name.", "true")
-    ca = Field("ca", FilePath("a path of a PEM file"), "Authorities to trust instead of the system's.")
+    ca = Field(
+        "ca",
+        Authorities(),
+        "Authorities to trust instead of the system's. `edgefn apply` publishes the certificates in the file.",
+    )
     protocols = Field(
         "protocols",
         ListOf(Text("TLSv1, TLSv1.1 or TLSv1.2", "|".join(map(re.escape, _PROTOCOLS))), 1, 3),

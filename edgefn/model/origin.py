@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from edgefn.model.headers import NO_HEADERS, Headers
 
+PEM_BEGIN = "-----BEGIN CERTIFICATE-----"
+
 
 class OriginKind(StrEnum):
     """The two shapes of `origin` in an event."""
@@ -19,6 +21,8 @@ class Origin:
 
     `response_timeout` bounds the wait for the first byte and between bytes; `completion_timeout` the whole
     response (None: no bound). `keepalive_timeout` is how long an idle connection is kept.
+    `tls_ca` is the absolute path of a PEM file with the authorities to trust, or begins with `PEM_BEGIN` and is what
+    such a file holds; None: the system's authorities.
     `address` overrides where to connect ("host:port"); names, SNI and Host still follow `domain`.
     `region` and `auth_method` are those of an S3 origin. `host_header` is the Host value when it is not the domain's.
     """

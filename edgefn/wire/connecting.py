@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias, TypeVar
 
 from edgefn.model.errors import OriginError, OriginFailure
-from edgefn.model.origin import Origin
+from edgefn.model.origin import PEM_BEGIN, Origin
 from edgefn.wire.origin_tls import TlsContexts, TlsSettings
 from edgefn.wire.resolving import Resolvers
 
@@ -97,7 +97,8 @@ class Connector:
         try:
             return self._contexts.context(settings)
         except OSError as error:
-            why = f"the certificate authorities in {origin.tls_ca} can't be read: {error}"
+            where = "tls.ca" if (origin.tls_ca or "").startswith(PEM_BEGIN) else origin.tls_ca
+            why = f"the certificate authorities in {where} can't be read: {error}"
             raise origin_failed(OriginFailure.TLS, origin, why) from error
 
     async def _resolve(self, origin: Origin) -> tuple[tuple[str, ...], int]:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 
+from edgefn.model.origin import PEM_BEGIN
+
 _CONTEXTS = 64
 _VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
@@ -16,7 +18,7 @@ _VERSIONS = {
 
 
 class TlsSettings(NamedTuple):
-    """How to speak TLS with an origin. `ca` is the path of a PEM file; None: the system's authorities."""
+    """How to speak TLS with an origin. `ca` is the path of a PEM file, or what one holds; None: the system's."""
 
     verify: bool
     ca: str | None
@@ -38,7 +40,10 @@ class TlsContexts:
 
 
 def _context(settings: TlsSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca)
+    if settings.ca is not None and settings.ca.startswith(PEM_BEGIN):
+        context = ssl.create_default_context(cadata=settings.ca)
+    else:
+        context = ssl.create_default_context(cafile=settings.ca)
     if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,6 +20,8 @@ from edgefn.configuration.sharing import shared_part
 from tests.cli.running import Here, Running
 from tests.cli.test_serve import command
 from tests.cli.test_workers import children, until
+from tests.fakes.certificates import write_certificate
+from tests.fakes.scripted_origin import ScriptedOrigin, answering, ok
 from tests.fakes.website import Website, page
 from tests.free_ports import free_port
 
@@ -213,12 +217,14 @@ async def test_what_a_location_of_two_workers_can_not_take_is_told_and_a_new_wor
     machine.write(workers=2)
     location = await machine.serve()
     assert (await machine.apply(machine.shop(machine.old)))[0] == 0
-    status, told = await machine.apply(machine.shop(machine.new, origin=", tls: {ca: missing.pem}"))
-    assert status == 1
-    assert "fra1: failed" in told
-    assert f"configuration shop 2: {machine.config}: origins.app.tls.ca: there is no file" in told
-    status, told = await command("status", "--config", machine.config)
-    assert (status, "failing" in told, "fra1: configuration shop 2 is not in use" in told) == (1, True, True), told
+    lacking = shared_part(parse(machine.shop(machine.new, origin=", tls: {ca: missing.pem}").read_text(), "shop.yaml"))
+    client = client_of(read_settings(str(machine.config)))
+    await client.change("PUT", "/v1/configurations/shop", {"shared": lacking})
+    why = f"fra1: configuration shop 2 is not in use: {machine.config}: origins.app.tls.ca: there is no file"
+    async with asyncio.timeout(30):
+        while why not in (told := (await command("status", "--config", machine.config))[1]):
+            pass
+    assert "failing" in told
     assert {await machine.get() for _ in range(10)} == {(200, "old")}
 
     assert (await machine.apply(machine.shop(machine.new)))[0] == 0
@@ -311,3 +317,48 @@ async def test_what_no_location_follows_any_more_is_deleted_and_a_location_that_
     assert await machine.get() == (200, "new"), "its own file's"
     status, told = await machine.apply(machine.shop(machine.old))
     assert (status, "configuration none -> 3" in told, await machine.get()) == (0, True, (200, "old")), told
+
+
+async def test_the_certificates_that_an_origin_is_trusted_by_travel_with_the_configuration(machine: Machine) -> None:
+    machine.write()
+    location = await machine.serve()
+    certificate, key = write_certificate(machine.folder, "origin")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    async with ScriptedOrigin(answering(ok(b"by TLS")), tls=tls) as origin:
+        file = machine.folder / "elsewhere" / "shop.yaml"
+        file.parent.mkdir()
+        authorities = file.parent / "authorities.pem"
+
+        def shop(origin_tls: str) -> None:
+            file.write_text(
+                f"site: shop\norigins:\n  app:\n    url: https://localhost:{origin.port}\n    tls: {{{origin_tls}}}\n"
+                'routes: [{path: "*", origin: app, cache: {policy: CachingDisabled}}]\n'
+            )
+
+        for content, told_of in (
+            (None, "authorities.pem can't be read: No such file"),
+            ("nothing", "authorities.pem holds no certificates in PEM"),
+            (certificate.read_text() + key.read_text(), "authorities.pem holds a private key"),
+            (certificate.read_text().replace("MII", "MIJ"), "certificate 1 of 1 in it is damaged"),
+        ):
+            if content is not None:
+                authorities.write_text(content)
+            shop("ca: authorities.pem")
+            status, told = await machine.apply(file)
+            assert (status, f"{file}:5: origins.app.tls.ca: " in told, told_of in told) == (2, True, True), told
+        authorities.write_text("subject=whoever\n" + certificate.read_text() * 2)
+        status, told = await machine.apply(file)
+        assert (status, "+ origins.app.tls.ca: 1 certificate (SHA-256 " in told) == (0, True), told
+        assert await machine.get() == (200, "by TLS")
+        shutil.rmtree(file.parent)
+        location.send(signal.SIGTERM)
+        await location.ended()
+        await machine.serve()
+        assert await machine.get() == (200, "by TLS")
+        other = write_certificate(machine.folder, "other")[0]
+        file.parent.mkdir()
+        shop(f"ca: {other}")
+        status, told = await machine.apply(file)
+        assert (status, "~ origins.app.tls.ca: 1 certificate (SHA-256 " in told) == (0, True), told
+        assert (await machine.get())[0] == 502, "whoever did not sign it is not believed"
