@@ -23,6 +23,7 @@ from edgefn.rules.error_page import error_response
 from edgefn.rules.forwarding import LOOP, has_been_here
 from edgefn.rules.http_date import imf_fixdate
 from edgefn.rules.log_line import one_line
+from edgefn.rules.max_forwards import is_counted, step
 from edgefn.rules.response_headers import Dressing, generated
 from edgefn.rules.routing import Allowed, Forbidden, Redirected, Routes, admission, with_default_root
 from edgefn.rules.shielding import Pass
@@ -123,7 +124,7 @@ class Site:
             found: Response | Request | None = lane.cache.serve_now(request)
             if found is None and lane.misses is not None and "via" not in request.headers:
                 return self._counted(lane.misses.start(request, self, deliver))
-        elif lane.may_walk_now:
+        elif lane.may_walk_now and not is_counted(request):
             found = self._walked_now(lane, request)
         else:
             return None
@@ -202,12 +203,22 @@ class Site:
         """Return the answer; every error has become a response. `asked` is what `answer_now` has returned."""
         self._running += 1
         try:
+            if is_counted(request):
+                return self._dressed(request, await self._answer_counted(request))
             return self._dressed(request, await self._answer(request, asked))
         except Exception as error:  # noqa: BLE001  # the last resort: whatever broke, the viewer gets an answer
             _log.exception("%s: internal error", request.id)
             return self._dressed(request, self._failed(request, failure(EdgeError(repr(error)))))
         finally:
             self._over()
+
+    async def _answer_counted(self, request: Request) -> Response:
+        """Answer a request that may go so many steps only; `answer_now` has done nothing with it."""
+        try:
+            onward = step(request)
+        except BadRequestError as error:
+            return self._failed(request, failure(error))
+        return onward if isinstance(onward, Response) else await self._answer(onward, None)
 
     def _over(self) -> None:
         self._running -= 1

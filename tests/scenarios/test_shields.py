@@ -93,6 +93,14 @@ async def test_viewer_functions_run_at_the_edge_and_origin_functions_at_the_shie
         assert (await on.edge.get("/old/a")).x_cache == "Hit"
 
 
+async def test_a_shield_is_a_step_of_its_own(tmp_path: Path) -> None:
+    async with pair(tmp_path, {}) as on:
+        assert (await on.edge.ask("OPTIONS", "/a", headers={"Max-Forwards": "2"})).status == 200
+        assert [seen.header("Max-Forwards") for seen in on.site.requests] == ["0"]
+        answer = await on.edge.ask("OPTIONS", "/a", headers={"Max-Forwards": "1"})
+        assert (answer.status, (answer.get("Allow") or "")[:4], len(on.site.requests)) == (200, "GET,", 1)
+
+
 async def test_what_the_shield_has_needs_no_origin(tmp_path: Path) -> None:
     async with pair(tmp_path, {"/a": page(200, b"hello", FRESH, 'ETag: "1"')}) as on:
         assert (await on.shield.get("/a", Host="www.example.com")).x_cache == "Miss"
