@@ -62,6 +62,11 @@ class OriginFailure(StrEnum):
     WRITE = "OriginWriteError"
     REFUSED = "OriginRefused"
 
+    @property
+    def is_timeout(self) -> bool:
+        """Return whether the origin was too slow, rather than broken or away."""
+        return self in {OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT}
+
 
 class OriginError(EdgeError):
     """The origin gave no usable answer."""

@@ -22,7 +22,7 @@ from edgefn.node.tending import tend
 from edgefn.wire.listening import unavailable
 from edgefn.wire.tls import Certificates
 
-AUDIT_LOG = "audit.log"
+_AUDIT_LOG = "audit.log"
 _LOOK = 2.0
 """Seconds between two looks at the files of the certificate."""
 _log = logging.getLogger("edgefn")
@@ -62,7 +62,7 @@ async def open_admin(
 def open_audit(stack: AsyncExitStack, data_dir: str) -> Callable[[str], None]:
     """Return what adds a line to the audit log. Raises `SettingsError`."""
     try:
-        return stack.enter_context(LineWriter(stack.enter_context(_private(Path(data_dir) / AUDIT_LOG)))).write
+        return stack.enter_context(LineWriter(stack.enter_context(_private(Path(data_dir) / _AUDIT_LOG)))).write
     except OSError as error:
         why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"
         raise SettingsError((why,)) from error

@@ -205,7 +205,7 @@ class Configured:
                 settings = read(self.kept)
             except SettingsError as error:
                 self.refuse(self.kept, error)
-                settings = without_routes(settings)
+                settings = _without_routes(settings)
             else:
                 self.current = self.kept
         self.has_routes = bool(settings.routes)
@@ -220,7 +220,7 @@ def own_functions(read: Read, running: Settings) -> Collection[str]:
         return running.functions
 
 
-def without_routes(settings: Settings) -> Settings:
+def _without_routes(settings: Settings) -> Settings:
     """Return the settings of a location that has nothing to answer by."""
     return replace(settings, routes=(), origins={}, origin_groups={}, error_pages={})
 

@@ -61,7 +61,7 @@ class Functions:
     async def _want(self) -> None:
         judges: dict[Key, Judge] = {}
         for settings in self._in_use:
-            judges.update(published_names(settings))
+            judges.update(_published_names(settings))
         await self.published.want(judges)
 
     async def close(self) -> None:
@@ -70,7 +70,7 @@ class Functions:
         await self.registry.close()
 
 
-def published_names(settings: Settings) -> dict[Key, Judge]:
+def _published_names(settings: Settings) -> dict[Key, Judge]:
     """Return the published functions that hooks name, each with what judges whether it may stand there."""
     events: dict[Key, set[Event]] = {}
     for route in settings.routes:

@@ -33,7 +33,7 @@ from edgefn.sandbox.wasm.room import Senses as WasmSenses
 
 _WASM_RUNTIMES = frozenset({"wasm", *PROFILES})
 _GUESTS = 128  # guests at one time, beyond one warm slot for each function
-_SPINNING = 64
+_SPINNING = 64  # of them that run on beyond their first slice
 
 
 def launcher_config(settings: SandboxSettings, directory: str) -> LauncherConfig:

@@ -28,11 +28,12 @@ from edgefn.model.location_status import status_from_json, status_to_json
 from edgefn.node import world
 
 _PATIENCE: Final = 30.0
+"""Seconds for servers that are starting, or electing a leader."""
 _REFUSED_PATIENCE: Final = 2.0
 """Seconds for servers that are there and refuse us: they may be starting again with another configuration."""
-_LOOK: Final = 5.0
-_SETTLING: Final = 0.2
-_STOPPING: Final = 10.0
+_LOOK: Final = 5.0  # seconds between two looks at whether servers have come back
+_SETTLING: Final = 0.2  # between two tries
+_STOPPING: Final = 10.0  # for an orphan to end
 _JETSTREAM: Final = "the servers' configuration needs jetstream { store_dir: ..., sync_interval: always }"
 _LOCK: Final = "control.lock"
 

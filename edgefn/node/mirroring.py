@@ -20,7 +20,7 @@ from edgefn.node import world
 from edgefn.node.credentials import Credentials
 from edgefn.node.tending import tend
 
-_RETRY = 5.0
+_RETRY = 5.0  # seconds
 
 
 async def open_mirror(

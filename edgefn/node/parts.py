@@ -63,7 +63,7 @@ CalleeOf: TypeAlias = Callable[[HookSettings], Callee]
 
 def site_of(settings: Settings, callee_of: CalleeOf, lasting: Lasting, files: Files) -> Site:
     """Return the site that answers by `settings`; without any routes it says that there are none yet."""
-    dressing = Dressing(lasting.pseudonym, pop_of(settings.location))
+    dressing = Dressing(lasting.pseudonym, _pop_of(settings.location))
     around = Surroundings(
         new_id=world.request_id,
         wall=world.wall,
@@ -144,7 +144,7 @@ def _usual(route: RouteSettings, settings: Settings) -> OriginChoice:
 
 def _dialects(route: RouteSettings, settings: Settings) -> Dialects:
     known = KnownOrigins(_usual(route, settings).members[0], settings.origins)
-    return Dialects(cloudfront(known, EdgeLocation(pop_of(settings.location)[:3])))
+    return Dialects(cloudfront(known, EdgeLocation(_pop_of(settings.location)[:3])))
 
 
 def _hooks(route: RouteSettings, settings: Settings, callee_of: CalleeOf, facts: ViewerFacts) -> Hooks:
@@ -164,7 +164,7 @@ def _first_domain(settings: Settings) -> str:
     return f"{settings.distribution_id.lower()}.cloudfront.net"
 
 
-def pop_of(location: str) -> str:
+def _pop_of(location: str) -> str:
     """Return the X-Amz-Cf-Pop of a location: three letters, a number, P and a number, as in AWS's `FRA50-P1`."""
     letters = "".join(character for character in location.upper() if character.isascii() and character.isalpha())
     number = "".join(character for character in location if character.isdigit())[:3]

@@ -34,9 +34,9 @@ from edgefn.sandbox.process.tasks import Tasks
 from edgefn.stores.base import StoreError
 from edgefn.stores.stock import Hit
 
-START_PATIENCE: Final = 60.0
-_STOP_GRACE: Final = 5.0
-_FIRST_DELAY: Final = 0.5
+_START_PATIENCE: Final = 60.0  # seconds, as all of these
+_STOP_GRACE: Final = 5.0  # beyond the time for draining
+_FIRST_DELAY: Final = 0.5  # before a worker that ended is started again; doubled each time that it does not start
 _LONGEST_DELAY: Final = 10.0
 
 
@@ -117,7 +117,7 @@ class Supervisor:
         worker = await start_worker(self._config, number)
         self._workers[number] = worker
         try:
-            told = await worker.answer(START_PATIENCE)
+            told = await worker.answer(_START_PATIENCE)
         except WorkerGoneError as error:
             raise SettingsError((f"{error} before it was ready; see what it said above",)) from error
         match told:

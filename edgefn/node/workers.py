@@ -18,9 +18,9 @@ from edgefn.sandbox.process.spawn import keep_from_children
 from edgefn.stores.base import Purged, StoreError
 from edgefn.stores.stock import Hit
 
-RELOAD_PATIENCE: Final = 60.0
-PURGE_PATIENCE: Final = 600.0
-_MAX_LINE: Final = 1 << 20
+_RELOAD_PATIENCE: Final = 60.0  # seconds
+_PURGE_PATIENCE: Final = 600.0
+_MAX_LINE: Final = 1 << 20  # bytes
 
 Told = dict[str, object]
 
@@ -84,7 +84,7 @@ class WorkerProcess:
         raise WorkerGoneError(f"worker {self.process.pid} ended")
 
     async def prepare(
-        self, number: int = 0, generation: int = 0, *, patience: float = RELOAD_PATIENCE
+        self, number: int = 0, generation: int = 0, *, patience: float = _RELOAD_PATIENCE
     ) -> tuple[str, ...]:
         """Have the worker make a configuration ready; return what is wrong with it. Raises `WorkerGoneError`.
 
@@ -103,7 +103,7 @@ class WorkerProcess:
     async def adopt(self) -> str:
         """Have the worker swap to what it prepared; return a line about it. Raises `WorkerGoneError`."""
         self.tell(ADOPT)
-        return str((await self.answer(RELOAD_PATIENCE, self._preparing)).get("reloaded"))
+        return str((await self.answer(_RELOAD_PATIENCE, self._preparing)).get("reloaded"))
 
     async def purge(self, purge: Purge, *, soft: bool, epoch: int | None) -> Hit:
         """Have the worker purge; return what it hit. `epoch` as in `PurgeCommand`.
@@ -117,7 +117,7 @@ class WorkerProcess:
         self._purging[number] = waiting
         try:
             self.tell(PURGE + orjson.dumps(list(PurgeCommand(number, written(purge), soft, epoch))) + b"\n")
-            told = await asyncio.wait_for(waiting, PURGE_PATIENCE)
+            told = await asyncio.wait_for(waiting, _PURGE_PATIENCE)
         except TimeoutError as error:
             raise WorkerGoneError(f"worker {self.process.pid} does not answer") from error
         finally:

@@ -1,4 +1,4 @@
-"""Work that no viewer waits for: validations of stale responses that have been served already."""
+"""The cache's own tasks: validations that no viewer waits for, and transfers that more than one viewer may read."""
 
 import asyncio
 import logging
@@ -14,7 +14,10 @@ _PATIENCE = 120.0  # seconds for one piece of work
 
 
 class Background:
-    """Owns the work: one at a time for each name, at most `most` in all. Closing it cancels and awaits all of it."""
+    """Owns the tasks: of validations one at a time for each name, and at most `most` in all.
+
+    Closing it cancels and awaits everything. `patience` is how many seconds a validation may take.
+    """
 
     def __init__(self, most: int = _MOST, patience: float = _PATIENCE) -> None:
         self._most = most
@@ -35,7 +38,7 @@ class Background:
         task.add_done_callback(lambda _: self._tasks.pop(name, None))
 
     def carry(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
-        """Begin work that has a viewer, and lasts as long as that one waits for it."""
+        """Begin work that lasts as long as some viewer waits for it: whoever began it cancels it then."""
         task = asyncio.get_running_loop().create_task(work)
         self._carried.add(task)
         task.add_done_callback(self._carried.discard)

@@ -15,8 +15,6 @@ from edgefn.model.errors import (
 )
 from edgefn.model.trail import Result
 
-_TIMEOUTS = {OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT}
-
 _FUNCTION_FAILURES = {
     FunctionFault.EXECUTION: (503, Result.LAMBDA_EXECUTION_ERROR),
     FunctionFault.VALIDATION: (502, Result.LAMBDA_VALIDATION_ERROR),
@@ -54,7 +52,7 @@ def failure(error: EdgeError) -> Failure:
             sentence = "This location has no configuration yet."
             return Failure(503, Result.ERROR, f"NotConfigured: {error}", sentence, page=False)
         case OriginError(failure=kind):
-            status = 504 if kind in _TIMEOUTS else 502
+            status = 504 if kind.is_timeout else 502
             return Failure(status, Result.ERROR, f"{kind}: {error}", _origin_sentence(kind))
         case FunctionError(kind=fault):
             status, result = _FUNCTION_FAILURES[fault]

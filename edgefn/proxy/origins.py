@@ -15,7 +15,6 @@ from edgefn.wire.connecting import OriginKey
 from edgefn.wire.outbound import OriginConnection
 
 _MAY_FAIL_OVER = frozenset({"GET", "HEAD", "OPTIONS"})
-_TIMEOUTS = frozenset({OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT})
 
 
 class Sender(Protocol):
@@ -62,7 +61,7 @@ class Origins:
         try:
             response = await ask(self._outgoing(request, choice.members[0]))
         except OriginError as error:
-            if failover_status(error.failure) in choice.statuses:
+            if _failover_status(error.failure) in choice.statuses:
                 return None
             raise
         if response.origin_status in choice.statuses:
@@ -100,6 +99,6 @@ class Origins:
         return origin
 
 
-def failover_status(failure: OriginFailure) -> int:
+def _failover_status(failure: OriginFailure) -> int:
     """Return the status that must be listed for a failure to fail over: 504 for a timeout, else 503 (AWS)."""
-    return 504 if failure in _TIMEOUTS else 503
+    return 504 if failure.is_timeout else 503

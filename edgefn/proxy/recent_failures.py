@@ -9,7 +9,6 @@ from edgefn.model.settings import CachePolicy
 from edgefn.rules.freshness import error_ttl
 
 _MOST = 1024  # keys
-_TIMEOUTS = frozenset({OriginFailure.CONNECT_TIMEOUT, OriginFailure.READ_TIMEOUT})
 
 
 class RecentFailures:
@@ -22,7 +21,7 @@ class RecentFailures:
 
     def remember(self, key: str, error: OriginError) -> None:
         """Let `recall` return its like for a while, if the route says so."""
-        ttl = error_ttl(504 if error.failure in _TIMEOUTS else 502, self._policy)
+        ttl = error_ttl(504 if error.failure.is_timeout else 502, self._policy)
         if ttl > 0:
             self._failed[key] = (self._now() + ttl, error.failure, str(error))
 

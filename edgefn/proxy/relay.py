@@ -25,7 +25,7 @@ from edgefn.wire.outbound import OriginConnection, Taker, UnheardError, response
 from edgefn.wire.request_head import request_head
 from edgefn.wire.response_head import ResponseHead
 
-_SAFE: Final = frozenset({"GET", "HEAD"})
+_PASSED_ON: Final = frozenset({"GET", "HEAD"})
 _PER_REPEAT: Final = 1_700  # bytes of Python's own: measured, on the safe side
 _PER_LINE: Final = 200
 
@@ -97,7 +97,7 @@ class Relay:
 
     def start(self, request: Request, site: Site, deliver: Deliver) -> "Relayed | None":
         """Send `request`, whose outcome the site hears when it is here; None when it must go the usual way."""
-        if request.method not in _SAFE or request.body.length != 0 or "upgrade" in request.headers:
+        if request.method not in _PASSED_ON or request.body.length != 0 or "upgrade" in request.headers:
             return None
         relayed = self.sent(request, partial(Known, self, site, deliver))
         if relayed is not None:

@@ -16,7 +16,7 @@ _REST: Final = 10.0
 """Seconds for which a shield that failed is left alone."""
 _PERHAPS: Final = 200
 _GONE: Final = HOP_BY_HOP | {"cdn-loop", "expect", "via", SHIELD_PASS.lower()}
-_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _FAULTS: Final[Mapping[str, FunctionFault]] = {fault.value: fault for fault in FunctionFault}
 
 
@@ -100,7 +100,7 @@ class Shielded:
 
 
 def _may_ask_again(request: Request) -> bool:
-    return request.method in _SAFE and request.body.length == 0
+    return request.method in _REPEATABLE and request.body.length == 0
 
 
 def _sentence(fault: FunctionFault) -> str:

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 _MEMBER = re.compile(r"[ \t]*([^;, \t]+)[ \t]*(?:;[ \t]*q=([01](?:\.\d{0,3})?)[ \t]*)?", re.ASCII | re.IGNORECASE)
-IDENTITY = "identity"
+_IDENTITY = "identity"
 
 
 @lru_cache(256)
@@ -15,4 +15,4 @@ def normalised(offered: str | None, enabled: tuple[str, ...]) -> str:
     """
     members = (_MEMBER.fullmatch(member) for member in (offered or "").split(","))
     wanted = {match[1].lower() for match in members if match is not None and float(match[2] or 1) > 0}
-    return ",".join(sorted(wanted.intersection(enabled))) or IDENTITY
+    return ",".join(sorted(wanted.intersection(enabled))) or _IDENTITY

@@ -24,7 +24,7 @@ from edgefn.rules.violation import ViolatedError, Violation
 
 __all__ = ["Violation", "custom_data", "judge_request", "judge_response"]
 
-MAX_CUSTOM = 800
+_MAX_CUSTOM = 800
 """Bytes of custom data for the log (AWS: general helper methods)."""
 
 
@@ -72,7 +72,7 @@ def custom_data(result: bytes) -> str:
         return ""
     match parsed:
         case {"edge": {"log": str(text)}}:
-            return text.encode()[:MAX_CUSTOM].decode(errors="ignore")
+            return text.encode()[:_MAX_CUSTOM].decode(errors="ignore")
         case _:
             return ""
 

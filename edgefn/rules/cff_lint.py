@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from edgefn.rules.js_tokens import Kind, Token, tokens
 
-MAX_CODE = 10 * 1024
+_MAX_CODE = 10 * 1024
 """Bytes of a function's code (AWS: quotas on CloudFront Functions)."""
 
 OLD, NEW = "cloudfront-js-1.0", "cloudfront-js-2.0"
@@ -116,8 +116,8 @@ def check(source: str, runtime: str) -> tuple[Finding, ...]:
 
 def _size(source: str) -> Iterator[Finding]:
     size = len(source.encode())
-    if size > MAX_CODE:
-        yield Finding(1, 1, f"the code has {size} bytes; AWS takes at most {MAX_CODE}")
+    if size > _MAX_CODE:
+        yield Finding(1, 1, f"the code has {size} bytes; AWS takes at most {_MAX_CODE}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from edgefn.model.message import Request
 from edgefn.rules.event import as_text, as_wire
 from edgefn.rules.violation import URI, ViolatedError
 
-MAX_TARGET = 8_192
+_MAX_TARGET = 8_192
 
 # A "?" or "#" inside of a path would move the border between path and query for whoever reads the request line next.
 _NOT_IN_PATH = re.compile(r"[\x00-\x20\x7f?#]")
@@ -25,7 +25,7 @@ def judge_target(sent: Request, result: Mapping[str, object]) -> tuple[str, str 
         return sent.path, sent.query
     path = sent.path if same_uri else _path(uri)
     changed = sent.query if same_query else _query(query)
-    if len(path) + len(changed or "") >= MAX_TARGET:
+    if len(path) + len(changed or "") >= _MAX_TARGET:
         raise ViolatedError("uri", "the function returned a URI and query string of 8192 characters or more", URI)
     return path, changed
 

@@ -15,7 +15,7 @@ from edgefn.rules.selecting import is_selected, selected_cookies, selected_query
 from edgefn.rules.viewer_headers import is_edge_header, wanted
 
 LOOP: Final = "The request has passed here before: an origin, or a name that it has, leads back to this location."
-USER_AGENT: Final = "Amazon CloudFront"
+_USER_AGENT: Final = "Amazon CloudFront"
 
 _REMOVED: Final = HOP_BY_HOP | {"edgefn-shield", "expect", "host", "x-forwarded-proto", "x-real-ip"}
 _REMOVED_PREFIXES: Final = ("x-edge-", "x-amz-cf-")
@@ -47,7 +47,7 @@ _FORWARDED_ANYWAY: Final = frozenset(
     }
 )
 _REWRITTEN: Final = frozenset({"via", "x-forwarded-for"})
-_SAFE: Final = frozenset({"GET", "HEAD"})
+_CACHED: Final = frozenset({"GET", "HEAD"})
 _WEBSOCKET_PREFIX: Final = "sec-websocket-"
 _REMEMBERED: Final = 4_096  # names of headers
 _SHORT: Final = 64  # characters of a name that may be remembered
@@ -59,7 +59,7 @@ class _Fate(Enum):
     KEPT = auto()
     DROPPED = auto()
     REWRITTEN = auto()
-    KEPT_IF_UNSAFE = auto()
+    KEPT_IF_NOT_CACHED = auto()
     KEPT_FOR_WEBSOCKET = auto()
     COOKIE = auto()
 
@@ -145,7 +145,7 @@ class Forwarder:
     def _marks(self, request: Request, rewritten: Mapping[str, list[str]]) -> Iterator[Line]:
         """Yield the lines that this location writes anew."""
         if self._hides_user_agent:
-            yield "User-Agent", USER_AGENT
+            yield "User-Agent", _USER_AGENT
         encodings = self._route.cache.encodings
         if encodings:
             offered = rewritten.get("accept-encoding")
@@ -158,7 +158,7 @@ class Forwarder:
         """Return what is kept of a line whose fate depends on the request."""
         if fate is _Fate.COOKIE:
             return self._kept_cookies(line)
-        kept = websocket if fate is _Fate.KEPT_FOR_WEBSOCKET else method not in _SAFE
+        kept = websocket if fate is _Fate.KEPT_FOR_WEBSOCKET else method not in _CACHED
         return (line,) if kept else ()
 
     def _kept_cookies(self, line: Line) -> tuple[Line, ...]:
@@ -193,7 +193,7 @@ class Forwarder:
             return _Fate.REWRITTEN
         if self._forwards(name):
             return _Fate.KEPT
-        return _Fate.KEPT_IF_UNSAFE if name == "authorization" else _Fate.DROPPED
+        return _Fate.KEPT_IF_NOT_CACHED if name == "authorization" else _Fate.DROPPED
 
     def _forwards(self, name: str) -> bool:
         """Return whether the viewer's header `name` goes on (AWS: HTTP request headers and CloudFront behavior)."""

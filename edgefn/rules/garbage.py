@@ -72,7 +72,7 @@ def running_versions(statuses: Iterable[LocationStatus]) -> frozenset[tuple[str,
     )
 
 
-def referenced(catalog: Catalog) -> frozenset[str]:
+def _referenced(catalog: Catalog) -> frozenset[str]:
     """Return the digests of the blobs that the catalog refers to."""
     return frozenset(manifest.blob.digest for manifest in _manifests(catalog))
 
@@ -86,7 +86,7 @@ def _manifests(catalog: Catalog) -> Iterator[Manifest]:
 
 def marked(catalog: Catalog, blobs: Collection[str], now: float) -> Catalog:
     """Return the catalog in which all blobs are marked that nothing refers to; itself when nothing changes."""
-    needed = referenced(catalog)
+    needed = _referenced(catalog)
     fresh = Garbage(now, catalog.generation + 1)
     garbage = {digest: catalog.garbage.get(digest, fresh) for digest in sorted(blobs) if digest not in needed}
     garbage |= {digest: each for digest, each in catalog.garbage.items() if each.deleting > now}

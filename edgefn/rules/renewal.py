@@ -2,9 +2,9 @@
 
 from typing import Final
 
-_PARTS: Final = 20
-_OFTEN, _SELDOM = 5.0, 600.0
-_AFTERWARDS: Final = 60.0
+_PARTS: Final = 20  # so many tries in the time that is left, if nothing else holds
+_OFTEN, _SELDOM = 5.0, 600.0  # seconds between two tries
+_AFTERWARDS: Final = 60.0  # once they have run out
 
 
 def is_due(issued: float, expires: float, now: float) -> bool:

@@ -19,7 +19,7 @@ from edgefn.model.origin import Origin
 
 SHIELD_PASS: Final = "Edgefn-Shield"  # noqa: S105  # the name of a field, no secret
 CDN_LOOP: Final = "CDN-Loop"
-LONGEST_AGE: Final = 300.0
+_LONGEST_AGE: Final = 300.0
 """Seconds for which a pass is good, either way: clocks differ."""
 
 
@@ -53,7 +53,7 @@ def opened(text: str, request: Request, secret: bytes, now: float) -> Pass | Non
         return None
     match document:
         case [str(route), str(ip), int(port), tls, str(request_id), int() | float() as at]:
-            if abs(now - at) > LONGEST_AGE:
+            if abs(now - at) > _LONGEST_AGE:
                 return None
             secured = (str(tls[0]), str(tls[1])) if isinstance(tls, list) and len(tls) == 2 else None
             return Pass(route, Viewer(ip, port, secured), request_id, at)

@@ -1,1 +1,1 @@
-"""Where cached responses are kept."""
+"""Where cached responses are kept. Read `stock` first."""

@@ -1,1 +1,1 @@
-"""Bytes to messages and back, on both sides of the proxy."""
+"""Bytes to messages and back. Read `inbound` first for viewers, `pool` and `outbound` for origins."""

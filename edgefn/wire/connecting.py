@@ -30,17 +30,17 @@ class OriginKey(NamedTuple):
 def origin_key(origin: Origin) -> OriginKey:
     """Return the key of the connections that may serve `origin`."""
     tls = TlsSettings(origin.tls_verify, origin.tls_ca, origin.ssl_protocols) if origin.protocol == "https" else None
-    return OriginKey(origin.protocol, connect_address(origin), origin.domain, tls)
+    return OriginKey(origin.protocol, _connect_address(origin), origin.domain, tls)
 
 
-def connect_address(origin: Origin) -> str:
+def _connect_address(origin: Origin) -> str:
     """Return the "host:port" where to connect."""
     return origin.address or f"{origin.domain}:{origin.port}"
 
 
 def origin_failed(failure: OriginFailure, origin: Origin, why: str) -> OriginError:
     """Return the error that names the origin and the address."""
-    return OriginError(failure, f"origin {origin.id} at {connect_address(origin)}: {why}")
+    return OriginError(failure, f"origin {origin.id} at {_connect_address(origin)}: {why}")
 
 
 def is_off_limits(address: str) -> bool:
@@ -102,7 +102,7 @@ class Connector:
             raise origin_failed(OriginFailure.TLS, origin, why) from error
 
     async def _resolve(self, origin: Origin) -> tuple[tuple[str, ...], int]:
-        host, _, port = connect_address(origin).rpartition(":")
+        host, _, port = _connect_address(origin).rpartition(":")
         is_chosen = not origin.id and origin.address is None
         resolver = self._resolvers.chosen if is_chosen else self._resolvers.configured
         try:

@@ -6,7 +6,7 @@ from edgefn.wire.response_head import BrokenResponseError
 from edgefn.wire.stream import StreamBody
 from edgefn.wire.viewer_head import read_trailers
 
-DRAIN_SIZE = 65_536
+_DRAIN_SIZE = 65_536
 """Bytes of a body that nobody reads which are worth waiting for, to keep the connection."""
 _OVERHEAD = 65_536  # bytes of chunk sizes and the like, beyond as many as there are of content
 _TRAILERS_BOUND = 8_192
@@ -55,7 +55,7 @@ class IncomingBody:
     @property
     def hopeless(self) -> bool:
         """Return whether what is left of a body that nobody reads is not worth waiting for."""
-        return self.broken or (self.stream.closed and self._discarded + self._left > DRAIN_SIZE)
+        return self.broken or (self.stream.closed and self._discarded + self._left > _DRAIN_SIZE)
 
     def _feed_known(self, data: bytes) -> bytes:
         taken, rest = data[: self._left], data[self._left :]

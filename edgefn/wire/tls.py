@@ -53,7 +53,7 @@ def chosen(name: str | None, contexts: dict[str, ssl.SSLContext]) -> ssl.SSLCont
     return contexts.get(lowered) or contexts.get(f"*.{lowered.partition('.')[2]}")
 
 
-def names_in(pem: bytes) -> tuple[str, ...]:
+def _names_in(pem: bytes) -> tuple[str, ...]:
     """Return the DNS names of the first certificate in `pem`, lower-case. Raises `ValueError`."""
     certificate = x509.load_pem_x509_certificates(pem)[0]
     try:
@@ -86,7 +86,7 @@ def _load_one(certificate: Certificate) -> tuple[ssl.SSLContext, tuple[str, ...]
     try:
         with open(certificate.certificate, "rb") as file:
             pem = file.read()
-        names = names_in(pem)
+        names = _names_in(pem)
     except OSError as error:
         raise _problem(certificate.certificate, f"can't be read: {error.strerror}", "a readable file") from error
     except ValueError as error:

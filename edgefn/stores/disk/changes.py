@@ -15,7 +15,7 @@ from edgefn.stores.disk.seals import block_seal, head_seal, sealed_size
 
 KEPT_ORDERS = 4_096
 """So many purges are remembered; whoever began to fetch before them is not believed."""
-VARIANTS = 32
+_VARIANTS = 32
 """The most variants of one key."""
 _STEP = 500  # entries that one change goes through
 _DISK_PAGE = 4_096
@@ -98,7 +98,7 @@ class Changes:
         if like and self._is_superseded(new):
             return Outcome.SUPERSEDED
         self.drop(like)
-        self.drop(self._rows("place = ? ORDER BY number DESC LIMIT -1 OFFSET ?", place, VARIANTS - 1))
+        self.drop(self._rows("place = ? ORDER BY number DESC LIMIT -1 OFFSET ?", place, _VARIANTS - 1))
         number = self.numbers(1)[0] if new.number is None else new.number
         if new.data is not None:
             seal = block_seal(number, 0, new.data)
