@@ -83,7 +83,8 @@ class Exchange:
     def interim(self, status: int, headers: Headers) -> None:
         """Send one 1xx response at once.
 
-        Dropped when the final answer has begun, for HTTP/1.0, while the viewer is slow, and when it can't be written.
+        Dropped when the final answer has begun, for HTTP/1.0, while the viewer is slow or when it has left, and when it
+        can't be written.
         100 is ours alone to send, and 101 is final (RFC 9110 section 15.2).
         """
         if self._may_say_more() and 102 <= status <= 199:
@@ -171,7 +172,8 @@ class Exchange:
             self.application.remember(self.block, request, self.head, response)
 
     def _may_say_more(self) -> bool:
-        return not (self.begun or self.over or self._outgoing.paused) and self.version == "1.1"
+        outgoing = self._outgoing
+        return not (self.begun or self.over or outgoing.paused or outgoing.is_lost) and self.version == "1.1"
 
     def _begin(self, response: Response, framing: Framing, length: int | None) -> bytes:
         if framing is Framing.CLOSE:

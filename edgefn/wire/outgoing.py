@@ -18,7 +18,7 @@ class Outgoing:
     connection is aborted.
     """
 
-    __slots__ = ("_left", "_loop", "_timer", "_transport", "_waiter", "paused", "stall_timeout", "written")
+    __slots__ = ("_left", "_loop", "_timer", "_transport", "_waiter", "is_lost", "paused", "stall_timeout", "written")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, stall_timeout: float) -> None:
         self._transport = transport
@@ -26,6 +26,7 @@ class Outgoing:
         self.stall_timeout = stall_timeout
         self.written = 0
         self.paused = False
+        self.is_lost = False
         self._left = 0
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -70,7 +71,8 @@ class Outgoing:
             self._waiter.set_result(None)
 
     def lost(self) -> None:
-        """Take note that the connection is no more."""
+        """Take note that the connection is no more: its transport may not even be written to."""
+        self.is_lost = True
         self._unwatch()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(ViewerGoneError("the viewer is gone"))

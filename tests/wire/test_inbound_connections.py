@@ -277,3 +277,27 @@ async def test_a_refusal_reaches_a_viewer_that_is_still_sending() -> None:
         assert (await viewer.reply()).status == 413
         assert await viewer.rest() == b""
         assert [error.status for error in front.application.refused if isinstance(error, BadRequestError)] == [413]
+
+
+async def test_to_a_viewer_that_has_left_nothing_more_is_said() -> None:
+    """A turn of the loop passes before whoever works for it hears of that, and an origin may speak in it."""
+    raised: list[Exception] = []
+
+    async def answer(request: Request) -> Response:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            try:
+                request.interim(103, NO_HEADERS)
+            except Exception as error:  # noqa: BLE001  # any is one too many
+                raised.append(error)
+            raise
+        return said("never")
+
+    application = FakeApplication(answering=answer)
+    async with serving(application) as front, front.viewer() as viewer:
+        await viewer.send(get("/"))
+        await application.until_asked()
+        reset(viewer)
+        await application.until_told()
+        assert (application.cancelled, raised) == (1, [])
