@@ -53,7 +53,7 @@ class Teed:
             raise
         if data:
             self._collect(data)
-        else:
+        if not data or self._size == self.length:  # kept before its viewer has all of it, and may ask again
             self._complete()
         return data
 

@@ -50,6 +50,15 @@ async def test_a_body_shorter_than_declared_is_not_stored() -> None:
     assert (len(stage.store), len(stage.flights)) == (0, 0)
 
 
+async def test_a_body_of_known_length_is_stored_before_its_viewer_has_the_last_of_it() -> None:
+    body = ArrivingBody(length=5)
+    stage = streaming(body)
+    response = await stage.cache.serve(asking(), stage.origin)
+    body.arrives(b"he", b"llo")
+    assert [await response.body.read(), await response.body.read()] == [b"he", b"llo"]
+    assert (await stage.get()).result is Result.HIT
+
+
 async def test_when_the_viewer_leaves_the_fetch_stops_and_nothing_is_stored() -> None:
     body = ArrivingBody()
     stage = streaming(body)
