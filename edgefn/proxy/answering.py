@@ -52,8 +52,10 @@ def _has_wanted_part(stored: Stored, request: Request) -> bool:
     )
 
 
-def answer(request: Request, stored: Stored, age: float, now: float, cache_status: str = "") -> Response:
+def answer(request: Request, stored: Stored, age: float | None, now: float, cache_status: str = "") -> Response:
     """Return `stored` as the response to `request`, with its Age, and with what Cache-Status is to say.
+
+    None is the age of what the origin itself has given or confirmed just now (RFC 9111 section 5.1).
 
     That is 304 when the viewer has it already, and 206 or 416 when it asks for a range that counts.
     """
@@ -69,10 +71,10 @@ def answer(request: Request, stored: Stored, age: float, now: float, cache_statu
     return Response(stored.status, stored.reason, headers, _whole(stored), stored.from_origin_error)
 
 
-def hit_lines(age: float, cache_status: str) -> Sequence[Line]:
+def hit_lines(age: float | None, cache_status: str) -> Sequence[Line]:
     """Return the lines that a hit adds to what is stored."""
-    told = ("Age", age_value(age))
-    return (told, (FIELD, cache_status)) if cache_status else (told,)
+    told = () if age is None else (("Age", age_value(age)),)
+    return (*told, (FIELD, cache_status)) if cache_status else told
 
 
 def _whole(stored: Stored) -> Body:

@@ -10,7 +10,7 @@ from edgefn.model.message import Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.rules.accept_encoding import normalised
 from edgefn.rules.lookup import Lookup
-from edgefn.rules.validating import asking_about, has_validator, without_conditions
+from edgefn.rules.validating import asking_about, confirms, has_validator, without_conditions
 from edgefn.stores.base import Stored
 
 Fetch: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -46,13 +46,20 @@ class Errand:
         """Return the request for the origin, with the Accept-Encoding that the route tells apart."""
         headers = self.request.headers
         if self.validates and self.stored is not None:
-            headers = asking_about(headers, origin_headers(self.stored))
+            headers = asking_about(headers, origin_headers(self.stored), self.stored.whole_length)
         elif self.is_unconditional:
             headers = without_conditions(headers)
         if policy.encodings:
             coding = normalised(headers.joined("accept-encoding"), policy.encodings)
             headers = headers.replacing("Accept-Encoding", coding)
         return self.request if headers is self.request.headers else replace(self.request, headers=headers)
+
+
+def is_confirmed(errand: Errand, response: Response) -> bool:
+    """Return whether the origin's answer says that what is stored still holds."""
+    if errand.stored is None or not errand.validates:
+        return False
+    return confirms(response.status, response.headers, origin_headers(errand.stored), errand.stored.whole_length)
 
 
 def origin_headers(stored: Stored) -> Headers:

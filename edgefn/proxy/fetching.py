@@ -5,14 +5,13 @@ from dataclasses import replace
 from functools import partial
 
 from edgefn.model.errors import EdgeError, FunctionError, OriginError
-from edgefn.model.headers import Headers
 from edgefn.model.hot import hot_dataclass
 from edgefn.model.message import Body, BytesBody, Request, Response
 from edgefn.model.settings import CachePolicy
 from edgefn.model.trail import Result, Trail
 from edgefn.proxy.answering import answer, chosen
 from edgefn.proxy.compressed import Compressed
-from edgefn.proxy.errand import Errand, Fetch
+from edgefn.proxy.errand import Errand, Fetch, is_confirmed
 from edgefn.proxy.flights import Duty
 from edgefn.proxy.joining import placed
 from edgefn.proxy.keeping import Judged, Keeping
@@ -83,7 +82,7 @@ class Fetching:
             except FunctionError as error:
                 return await self._stale_for_function(errand, duty, error)
             times = Times(requested_at, self._now())
-            if response.status == 304 and errand.validates:
+            if is_confirmed(errand, response):
                 response.body.close()
                 confirmed = await self._confirmed(errand, response, times, duty)
                 return confirmed or await self.go(replace(errand, is_unconditional=True), duty)
@@ -114,20 +113,19 @@ class Fetching:
             return None
         _end(duty, shared=is_fresh(renewed.lifetime, renewed.initial_age))
         _note(errand, _VALIDATED, Result.ERROR if renewed.from_origin_error else Result.REFRESH_HIT)
-        return self._answered(errand, self._with_withheld(renewed, response.headers), response.status)
+        return self._answered_anew(errand, renewed, response)
 
-    def _with_withheld(self, stored: Stored, received: Headers) -> Stored:
-        """Return `stored` with what is for its own viewer alone of the fields that were `received`."""
-        lines = withheld(received, in_force(stored.headers, self._policy.targeted))
-        return replace(stored, headers=stored.headers.adding(*lines)) if lines else stored
-
-    def _answered(
-        self, errand: Errand, stored: Stored, status: int, why: str = "", *, is_new: bool = False
-    ) -> Response:
+    def _answered_anew(self, errand: Errand, stored: Stored, received: Response, *, is_new: bool = False) -> Response:
+        """Return what the origin has just given or confirmed: as old as it says, with what is for this viewer alone."""
+        lines = withheld(received.headers, in_force(stored.headers, self._policy.targeted))
+        shown = replace(stored, headers=stored.headers.adding(*lines)) if lines else stored
         now = self._now()
-        age = current_age(stored.initial_age, stored.received_at, now)
-        told = forwarded(errand.lookup, status, why, stored=is_new) if self._policy.cache_status else ""
-        return answer(errand.request, stored, age, now, told)
+        age = current_age(stored.initial_age, stored.received_at, now) if "age" in received.headers else None
+        status = received.origin_status if is_new else received.status
+        return answer(errand.request, shown, age, now, self._member(errand, status, "", is_new=is_new))
+
+    def _member(self, errand: Errand, status: int, why: str, *, is_new: bool = False) -> str:
+        return forwarded(errand.lookup, status, why, stored=is_new) if self._policy.cache_status else ""
 
     async def _stale_for_failure(self, errand: Errand, duty: Duty, error: OriginError) -> Response:
         """Return the stale response for an answer that did not come. Raises `error` where it may not be served."""
@@ -186,7 +184,9 @@ class Fetching:
     def _in_its_stead(self, errand: Errand, duty: Duty, stored: Stored, status: int, why: str) -> Response:
         duty.landed()  # who waits finds it at rest
         _note(errand, why, Result.ERROR if stored.from_origin_error else Result.HIT)
-        return self._answered(errand, stored, status, why)
+        now = self._now()
+        age = current_age(stored.initial_age, stored.received_at, now)
+        return answer(errand.request, stored, age, now, self._member(errand, status, why))
 
     async def _received(
         self, errand: Errand, duty: Duty, outgoing: Request, received: Response, times: Times
@@ -262,8 +262,7 @@ class Fetching:
         if why == STORED and errand.replaces_conditions and is_conditional(errand.request):  # these it did not see
             stored = chosen(self._keeping.variants(errand.key), errand.request)
             if stored is not None:
-                shown = self._with_withheld(stored, response.headers)
-                return self._answered(errand, shown, response.origin_status, is_new=True)
+                return self._answered_anew(errand, stored, response, is_new=True)
         return self._told(response, errand, "" if why == STORED else why, BytesBody(data, response.body.trailers))
 
     def _passing(self, fetched: _Fetched) -> Body:

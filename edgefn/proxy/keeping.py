@@ -144,7 +144,7 @@ class Keeping:
         for held in await self._all_like(errand):
             size = None
             if held.origin_tag is None:
-                size = held.length if held.part is None else held.part.total
+                size = held.whole_length
             if held.status in {200, 206} and agrees(answer, origin_headers(held), size):
                 await self._renew(errand, held, answer, times, duty)
             else:

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 
 from edgefn.model.headers import Headers, Line
 from edgefn.rules.http_date import imf_fixdate
-from edgefn.rules.ranges import strong_tag
+from edgefn.rules.ranges import received_span, strong_tag
 
-_OF_THE_VIEWER = ("if-none-match", "if-modified-since", "range", "if-range")
+_OF_THE_VIEWER = ("if-none-match", "if-modified-since")
+_ABOUT_A_PART = ("range", "if-range")
+_LARGE = 1_048_576
 _PRECONDITIONS = ("if-none-match", "if-modified-since", "if-match", "if-unmodified-since")
-_CONDITIONS = (*_PRECONDITIONS, "range", "if-range")
+_CONDITIONS = (*_PRECONDITIONS, *_ABOUT_A_PART)
 _NOT_UPDATED = frozenset({"content-encoding", "content-length", "content-range", "content-type"})
 _WEAK = "W/"
+_PART, _NOT_MODIFIED = 206, 304
 
 
 def has_validator(headers: Headers) -> bool:
@@ -18,10 +21,12 @@ def has_validator(headers: Headers) -> bool:
     return "etag" in headers or "last-modified" in headers
 
 
-def asking_about(asked: Headers, stored: Headers) -> Headers:
+def asking_about(asked: Headers, stored: Headers, size: int) -> Headers:
     """Return the viewer's fields with the conditions of the cache in place of its own (RFC 9111 section 4.3.1).
 
-    If-Match and If-Unmodified-Since stay: they are the origin's to evaluate. Range goes: a 304 answers for the whole.
+    If-Match and If-Unmodified-Since stay: they are the origin's to evaluate. So do Range and If-Range where what is
+    stored has a large `size`, in bytes: should there be something new in its place, its viewer gets no more of that
+    than it has asked for (RFC 9110 section 13.2.2). What is small is asked for as a whole.
     """
     lines: list[Line] = []
     tag, changed_at = stored.get("etag"), stored.get("last-modified")
@@ -29,12 +34,24 @@ def asking_about(asked: Headers, stored: Headers) -> Headers:
         lines.append(("If-None-Match", tag))
     if changed_at is not None:
         lines.append(("If-Modified-Since", changed_at))
-    return asked.without(*_OF_THE_VIEWER).adding(*lines)
+    replaced = _OF_THE_VIEWER if size > _LARGE else (*_OF_THE_VIEWER, *_ABOUT_A_PART)
+    return asked.without(*replaced).adding(*lines)
 
 
 def without_conditions(asked: Headers, *, of_a_part: bool = False) -> Headers:
     """Return the viewer's fields for a request whose answer is the whole, or the part, whatever the viewer has."""
     return asked.without(*(_PRECONDITIONS if of_a_part else _CONDITIONS))
+
+
+def confirms(status: int, answer: Headers, stored: Headers, size: int) -> bool:
+    """Return whether the answer to that says that what is stored, of `size` bytes in all, still holds.
+
+    An origin that looks at Range alone says so with a part of the very same (RFC 9110 section 15.3.7.3).
+    """
+    if status != _PART:
+        return status == _NOT_MODIFIED
+    tag, span = strong_tag(answer), received_span(answer)
+    return tag is not None and tag == strong_tag(stored) and span is not None and span[1] == size
 
 
 def confirmed(answer: Headers, stored: Sequence[Headers]) -> list[int]:

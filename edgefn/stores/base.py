@@ -65,6 +65,11 @@ class Stored:
         """Return the bytes of the body, wherever it lies."""
         return len(self.body) if self.shelved is None else self.shelved.length
 
+    @property
+    def whole_length(self) -> int:
+        """Return the bytes of the whole of which this is a part, or of this."""
+        return self.length if self.part is None else self.part.total
+
     def outweighs(self, new: "Stored", now: float) -> bool:
         """Return whether it stays rather than `new`: it was made later, may be served, and is no part of less."""
         is_no_less = self.part is None or new.part is not None

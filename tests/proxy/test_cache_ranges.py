@@ -221,6 +221,47 @@ async def test_a_new_whole_in_answer_to_that_is_cut_for_the_viewer() -> None:
     assert got(await stage.later(60, wanting("0-3"))) == (206, "abcd", "bytes 0-3/10", Result.MISS)
 
 
+LARGE = "0123456789" * 110_000
+
+
+async def holding_large() -> Stage:
+    """Return a stage on which a large response has been stored, and became stale."""
+    stage = Stage(capacity=2**25)
+    stage.says(LARGE, FRESH, TAG)
+    await stage.get()
+    stage.clock.passes(60)
+    return stage
+
+
+async def test_of_what_is_new_in_the_place_of_a_large_one_its_viewer_gets_no_more_than_it_asked_for() -> None:
+    stage = await holding_large()
+    new = LARGE.replace("2", "x")
+    stage.origin.says = lambda request: part(1, 2, ("ETag", '"y"'), whole=new)
+    told = await stage.get(wanting("1-2", ("If-None-Match", '"mine"')))
+    assert got(told) == (206, "1x", "bytes 1-2/1100000", Result.MISS)
+    asked = stage.origin.asked[-1].headers
+    assert (asked.get("range"), asked.get_all("if-none-match")) == ("bytes=1-2", ('"x"',))
+    assert got(await stage.get(wanting("2-2"))) == (206, "x", "bytes 2-2/1100000", Result.HIT)
+    stage.says(new, FRESH, ("ETag", '"y"'))
+    assert ((await stage.get()).text == new, (await stage.get()).result) == (True, Result.HIT)
+
+
+async def test_a_part_of_the_very_same_says_that_the_large_one_still_holds() -> None:
+    stage = await holding_large()
+    stage.origin.says = lambda request: part(1, 2, TAG, ("X-New", "1"), whole=LARGE)
+    assert got(await stage.get(wanting("1-2"))) == (206, "12", "bytes 1-2/1100000", Result.REFRESH_HIT)
+    whole = await stage.get()
+    assert (whole.text == LARGE, whole.result, whole.headers.get("x-new")) == (True, Result.HIT, "1")
+    assert "content-range" not in whole.headers
+
+
+async def test_whoever_has_a_part_of_the_old_large_one_starts_again() -> None:
+    stage = await holding_large()
+    stage.says("new", FRESH, ("ETag", '"y"'))
+    assert (await stage.get(wanting("1-2", ("If-Range", '"x"')))).text == "new"
+    assert stage.origin.asked[-1].headers.get("if-range") == '"x"'
+
+
 async def test_when_the_origin_sends_the_whole_it_is_stored_as_such() -> None:
     stage = Stage()
     stage.says(WHOLE, FRESH)

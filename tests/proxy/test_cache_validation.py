@@ -57,6 +57,20 @@ async def test_both_validators_are_sent_as_they_were_received(tag: str) -> None:
     assert last_asked(stage).get_all("if-modified-since") == (CHANGED[1],)
 
 
+@pytest.mark.parametrize(("said", "told"), [((), ()), ((("Age", "7"),), ("7",))])
+async def test_what_the_origin_has_just_confirmed_or_given_is_as_old_as_it_says(
+    said: tuple[Line, ...], told: tuple[str, ...]
+) -> None:
+    stage = holding(FRESH, TAG, answer=(TAG, *said))
+    await stage.get()
+    assert (await stage.later(60)).headers.get_all("age") == told
+    assert (await stage.later(60, asking("/a", ("If-None-Match", '"x"')))).headers.get_all("age") == told
+    stage.says("new", FRESH, ("ETag", '"y"'), *said)
+    answered = await stage.later(60, asking("/a", ("If-None-Match", '"y"')))
+    assert (answered.status, answered.headers.get_all("age")) == (304, told)
+    assert len((await stage.get()).headers.get_all("age")) == 1
+
+
 @pytest.mark.parametrize("control", ['max-age=60, no-cache="x-a"', 'max-age=60, private="x-b, X-A"'])
 async def test_what_is_for_nobody_else_reaches_the_viewer_whose_own_request_brought_it(control: str) -> None:
     stage = holding(controlled("max-age=60"), TAG, answer=(TAG, controlled(control), ("X-A", "1"), ("X-A", "2")))

@@ -4,7 +4,15 @@ import pytest
 
 from edgefn.model.headers import Headers, Line
 from edgefn.rules.http_date import imf_fixdate
-from edgefn.rules.validating import agrees, asking_about, confirmed, has_validator, updated, without_conditions
+from edgefn.rules.validating import (
+    agrees,
+    asking_about,
+    confirmed,
+    confirms,
+    has_validator,
+    updated,
+    without_conditions,
+)
 
 NOW = 1_780_000_000.0
 CHANGED = "Sun, 06 Nov 1994 08:49:37 GMT"
@@ -14,16 +22,40 @@ def test_the_conditions_of_the_cache_take_the_place_of_the_viewers() -> None:
     own = [("Accept", "a/b"), ("If-Match", '"m"')]
     viewers = [("If-None-Match", '"v"'), ("If-Modified-Since", "x"), ("Range", "bytes=0-1"), ("If-Range", '"v"')]
     stored = Headers([("ETag", 'W/"\xe9"'), ("Last-Modified", CHANGED)])
-    asked = asking_about(Headers([*own, *viewers]), stored)
-    assert asked == Headers([*own, ("If-None-Match", 'W/"\xe9"'), ("If-Modified-Since", CHANGED)])
+    cache = [("If-None-Match", 'W/"\xe9"'), ("If-Modified-Since", CHANGED)]
+    assert asking_about(Headers([*own, *viewers]), stored, 2**20) == Headers([*own, *cache])
+    assert asking_about(Headers([*own, *viewers]), stored, 2**20 + 1) == Headers([*own, *viewers[2:], *cache])
 
 
 def test_only_the_validators_that_there_are_are_sent() -> None:
-    assert asking_about(Headers(), Headers([("ETag", '"a"')])) == Headers([("If-None-Match", '"a"')])
-    assert asking_about(Headers(), Headers([("Last-Modified", "x")])) == Headers([("If-Modified-Since", "x")])
+    assert asking_about(Headers(), Headers([("ETag", '"a"')]), 5) == Headers([("If-None-Match", '"a"')])
+    assert asking_about(Headers(), Headers([("Last-Modified", "x")]), 5) == Headers([("If-Modified-Since", "x")])
     assert [has_validator(Headers([line])) for line in [("ETag", "a"), ("Last-Modified", "x"), ("Date", "x")]] == [
         True, True, False,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "tag", "where", "holds"),
+    [
+        (304, None, None, True),
+        (304, '"y"', None, True),
+        (200, '"x"', None, False),
+        (206, '"x"', "bytes 2-4/10", True),
+        (206, '"x"', "bytes 2-4/11", False),
+        (206, '"x"', "bytes 2-4/*", False),
+        (206, '"x"', None, False),
+        (206, '"y"', "bytes 2-4/10", False),
+        (206, 'W/"x"', "bytes 2-4/10", False),
+        (206, None, "bytes 2-4/10", False),
+    ],
+)
+def test_a_304_or_a_part_of_the_very_same_says_that_it_holds(
+    status: int, tag: str | None, where: str | None, holds: bool
+) -> None:
+    told = [(name, value) for name, value in (("ETag", tag), ("Content-Range", where)) if value is not None]
+    assert confirms(status, Headers(told), Headers([("ETag", '"x"')]), 10) is holds
+    assert confirms(status, Headers(told), Headers(), 10) is (status == 304)
 
 
 def test_a_request_without_conditions_asks_for_the_whole() -> None:
