@@ -17,15 +17,7 @@ class OriginKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Everything that is needed to reach an origin. Times are seconds; `path` is "" or starts with "/".
-
-    `response_timeout` bounds the wait for the first byte and between bytes; `completion_timeout` the whole
-    response (None: no bound). `keepalive_timeout` is how long an idle connection is kept.
-    `tls_ca` is the absolute path of a PEM file with the authorities to trust, or begins with `PEM_BEGIN` and is what
-    such a file holds; None: the system's authorities.
-    `address` overrides where to connect ("host:port"); names, SNI and Host still follow `domain`.
-    `region` and `auth_method` are those of an S3 origin. `host_header` is the Host value when it is not the domain's.
-    """
+    """Everything that is needed to reach an origin. Times are seconds."""
 
     id: str
     domain: str
@@ -33,19 +25,30 @@ class Origin:
     protocol: str = "http"
     kind: OriginKind = OriginKind.CUSTOM
     path: str = ""
+    """Comes before the path of each request: "", or begins with "/"."""
     custom_headers: Headers = NO_HEADERS
     connect_timeout: float = 10.0
     connection_attempts: int = 3
     response_timeout: float = 30.0
+    """Bounds the wait for the first byte, and between bytes."""
     completion_timeout: float | None = None
+    """Bounds the whole response; None: no bound."""
     keepalive_timeout: float = 5.0
+    """How long an idle connection is kept."""
     ssl_protocols: tuple[str, ...] = ("TLSv1.2",)
     tls_verify: bool = True
     tls_ca: str | None = None
+    """Whom to trust: the absolute path of a PEM file, or what such a file holds, which begins with `PEM_BEGIN`.
+
+    None: the system's.
+    """
     address: str | None = None
+    """Where to connect instead, "host:port"; names, SNI and Host still follow `domain`."""
     region: str = ""
+    """Of a bucket, as `auth_method`."""
     auth_method: str = "none"
     host_header: str = ""
+    """The Host value, when it is not the domain's."""
 
     @property
     def authority(self) -> str:

@@ -34,43 +34,44 @@ NONE = Selection(Selecting.NONE)
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """A route's cache settings (AWS: cache policy). TTLs as in CloudFront's table; all zero is no floor at all.
-
-    `enabled` False is CachingDisabled: nothing is stored, nothing collapsed.
-    `headers`, `cookies` and `query` are what enters the key; header names are lower-case. `sort_query`: the order of
-    the parameters makes no difference there.
-    `encodings` (of gzip, br, zstd) are the codings for which Accept-Encoding is normalised and enters the key; with
-    none it is an ordinary header. `compress` lets the edge compress by them what the origin didn't.
-
-    `heuristic_ttl` is the most that Last-Modified can earn a response that says nothing of its lifetime.
-    `error_ttls` are the least times to keep a response, or a failure (502, 504), by status (AWS: ErrorCachingMinTTL).
-    `serve_stale` is how long beyond its lifetime a response may stand in for an origin that can't be reached,
-    `stale_if_error` for one that answers 500, 502, 503 or 504 unless the response says itself how long; after either,
-    the origin is left alone for `stale_retry`.
-    `honour_request`: Cache-Control and Pragma of a viewer count. `targeted` are the fields that outweigh Cache-Control
-    here, the first one first (RFC 9213); `tag_headers` list the tags to purge by; both lower-case. `cache_status`: each
-    answer says in Cache-Status how the cache handled it (RFC 9211).
-    """
+    """A route's cache settings (AWS: cache policy). TTLs as in CloudFront's table; all zero is no floor at all."""
 
     enabled: bool = True
+    """False is CachingDisabled: nothing is stored, nothing collapsed."""
     min_ttl: float = 0.0
     default_ttl: float = 0.0
     max_ttl: float = 31_536_000.0
     headers: tuple[str, ...] = ()
+    """Those that enter the key, lower-case; `cookies` and `query` are the same."""
     cookies: Selection = NONE
     query: Selection = ALL
     sort_query: bool = False
+    """The order of the parameters makes no difference to the key."""
     encodings: tuple[str, ...] = ()
+    """The codings (of gzip, br, zstd) for which Accept-Encoding is normalised and enters the key.
+
+    With none it is an ordinary header.
+    """
     compress: bool = False
+    """The edge compresses, by these codings, what the origin didn't."""
     heuristic_ttl: float = 86_400.0
+    """The most that Last-Modified can earn a response that says nothing of its lifetime."""
     error_ttls: tuple[tuple[int, float], ...] = ()
+    """The least times to keep a response, or a failure (502, 504), by status (AWS: ErrorCachingMinTTL)."""
     serve_stale: float = 86_400.0
+    """How long beyond its lifetime a response may stand in for an origin that can't be reached."""
     stale_if_error: float = 0.0
+    """The same for one that answers 500, 502, 503 or 504, unless the response says itself how long."""
     stale_retry: float = 1.0
+    """How long the origin is left alone after either."""
     honour_request: bool = False
+    """Cache-Control and Pragma of a viewer count."""
     targeted: tuple[str, ...] = ("edgefn-cache-control", "cdn-cache-control")
+    """The fields, lower-case, that outweigh Cache-Control here, the first one first (RFC 9213)."""
     tag_headers: tuple[str, ...] = ("cache-tag",)
+    """The fields, lower-case, that list the tags to purge by."""
     cache_status: bool = True
+    """Each answer says in Cache-Status how the cache handled it (RFC 9211)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,27 +154,28 @@ class ErrorPage:
 
 @dataclass(frozen=True, slots=True)
 class FunctionSettings:
-    """A function and its limits. `path` is absolute: a directory, or one source file. `memory` in MB as AWS.
-
-    `layers` are absolute paths too: their files lie under those of `path`, the later ones over the earlier ones.
-    `concurrency` bounds the sandboxes, and so the invocations at one time; `provisioned` are started ahead.
-    `network` lists the "host:port" that it may connect to; empty: no network at all. `kvs` is the absolute path of the
-    key-value store that it reads; "": none.
-    """
+    """A function and its limits."""
 
     name: str
     path: str
+    """Absolute: a directory, a zip, or one source file."""
     runtime: str
     handler: str = "index.handler"
     timeout: float = 5.0
     memory: int = 128
+    """In MB, as AWS."""
     environment: Mapping[str, str] = field(default_factory=dict)
     concurrency: int = 100
+    """Bounds the sandboxes, and so the invocations at one time."""
     provisioned: int = 0
+    """So many sandboxes are started ahead."""
     idle_timeout: float = 300.0
     network: tuple[str, ...] = ()
+    """The "host:port" that it may connect to; empty: no network at all."""
     kvs: str = ""
+    """The absolute path of the key-value store that it reads, or the name of one where it runs; "": none."""
     layers: tuple[str, ...] = ()
+    """Absolute paths too: their files lie under those of `path`, the later ones over the earlier ones."""
 
 
 @dataclass(frozen=True, slots=True)

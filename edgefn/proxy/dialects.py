@@ -23,11 +23,7 @@ def _nothing(_result: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one kind of function is spoken to, judged, and blamed. `generated` is X-Cache for its own responses.
-
-    `sees_facts`: at viewer events it gets the CloudFront-* headers of its route, which the other kind never does there.
-    `custom_data` is what it says beside a result, for the access log.
-    """
+    """How one kind of function is spoken to, judged, and blamed."""
 
     request_event: Callable[[Event, EventConfig, Request, ExposedBody | None], bytes]
     response_event: Callable[[Event, EventConfig, Request, Response], bytes]
@@ -37,10 +33,14 @@ class Dialect:
     validation: FunctionFault
     limit: FunctionFault
     generated: Result
+    """X-Cache of its own responses at viewer-request."""
     invalid: str
+    """What viewers are told of one that failed; `throttled` of one that there was no room for."""
     throttled: str
     sees_facts: bool = False
+    """At viewer events it gets the CloudFront-* headers of its route, which the other kind never does there."""
     custom_data: Callable[[bytes], str] = _nothing
+    """Returns what it says beside a result, for the access log."""
 
 
 LAMBDA = Dialect(

@@ -43,20 +43,22 @@ class Cache(RepeatsCache, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One route's walk. `direct` is the same one past all shields. `may_walk_now`: a walk may come to its end without
-    waiting. The others are short cuts, None where they leave something out: `cache` functions on every request,
-    `misses` functions or a second origin, and `relay` a cache, too. `behind_hook` is the cache of a route whose only
-    function that runs on every request is at viewer-request.
-    """
+    """One route's walk, and the short cuts past it. Each is None where it would leave something out."""
 
     route: RouteSettings
     walk: Walk
     direct: Walk
+    """The same walk past all shields: what an edge gets that asks this location as its own."""
     cache: Cache | None
+    """Has what lies fresh in memory: for routes where no function runs on every request."""
     may_walk_now: bool = False
+    """Whether the walk itself may come to its end without waiting."""
     relay: Relay | None = None
+    """Passes requests on: for routes without functions, without a second origin, and without a cache."""
     misses: Misses | None = None
+    """Fetches what is not stored: for routes without functions and without a second origin."""
     behind_hook: Cache | None = None
+    """The cache of a route whose only function that runs on every request is at viewer-request."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,23 +26,26 @@ _WINDOW = 1_048_576  # bytes that the fastest reader may be ahead of the slowest
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """What a spool does with what it has. `head` is the response without its body, `key` where it is stored.
-
-    Up to `most_in_memory` bytes `keep` gets the body; `writing` opens the way to the disk for more, which gets exactly
-    `length` bytes or none if that is known. `superseded` says at the end whether something newer is stored already;
-    `kept` is told that the disk has it, `refused` why it is not stored.
-    """
+    """What a spool does with what it has."""
 
     key: str
+    """Where the response is stored."""
     head: Stored
+    """The response without its body."""
     since: int
+    """The number of the latest purge when the fetch began."""
     length: int | None
+    """The disk gets exactly so many bytes, or none; None where that is not known."""
     most_in_memory: int
+    """Bodies of up to so many bytes go to `keep`, larger ones through `writing` to the disk."""
     keep: Callable[[bytes], None]
     writing: Callable[[], AbstractAsyncContextManager[Writer]]
     superseded: Callable[[], Awaitable[bool]]
+    """Says at the end whether something newer is stored already."""
     kept: Callable[[], None]
+    """Is told that the disk has it."""
     refused: Callable[[Reason], None]
+    """Is told why it is not stored."""
 
 
 class Spool:

@@ -28,15 +28,7 @@ class Part:
 
 @hot_dataclass(frozen=True, slots=True, weakref_slot=True)
 class Stored:
-    """One response as it was stored. Times are wall-clock seconds since the epoch.
-
-    `vary` are the request's values of the fields that its Vary names, lower-case name and joined value (None: absent).
-    `lifetime` is its freshness lifetime in seconds and `initial_age` its age on arrival (RFC 9111 section 4.2); `stale`
-    is how long beyond that it may be served. After its origin failed, it is asked again from `retry_at` on.
-    `origin_tag` is the ETag that the origin gave it, when the edge has changed the one in `headers`.
-    `part` is set when the body is not the whole one. `shelved` is where it was found on disk; where the body did not
-    come along, `body` is empty and `is_here` false.
-    """
+    """One response as it was stored. Times are wall-clock seconds since the epoch, spans of time seconds."""
 
     status: int
     reason: str
@@ -45,15 +37,23 @@ class Stored:
     requested_at: float
     received_at: float
     lifetime: float
+    """Its freshness lifetime (RFC 9111 section 4.2)."""
     initial_age: float
+    """Its age on arrival."""
     vary: Selected = ()
+    """The request's values of the fields that its Vary names: lower-case name and joined value (None: absent)."""
     from_origin_error: bool = False
     stale: StaleLimits = NEVER_STALE
+    """How long beyond its lifetime it may be served."""
     retry_at: float = 0.0
+    """Its origin has failed, and is asked again from then on."""
     tags: tuple[str, ...] = ()
     origin_tag: str | None = None
+    """The ETag that the origin gave it, when the edge has changed the one in `headers`."""
     part: Part | None = None
+    """Set when the body is not the whole one."""
     shelved: "Found | None" = None
+    """Where it was found on disk. Where the body did not come along, `body` is empty and `is_here` false."""
 
     @property
     def is_here(self) -> bool:
