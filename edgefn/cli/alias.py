@@ -76,7 +76,7 @@ def rollback_rule(text: str) -> dict[str, object]:
 
 
 def targets_of(words: list[str]) -> list[dict[str, int]]:
-    """Return what "6", "7=10%" point at: the one without a share has the rest, and comes first."""
+    """Return what "6", "7=10%" point at: the one without a share has the rest, and comes first. Raises `ValueError`."""
     found = [re.fullmatch(r"([0-9]{1,9})(?:=(.+))?", word) for word in words]
     shared = [(int(each[1]), each[2]) for each in found if each]
     parts = {version: percent(part) for version, part in shared if part}

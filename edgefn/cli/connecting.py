@@ -95,7 +95,10 @@ def checked_url(url: str, given: argparse.Namespace) -> str:
 
 
 def ca_text(given: argparse.Namespace) -> str:
-    """Return who must have signed the control API's certificate (PEM), "" for whoever the system trusts."""
+    """Return who must have signed the control API's certificate (PEM), "" for whoever the system trusts.
+
+    Raises `SettingsError`.
+    """
     file = given.ca_file or os.environ.get("EDGEFN_CA_FILE", "")
     try:
         return Path(file).read_text(encoding="ascii") if file else ""

@@ -73,7 +73,10 @@ def as_location(settings: ControlSettings) -> Settings:
 
 
 def prepare(settings: ControlSettings) -> list[str]:
-    """Make the keys that a control plane needs, where they are not there yet; return a line for each that was made."""
+    """Make the keys that a control plane needs, where they are not there yet; return a line for each that was made.
+
+    Raises `SettingsError`.
+    """
     made: list[str] = []
     directory = Path(settings.data_dir)
     keys = keys_directory(settings.signatures, settings.data_dir)

@@ -165,7 +165,7 @@ def _roll_back(db: sqlite3.Connection) -> None:
 
 
 def incarnation(db: sqlite3.Connection) -> str:
-    """Return the log's name."""
+    """Return the log's name. Raises `DamagedError`."""
     row: object = db.execute("SELECT value FROM facts WHERE name = 'incarnation'").fetchone()
     match row:
         case (str(name),):
@@ -177,7 +177,7 @@ def incarnation(db: sqlite3.Connection) -> str:
 def append(
     db: sqlite3.Connection, records: Sequence[Record], expected: Mapping[str, int], *, is_synced: bool = True
 ) -> int:
-    """Commit all records, or none; return the sequence of the last one."""
+    """Commit all records, or none; return the sequence of the last one. Raises `ConflictError` and `ReplicaError`."""
     large = next((record for record in records if len(record.value) > MAX_RECORD), None)
     if large is not None or not records:
         what = "there is no record" if large is None else f"the record {large.subject} has {len(large.value)} bytes"
@@ -216,7 +216,7 @@ def _stored(row: object) -> Stored:
 
 
 def last_sequence(db: sqlite3.Connection, table: str) -> int:
-    """Return the last sequence that was given in `table`, 0 for none."""
+    """Return the last sequence that was given in `table`, 0 for none. Raises `DamagedError`."""
     row: object = db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
     match row:
         case None:

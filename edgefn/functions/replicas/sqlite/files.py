@@ -30,7 +30,7 @@ class BlobFiles:
                 _remove_if_abandoned(unfinished)
 
     def path(self, digest: str) -> Path:
-        """Return where a blob is kept."""
+        """Return where a blob is kept. Raises `ReplicaError` for what is no digest."""
         if not _DIGEST.fullmatch(digest):
             raise ReplicaError(f"{digest[:80]!r} is no digest of a blob: that has 64 hex digits")
         return self._directory / digest[:2] / digest
@@ -51,7 +51,7 @@ class BlobFiles:
         return found.hexdigest() == digest
 
     def pieces(self, digest: str) -> Iterator[bytes]:
-        """Yield a blob in pieces."""
+        """Yield a blob in pieces. Raises `ReplicaError`; `UnavailableError` where it can't be read just now."""
         path = self.path(digest)
         try:
             with path.open("rb") as file:
@@ -100,7 +100,7 @@ class UnfinishedBlob:
         self._found.update(piece)
 
     def finish(self, last: bytes) -> None:
-        """Add the last bytes, and put the blob in its place, for good."""
+        """Add the last bytes, and put the blob in its place, for good. Raises `ReplicaError`."""
         self.write(last)
         if self._found.hexdigest() != self._digest:
             raise ReplicaError(f"the bytes for the blob {self._digest} have the digest {self._found.hexdigest()}")
