@@ -14,7 +14,7 @@ from edgefn.proxy.compressed import Compressed
 from edgefn.proxy.errand import Errand, Fetch, is_confirmed
 from edgefn.proxy.flights import Duty
 from edgefn.proxy.joining import placed
-from edgefn.proxy.keeping import Judged, Keeping
+from edgefn.proxy.keeping import Keeping, Storable
 from edgefn.proxy.recent_failures import RecentFailures
 from edgefn.proxy.shelved import Shelved
 from edgefn.proxy.spool import Carry, Keeper, Spool
@@ -52,7 +52,7 @@ class _Fetched:
 
     errand: Errand
     duty: Duty
-    judged: Judged
+    storable: Storable
 
 
 class Fetching:
@@ -228,7 +228,7 @@ class Fetching:
         verdict = may_store(outgoing, response, self._policy, times)
         if isinstance(verdict, MayStore) and (response.body.length or 0) <= self._stock.largest:
             tag = received.headers.get("etag") if isinstance(response.body, Compressed) else None
-            return self._storing(_Fetched(errand, duty, Judged(response, verdict, times, tag)))
+            return self._storing(_Fetched(errand, duty, Storable(response, verdict, times, tag)))
         return _Unkept(response, verdict.reason if isinstance(verdict, Refuse) else Reason.TOO_LARGE)
 
     def _unkept(self, errand: Errand, duty: Duty, found: _Unkept) -> Response:
@@ -251,7 +251,7 @@ class Fetching:
 
     def _storing(self, fetched: _Fetched) -> Response:
         """Return the response with a body that is kept as it passes; one that is here already is kept at once."""
-        errand, response = fetched.errand, fetched.judged.response
+        errand, response = fetched.errand, fetched.storable.response
         _note(errand, Reason.INCOMPLETE)  # until its body is here
         is_small = (response.body.length or 0) <= self._stock.largest_at_once
         data = response.body.buffered() if is_small else None
@@ -270,11 +270,11 @@ class Fetching:
         if self._stock.disk is not None:
             return self._spooled(fetched)
         keep, refused = partial(self._keep, fetched), partial(_refuse, fetched.errand.request.trail)
-        return Teed(fetched.judged.response.body, self._stock.largest_at_once, fetched.duty, keep, refused)
+        return Teed(fetched.storable.response.body, self._stock.largest_at_once, fetched.duty, keep, refused)
 
     def _keep_at_once(self, fetched: _Fetched, data: bytes) -> None:
         """Keep a body that is all here, unless it is not as long as it said, or too large after all."""
-        declared = fetched.judged.response.body.length
+        declared = fetched.storable.response.body.length
         if len(data) > self._stock.largest_at_once:
             _refuse(fetched.errand.request.trail, Reason.TOO_LARGE)
             fetched.duty.unshared()
@@ -285,14 +285,14 @@ class Fetching:
 
     def _spooled(self, fetched: _Fetched) -> Body:
         """Return a body that goes to its viewer, to all who come for the same, and into the store."""
-        errand, duty, judged = fetched.errand, fetched.duty, fetched.judged
-        head = placed(self._keeping.stored(errand.request, judged, b""))
-        span = received_span(judged.response.headers) if judged.response.status == 206 else None
+        errand, duty, storable = fetched.errand, fetched.duty, fetched.storable
+        head = placed(self._keeping.stored(errand.request, storable, b""))
+        span = received_span(storable.response.headers) if storable.response.status == 206 else None
 
         def kept() -> None:
             self._stock.on_disk(errand.key, head)
             errand.request.trail.cache_reason = STORED
-            _end(duty, shared=judged.verdict.is_fresh)
+            _end(duty, shared=storable.verdict.is_fresh)
 
         def refused(reason: Reason) -> None:
             _refuse(errand.request.trail, reason)
@@ -313,8 +313,8 @@ class Fetching:
             kept=kept,
             refused=refused,
         )
-        spool = Spool(judged.response.body, keeper, self._carry)
-        if judged.verdict.is_fresh and span is None:
+        spool = Spool(storable.response.body, keeper, self._carry)
+        if storable.verdict.is_fresh and span is None:
             duty.shows(spool)
         return spool.reader()
 
@@ -323,10 +323,10 @@ class Fetching:
         if duty.is_outdated:
             errand.request.trail.cache_reason = Reason.INVALIDATED
             return
-        stored = self._keeping.stored(errand.request, fetched.judged, data)
+        stored = self._keeping.stored(errand.request, fetched.storable, data)
         reason = self._keeping.keep(errand.key, stored, self._now(), duty.since)
         errand.request.trail.cache_reason = reason or STORED
-        _end(duty, shared=fetched.judged.verdict.is_fresh)
+        _end(duty, shared=fetched.storable.verdict.is_fresh)
 
     def _told(self, response: Response, errand: Errand, why: str, body: Body | None = None) -> Response:
         """Return `response`, with another `body`, and with what Cache-Status has to say.

@@ -25,7 +25,7 @@ from edgefn.stores.stock import Stock
 
 
 @hot_dataclass(frozen=True, slots=True)
-class Judged:
+class Storable:
     """A response that may be stored, with the times and the verdict; `origin_tag` as in `Stored`."""
 
     response: Response
@@ -44,9 +44,9 @@ class Keeping:
         self._stock = stock
         self._policy = policy
 
-    def stored(self, request: Request, judged: Judged, body: bytes, part: Part | None = None) -> Stored:
+    def stored(self, request: Request, storable: Storable, body: bytes, part: Part | None = None) -> Stored:
         """Return a response to `request` as it is to be stored with `body`."""
-        response, times, verdict = judged.response, judged.times, judged.verdict
+        response, times, verdict = storable.response, storable.times, storable.verdict
         names = nominated(response.headers) or ()
         if self._policy.encodings:
             names = tuple(name for name in names if name != "accept-encoding")  # its normalised value is in the key
@@ -64,7 +64,7 @@ class Keeping:
             from_origin_error=response.from_origin_error,
             stale=verdict.stale,
             tags=tags_of(response.headers, self._policy.tag_headers),
-            origin_tag=judged.origin_tag,
+            origin_tag=storable.origin_tag,
             part=part,
         )
 
@@ -111,8 +111,8 @@ class Keeping:
         of_get = replace(errand.request, method="GET")
         verdict = may_store(of_get, replace(response, status=_whole_status(held)), self._policy, times)
         store = MayStore(0.0, 0.0, NEVER_STALE) if isinstance(verdict, Refuse) else verdict
-        judged = Judged(response, store, times, held.origin_tag)
-        renewed = replace(self.stored(errand.request, judged, held.body, held.part), shelved=held.shelved)
+        storable = Storable(response, store, times, held.origin_tag)
+        renewed = replace(self.stored(errand.request, storable, held.body, held.part), shelved=held.shelved)
         if held.origin_tag is not None:
             renewed = replace(renewed, headers=_with_own_tag(renewed.headers, held))
         if isinstance(verdict, Refuse):

@@ -151,7 +151,7 @@ class Site:
         relayed.deliver(outcome.dressed(headers))
 
     def answer_again(self, block: bytes, viewer: Viewer, deliver: Deliver) -> tuple[bytes, bytes] | Pending | None:
-        """Return head and body of what answers a request that has been answered before, to the letter.
+        """Return head and body of what answers a request that comes again, to the letter or in all that matters.
 
         Otherwise return what will deliver it, or None.
         """

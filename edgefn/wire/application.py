@@ -53,7 +53,7 @@ class Application(Protocol):
         """
 
     def answer_again(self, block: bytes, viewer: Viewer, deliver: Deliver) -> tuple[bytes, bytes] | Pending | None:
-        """Return head and body for a request that was remembered and comes again to the letter, from anybody.
+        """Return head and body for a request that was remembered and comes again, from anybody.
 
         `sent` is not told of it. Otherwise return what will `deliver` it, or None: there is none that still counts.
         """

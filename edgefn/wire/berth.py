@@ -32,7 +32,7 @@ class _Waiter:
 
 
 class Berth:
-    """Implements `Keeper` for the connections of one key.
+    """Implements `Owner` for the connections of one key.
 
     Who finds none idle opens one; when there are too many, waits in line. A slot is a connection, or one being opened.
     """

@@ -22,7 +22,7 @@ from edgefn.wire.tunnel import Tunnel
 from edgefn.wire.upload import Upload
 
 
-class Keeper(Protocol):
+class Owner(Protocol):
     """Who owns a connection, and hears what becomes of it. Each call comes from the event loop."""
 
     head_bound: int
@@ -89,11 +89,11 @@ class UnheardError(OriginError):
 class OriginConnection(asyncio.Protocol):
     """Implements `ResponseSink`. What `ask` returns stands for the exchange until the response is complete."""
 
-    def __init__(self, keeper: Keeper) -> None:
-        self._keeper = keeper
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._patience = Patience()
-        self._reader = ResponseReader(self, keeper.head_bound)
+        self._reader = ResponseReader(self, owner.head_bound)
         self._answer: Answer | None = None
         self._body: StreamBody | None = None
         self._upload: Upload | None = None
@@ -143,7 +143,7 @@ class OriginConnection(asyncio.Protocol):
     def check(self, now: float) -> None:
         """Let the origin fail if it has taken too long. `now` is loop time."""
         if self._tunnel is not None:
-            if self._tunnel.idle_for(now) >= self._keeper.tunnel_idle:
+            if self._tunnel.idle_for(now) >= self._owner.tunnel_idle:
                 self._tunnel.close()
         elif self._answer is not None:
             self._check_unsent(now)
@@ -270,7 +270,7 @@ class OriginConnection(asyncio.Protocol):
             self._reading_paused = False
             self._transport.resume_reading()
         if reusable and sent and self.alive:
-            self._keeper.freed(self, keepalive=self._origin.keepalive_timeout)
+            self._owner.freed(self, keepalive=self._origin.keepalive_timeout)
         else:
             self._close()
 
@@ -312,11 +312,11 @@ class OriginConnection(asyncio.Protocol):
     def _forget(self) -> None:
         if self.alive:
             self.alive = False
-            self._keeper.gone(self)
+            self._owner.gone(self)
 
     def _begin_upload(self, body: Body) -> None:
         self._upload = Upload(self._transport, body, self._patience, self._fail)
-        self._keeper.uploading(self._upload.start())
+        self._owner.uploading(self._upload.start())
 
     def _stop_upload(self) -> None:
         if self._upload is not None:
