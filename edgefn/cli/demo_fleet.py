@@ -20,6 +20,7 @@ from edgefn.control.client import ControlClient, ControlError
 from edgefn.functions.bundle import Bundle, BundleFile
 from edgefn.functions.packing import packed
 from edgefn.node.membership import join
+from edgefn.node.tending import tend
 
 _NAMES: Final = ("fra", "ams", "lhr", "jfk", "sfo", "nrt", "syd", "gru", "sin", "bom")
 _CODE: Final = "exports.handler = async () => ({status: '200', body: 'version WORD\\n'});\n"
@@ -90,8 +91,7 @@ async def _story(locations: int, stopping: asyncio.Event) -> int:
         await _deploy(client, "1")
         await _apply(client, "1h")
         load = _Load(urls)
-        loading = asyncio.get_running_loop().create_task(load.run())
-        stack.push_async_callback(_ended, loading)
+        tend(stack, load.run())
         await asyncio.sleep(1.0)
         print(f"\nunder load: {load.told()}", flush=True)
         await _deploy(client, "2")
@@ -192,12 +192,6 @@ async def _stopped(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
 
 
 def _last_words(log: str) -> str:

@@ -5,7 +5,7 @@ import posixpath
 from edgefn.configuration.functions import PROCESS_RUNTIMES
 from edgefn.configuration.loader import handler_files
 from edgefn.functions.layers import read_with_layers
-from edgefn.model.settings import FunctionSettings
+from edgefn.model.settings import CLOUDFRONT_JS, FunctionSettings
 from edgefn.rules.event_reading import refused
 from edgefn.sandbox.base import Failed, Outcome, Returned
 
@@ -15,7 +15,7 @@ _SHOWN = 5
 
 def on_result(function: FunctionSettings, event: bytes, outcome: Outcome) -> str:
     """Return what CloudFront would refuse in a result, which is none of the function's failures here; else ""."""
-    if not isinstance(outcome, Returned) or function.runtime.startswith("cloudfront-js"):
+    if not isinstance(outcome, Returned) or function.runtime.startswith(CLOUDFRONT_JS):
         return ""
     violation = refused(event, outcome.result)
     if violation is None:

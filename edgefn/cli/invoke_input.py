@@ -25,7 +25,7 @@ from edgefn.functions.bundle import BundleError
 from edgefn.functions.kvs_file import StoreError, read_content
 from edgefn.functions.layers import read_with_layers
 from edgefn.model.errors import SettingsError
-from edgefn.model.settings import FunctionSettings
+from edgefn.model.settings import CLOUDFRONT_JS, FunctionSettings
 
 _LEAST_MEMORY, _MOST_MEMORY = 128, 10_240
 _PLACE = {"name": "FRA", "serverIp": "127.0.0.1", "region": "eu-central-1"}
@@ -140,13 +140,13 @@ def read_events(given: argparse.Namespace) -> list[bytes]:
 def sample_event(sample: str, runtime: str) -> bytes:
     """Return the sample as functions of this runtime get it."""
     as_function = f"cloudfront-{sample}"  # these functions have events of their own
-    is_own = runtime.startswith("cloudfront-js") and as_function in SAMPLES
+    is_own = runtime.startswith(CLOUDFRONT_JS) and as_function in SAMPLES
     return SAMPLES[as_function if is_own else sample].event()
 
 
 def _placed(event: bytes, runtime: str) -> bytes:
     """Return the event with a place, which CloudFront Functions know as `cf.edgeLocation`."""
-    document: object = json.loads(event) if runtime.startswith("cloudfront-js") else None
+    document: object = json.loads(event) if runtime.startswith(CLOUDFRONT_JS) else None
     if not isinstance(document, dict) or "edge" in document:
         return event
     return json.dumps({**document, "edge": {"location": _PLACE}}).encode()

@@ -3,6 +3,7 @@
 import math
 import re
 
+from edgefn.model.settings import CLOUDFRONT_JS
 from edgefn.rules.log_line import one_line
 from edgefn.sandbox.base import Code, Failed, Outcome, OverLimit, Returned, TimedOut, Usage
 from edgefn.sandbox.js.profiles import compute_utilization
@@ -51,7 +52,7 @@ def _end(invocation_id: str) -> str:
 
 def _compute(code: Code, usage: Usage) -> str:
     """Return what AWS's console says of a CloudFront Function's use of CPU time, and nothing for other functions."""
-    if not code.runtime.startswith("cloudfront-js-"):
+    if not code.runtime.startswith(CLOUDFRONT_JS):
         return ""
     return f"\tCompute Utilization: {compute_utilization(usage.cpu)}"
 

@@ -16,6 +16,7 @@ from edgefn.functions.opening import Fetch, Host, started
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.errors import SettingsError
 from edgefn.model.publishing import LATEST, Manifest
+from edgefn.model.settings import CLOUDFRONT_JS
 from edgefn.sandbox.base import Failed, OpenError, Outcome, OverLimit, Returned, TimedOut
 
 _PATIENCE: Final = 60.0
@@ -138,7 +139,7 @@ def told(outcome: Outcome, timeout: float) -> dict[str, object]:
 def apart(document: dict[str, object], runtime: str) -> dict[str, object]:
     """Return the document with what a CloudFront Function said through the module `cloudfront` beside its result."""
     match document:
-        case {"result": {"edge": edge, **result}} if runtime.startswith("cloudfront-js"):
+        case {"result": {"edge": edge, **result}} if runtime.startswith(CLOUDFRONT_JS):
             return {"result": result, "edge": edge}
         case _:
             return document

@@ -6,6 +6,7 @@ Sizes are bytes and times seconds, unless a field says otherwise.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from edgefn.model.hook import Event
 from edgefn.model.origin import Origin
@@ -150,6 +151,10 @@ class ErrorPage:
     path: str
     response_status: int | None = None
     ttl: float = 10.0
+
+
+CLOUDFRONT_JS: Final = "cloudfront-js-"
+"""What the runtimes of CloudFront Functions begin with. All other functions are Lambda@Edge's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from functools import partial
 from edgefn.model.errors import FunctionFault
 from edgefn.model.hook import Event, Quotas
 from edgefn.model.message import Request, Response
+from edgefn.model.settings import CLOUDFRONT_JS
 from edgefn.model.trail import Result
 from edgefn.rules import cff_contract, cff_event, contract, event
 from edgefn.rules.cff_origin import KnownOrigins
@@ -66,7 +67,7 @@ class Dialects:
 
     def of(self, runtime: str) -> Dialect:
         """Return the dialect of functions with this runtime."""
-        return self.cloudfront if runtime.startswith("cloudfront-js") else self.lambda_edge
+        return self.cloudfront if runtime.startswith(CLOUDFRONT_JS) else self.lambda_edge
 
 
 def cloudfront(origins: KnownOrigins, location: cff_event.EdgeLocation) -> Dialect:

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from edgefn.model.hook import Event
-from edgefn.model.settings import FunctionSettings, RouteSettings, Settings
+from edgefn.model.settings import CLOUDFRONT_JS, FunctionSettings, RouteSettings, Settings
 
-_CLOUDFRONT = "cloudfront-js"
 _VIEWER_EVENTS = (Event.VIEWER_REQUEST, Event.VIEWER_RESPONSE)
 
 
@@ -19,7 +18,7 @@ def beyond_aws(settings: Settings) -> Iterator[str]:
 
 def _of_function(function: FunctionSettings) -> Iterator[str]:
     at = f"functions.{function.name}"
-    is_cloudfront = function.runtime.startswith(_CLOUDFRONT)
+    is_cloudfront = function.runtime.startswith(CLOUDFRONT_JS)
     if function.environment:
         kind = "CloudFront Functions" if is_cloudfront else "Lambda@Edge functions"
         yield f"{at}.environment: {kind} have no environment variables of their own at AWS"
@@ -38,6 +37,6 @@ def _of_route(at: str, route: RouteSettings, settings: Settings) -> Iterator[str
     """
     hooks = [route.hooks[event] for event in _VIEWER_EVENTS if event in route.hooks]
     at_viewer = [hook.function for hook in hooks if not hook.qualifier and hook.function in settings.functions]
-    kinds = {settings.functions[name].runtime.startswith(_CLOUDFRONT) for name in at_viewer}
+    kinds = {settings.functions[name].runtime.startswith(CLOUDFRONT_JS) for name in at_viewer}
     if len(kinds) > 1:
         yield f"{at}: at AWS the functions at both viewer events are of one kind: {' and '.join(at_viewer)} are not"

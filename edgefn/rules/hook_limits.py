@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from edgefn.model.hook import Event
-from edgefn.model.settings import FunctionSettings, QuotaProfile
+from edgefn.model.settings import CLOUDFRONT_JS, FunctionSettings, QuotaProfile
 from edgefn.rules.quotas import MEGABYTE, quotas
 
 
@@ -12,7 +12,7 @@ def hook_flaws(function: FunctionSettings, event: Event, profile: QuotaProfile) 
     allowed = quotas(profile, event)
     name, where = f'the function "{function.name}"', f"at {event} the most is"
     flaws: list[str] = []
-    if function.runtime.startswith("cloudfront-js") and not event.is_viewer:
+    if function.runtime.startswith(CLOUDFRONT_JS) and not event.is_viewer:
         flaws.append(f"{name} is a CloudFront Function; write it at viewer-request or viewer-response")
     if function.timeout > allowed.timeout:
         flaws.append(f"{name} has a timeout of {function.timeout:g}s; {where} {allowed.timeout:g}s")

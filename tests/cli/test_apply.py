@@ -19,11 +19,12 @@ from edgefn.configuration.document import parse
 from edgefn.configuration.sharing import shared_part
 from tests.cli.running import Here, Running
 from tests.cli.test_serve import command
-from tests.cli.test_workers import children, until
+from tests.cli.test_workers import children
 from tests.fakes.certificates import write_certificate
 from tests.fakes.scripted_origin import ScriptedOrigin, answering, ok
 from tests.fakes.website import Website, page
 from tests.free_ports import free_port
+from tests.waiting import until
 
 CODE = "exports.handler = async () => ({status: '200', body: 'greeted'});\n"
 

@@ -1,9 +1,8 @@
 """`workers: 2`: two processes on one port, as one location."""
 
-import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from tests.fakes.greetings import GREET, publisher_on, saying, until_applied
 from tests.fakes.scripted_origin import ScriptedOrigin, answering, ok
 from tests.fakes.website import Website
 from tests.free_ports import free_port
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -121,13 +121,6 @@ async def test_workers_end_when_their_supervisor_is_killed(tmp_path: Path) -> No
             location.send(signal.SIGKILL)
             await location.ended()
             await until(lambda: not any(_lives(pid) for pid in workers))
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """Wait until it is so: processes tell nobody that they begin or end."""
-    async with asyncio.timeout(20):
-        while not is_so():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 def _lives(pid: int) -> bool:

@@ -19,7 +19,8 @@ from edgefn.node.control_plane import open_control_plane, prepare, write_server_
 from edgefn.node.location import Location
 from edgefn.node.membership import join, read_membership
 from tests.free_ports import free_port
-from tests.functions.nats.stage import PROGRAM, until
+from tests.functions.nats.stage import PROGRAM
+from tests.waiting import until
 
 CODE = "exports.handler = async () => ({status: '200', body: 'WORD'});\n"
 LIFETIME = 4.0

@@ -1,7 +1,7 @@
 """Short words for the stories about origins."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -123,10 +123,3 @@ async def content(response: Response) -> bytes:
         while piece := await response.body.read():
             pieces.append(piece)
     return b"".join(pieces)
-
-
-async def until(fact: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Wait for a fact to become true."""
-    async with asyncio.timeout(seconds):
-        while not fact():  # noqa: ASYNC110 the facts are of others, who tell nobody
-            await asyncio.sleep(0.002)

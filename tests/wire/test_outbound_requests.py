@@ -9,7 +9,8 @@ from edgefn.model.headers import Headers
 from edgefn.model.message import BytesBody
 from edgefn.wire.request_head import UnsendableRequestError, last_chunk, request_head
 from tests.fakes.scripted_origin import Conversation, ScriptedOrigin, answering, ok
-from tests.wire.asking import Dripping, asker, asking, content, until
+from tests.waiting import until
+from tests.wire.asking import Dripping, asker, asking, content
 
 
 async def test_a_request_keeps_its_lines_their_order_their_case_and_their_bytes() -> None:

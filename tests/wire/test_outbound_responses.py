@@ -9,7 +9,8 @@ from edgefn.model.errors import OriginError, OriginFailure, ViewerGoneError
 from edgefn.model.headers import Headers
 from edgefn.wire.berth import PoolLimits
 from tests.fakes.scripted_origin import Conversation, ScriptedOrigin, answering, answering_in_pieces, ok
-from tests.wire.asking import asker, asking, content, until
+from tests.waiting import until
+from tests.wire.asking import asker, asking, content
 
 
 async def test_a_response_keeps_its_lines_their_order_their_case_and_their_bytes() -> None:

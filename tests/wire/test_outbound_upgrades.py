@@ -8,7 +8,8 @@ from edgefn.model.errors import OriginFailure
 from edgefn.model.message import Duplex
 from edgefn.wire.berth import PoolLimits
 from tests.fakes.scripted_origin import Conversation, ScriptedOrigin, answering, ok
-from tests.wire.asking import Asker, asker, asking, until
+from tests.waiting import until
+from tests.wire.asking import Asker, asker, asking
 
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n"
 UPGRADE = ("Upgrade", "echo")

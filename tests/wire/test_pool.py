@@ -9,7 +9,8 @@ from edgefn.model.message import BytesBody
 from edgefn.wire.berth import PoolLimits
 from edgefn.wire.pool import Pool
 from tests.fakes.scripted_origin import Conversation, Script, ScriptedOrigin, answering, ok
-from tests.wire.asking import Dripping, asker, asking, content, until
+from tests.waiting import until
+from tests.wire.asking import Dripping, asker, asking, content
 
 
 async def hangs_up_on_the_second(conversation: Conversation) -> None:

@@ -9,7 +9,8 @@ import pytest
 from edgefn.model.errors import OriginFailure
 from edgefn.wire.resolving import Resolver, is_address
 from tests.fakes.scripted_origin import ScriptedOrigin, answering, ok
-from tests.wire.asking import asker, until
+from tests.waiting import until
+from tests.wire.asking import asker
 
 
 class FakeLoop:

@@ -25,6 +25,7 @@ from edgefn.model.location_status import status_to_json
 from edgefn.model.publishing import Catalog, LocationStatus, Manifest
 from edgefn.model.settings import FunctionSettings
 from tests.functions.nats.stage import Hub, begun
+from tests.waiting import until
 
 SIGNING = SigningKey(os.urandom(32))
 CONTROL_KEYS = Keys(signing=SIGNING)
@@ -112,9 +113,7 @@ class Location:
     async def until(self, holds: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until something holds; tell what the location said when it does not."""
         try:
-            async with asyncio.timeout(seconds):
-                while not holds():  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)
+            await until(holds, seconds)
         except TimeoutError:
             raise AssertionError(f"{self.name} is at {self.catalog.generation}, and said {self.lines}") from None
 

@@ -146,13 +146,6 @@ async def begun(directory: Path, keeping: Keeping | None = None) -> AsyncIterato
             await replica.close()
 
 
-async def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-
-
 def opened(address: Address) -> NatsReplica:
     return NatsReplica(address, random.random, lambda: uuid.uuid4().hex)
 

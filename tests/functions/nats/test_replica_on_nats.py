@@ -22,7 +22,8 @@ from edgefn.functions.replicas.base import (
 )
 from edgefn.functions.replicas.nats import streams
 from edgefn.functions.replicas.nats.layout import CHUNK, Keeping
-from tests.functions.nats.stage import begun, digest, eventually, head, hub, pieces, until
+from tests.functions.nats.stage import begun, digest, eventually, head, hub, pieces
+from tests.waiting import until
 
 T = TypeVar("T")
 

@@ -19,7 +19,8 @@ from tests.cli.running import Running
 from tests.cli.test_serve import command
 from tests.fakes.certificates import write_certificate
 from tests.free_ports import free_port
-from tests.functions.nats.stage import PROGRAM, digest, head, hub, opened, pieces, until
+from tests.functions.nats.stage import PROGRAM, digest, head, hub, opened, pieces
+from tests.waiting import until
 
 SECRET = b"a secret that stands nowhere in clear"
 

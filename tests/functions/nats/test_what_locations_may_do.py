@@ -23,7 +23,8 @@ from edgefn.functions.replicas.nats.layout import (
 from edgefn.functions.replicas.nats.link import Address, Login
 from edgefn.functions.replicas.nats.nkeys import KeyPair, NkeyError, Owner
 from edgefn.functions.replicas.nats.replica import NatsReplica
-from tests.functions.nats.stage import begun, digest, head, hub, opened, pieces, until, user_key
+from tests.functions.nats.stage import begun, digest, head, hub, opened, pieces, user_key
+from tests.waiting import until
 
 OUR_STREAMS = (RECORDS, BLOBS, PURGES, STATUSES)
 FORBIDDEN_TO_SEND = [
