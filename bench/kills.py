@@ -36,9 +36,10 @@ data_dir: {directory}/var
 access_log: off
 cache: {{{cache}}}
 origins: {{app: {{url: "http://127.0.0.1:{origin}"}}}}
-routes: [{{path: "*", origin: app}}]
+routes: {routes}
 drain_timeout: 5s
 """
+PLAIN = '[{path: "*", origin: app}]'
 PATIENCE = 60.0
 
 
@@ -71,13 +72,19 @@ def workers_of(pid: int) -> list[int]:
 class Site:
     """A location that can be killed and started again, with the ports it had."""
 
-    def __init__(self, directory: Path, origin: int, workers: int, cache: str = CACHE) -> None:
+    def __init__(self, directory: Path, origin: int, workers: int, cache: str = CACHE, routes: str = PLAIN) -> None:
         self.port, self.admin = free_ports(2)
         self._directory = directory
         self._config = directory / "edgefn.yaml"
         self._config.write_text(
             CONFIG.format(
-                port=self.port, admin=self.admin, workers=workers, directory=directory, origin=origin, cache=cache
+                port=self.port,
+                admin=self.admin,
+                workers=workers,
+                directory=directory,
+                origin=origin,
+                cache=cache,
+                routes=routes,
             )
         )
         self._workers = workers
@@ -122,6 +129,11 @@ class Site:
             # Nobody tells of new processes.
             while len([pid for pid in workers_of(self.process.pid) if pid != victim]) < self._workers:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
+
+    def reload(self) -> None:
+        """Have it read its configuration anew."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
 
     async def stop(self) -> int:
         assert self.process is not None

@@ -3,9 +3,12 @@
     python -m bench.soak --minutes 30
     python -m bench.soak --minutes 1 --workers 1
     python -m bench.soak --minutes 30 --cache 'memory: 48MB'
+    python -m bench.soak --minutes 5 --rough
 
 Hits and misses by a Zipf draw over more than fits in memory, purges of every kind, ranges, viewers who leave in the
-middle, viewers who read slowly, POSTs. Prints what it saw as JSON; exit status 1 when anything was wrong.
+middle, viewers who read slowly, POSTs. With --rough there are few keys, so that all of this meets; origin and viewers
+do whatever is allowed, and the configuration is loaded anew all the time. Prints what it saw as JSON; exit status 1
+when anything was wrong.
 """
 
 import argparse
@@ -23,10 +26,10 @@ from pathlib import Path
 
 from aiohttp import ClientError
 
-from bench.kills import CACHE, Site
+from bench.kills import CACHE, PLAIN, Site
+from bench.rough import ROUTES, RoughOrigin, RoughViewers
 from bench.traffic import Origin, Tally, Viewers
 
-KEYS = [f"k{number}" for number in range(20_000)]
 SIZES = (300, 2_000, 2_000, 12_000, 12_000, 60_000, 300_000)
 LARGE = 2_500_000  # every fiftieth
 SAMPLES = 60
@@ -34,6 +37,21 @@ MOST_GROWTH = 1.10
 MOST_FDS = 64
 
 Task = Callable[[], Coroutine[None, None, None]]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How many keys there are, and the seconds between two of the same kind; 0: that does not happen."""
+
+    keys: int
+    leave: float
+    purge: float
+    post: float
+    reload: float
+
+
+USUAL = Pace(20_000, leave=0.05, purge=0.2, post=0.5, reload=0)
+ROUGH = Pace(60, leave=0.005, purge=0.01, post=0.02, reload=1)
 
 
 def size_of(key: str) -> int:
@@ -59,12 +77,13 @@ class Load:
     origin: Origin
     viewers: Viewers
     dice: random.Random
+    pace: Pace
     done: Counter[str] = field(default_factory=Counter)
     failed: list[str] = field(default_factory=list)
 
     def key(self) -> str:
         """Return a key: the lower its number, the likelier (Zipf)."""
-        return KEYS[int(len(KEYS) ** self.dice.random()) - 1]
+        return f"k{int(self.pace.keys ** self.dice.random()) - 1}"
 
     async def look(self) -> None:
         key = self.key()
@@ -75,17 +94,21 @@ class Load:
     async def leave(self) -> None:
         """Ask for something, and leave before it is all here."""
         key = self.key()
+        request = f"GET /{key}/{size_of(key)} HTTP/1.1\r\nHost: 127.0.0.1:{self.site.port}\r\n\r\n"
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             reader, writer = await asyncio.open_connection("127.0.0.1", self.site.port)
-            writer.write(f"GET /{key}/{size_of(key)} HTTP/1.1\r\nHost: 127.0.0.1:{self.site.port}\r\n\r\n".encode())
-            await reader.readexactly(200)
-            writer.transport.abort()
+            try:
+                writer.write(request.encode())
+                await reader.readexactly(200)
+            finally:
+                writer.transport.abort()
         self.done["left"] += 1
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.pace.leave)
 
     async def crawl(self) -> None:
         """Read something large, slowly, to its end."""
-        target = f"http://127.0.0.1:{self.site.port}/{self.dice.choice(KEYS[:2_000:50])}/{LARGE}"
+        key = f"k{self.dice.randrange(0, min(self.pace.keys, 2_000), 50)}"
+        target = f"http://127.0.0.1:{self.site.port}/{key}/{LARGE}"
         got = 0
         try:
             async with self.viewers.session.get(target) as answer:
@@ -107,7 +130,7 @@ class Load:
         else:
             self.failed.append(f"purge of {key}")
         self.done["purged"] += 1
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(self.pace.purge)
 
     async def post(self) -> None:
         key = self.key()
@@ -119,7 +142,12 @@ class Load:
             if answer.status < 400:
                 self.viewers.tally.floor[key] = max(generation, self.viewers.tally.floor[key])
         self.done["posted"] += 1
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(self.pace.post)
+
+    async def reload(self) -> None:
+        await asyncio.sleep(self.pace.reload)
+        self.site.reload()
+        self.done["reloaded"] += 1
 
 
 async def forever(task: Task) -> None:
@@ -157,14 +185,18 @@ def verdict(samples: list[Sample]) -> dict[str, object]:
     }
 
 
-async def run(directory: Path, *, seconds: float, workers: int, seed: int, cache: str) -> dict[str, object]:
+async def run(
+    directory: Path, *, seconds: float, workers: int, seed: int, cache: str, is_rough: bool = False
+) -> dict[str, object]:
     dice, tally = random.Random(seed), Tally()
-    async with Origin() as origin:
-        site = Site(directory, origin.port, workers, cache)
+    async with RoughOrigin(random.Random(seed)) if is_rough else Origin() as origin:
+        site = Site(directory, origin.port, workers, cache, ROUTES if is_rough else PLAIN)
         await site.start()
-        load = Load(site, origin, Viewers(site.base, tally, dice), dice)
+        viewers = RoughViewers if is_rough else Viewers
+        load = Load(site, origin, viewers(site.base, tally, dice), dice, ROUGH if is_rough else USUAL)
         began, samples = time.monotonic(), list[Sample]()
         jobs = [*[load.look] * 12, *[load.leave] * 2, *[load.crawl] * 4, load.purge, load.post]
+        jobs += [load.reload] if load.pace.reload else []
         tasks = [asyncio.create_task(forever(job)) for job in jobs]
         try:
             while (now := time.monotonic() - began) < seconds:
@@ -197,13 +229,19 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cache", default=CACHE, help="as the configuration has it; small, so that it is soon full")
+    parser.add_argument("--rough", action="store_true", help="nothing is usual, and all of it meets")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         work = run(
-            Path(directory), seconds=60 * given.minutes, workers=given.workers, seed=given.seed, cache=given.cache
+            Path(directory),
+            seconds=60 * given.minutes,
+            workers=given.workers,
+            seed=given.seed,
+            cache=given.cache,
+            is_rough=given.rough,
         )
         told = asyncio.run(work)
-        said = (Path(directory) / "log").read_text().splitlines()
+        said = [line for line in (Path(directory) / "log").read_text().splitlines() if "reloaded" not in line]
     told["log"] = said[:20]
     print(json.dumps(told, indent=2))
     return 0 if told["flat"] and not told["failed"] and not told["wrong"] else 1
