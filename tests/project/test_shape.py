@@ -1,13 +1,16 @@
 """The shape of the code: small modules, small functions, each saying what it is for, and no knots between them."""
 
 import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import grimp
 import pytest
 
-from tests.project.sources import MODULES, name, parsed
+from tests.project.sources import MODULES, ROOT, name, parsed
 
 MOST_LINES_IN_A_MODULE = 400
 MOST_LINES_IN_A_FUNCTION = 60
@@ -44,6 +47,34 @@ def test_a_function_fits_on_a_screen(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=name)
 def test_a_package_file_holds_a_docstring_and_nothing_else(path: Path) -> None:
     assert [type(node) for node in parsed(path).body] == [ast.Expr]
+
+
+def names_of(path: Path) -> Iterator[str]:
+    """Yield what a module defines at its top."""
+    for node in parsed(path).body:
+        match node:
+            case ast.FunctionDef(name=known) | ast.AsyncFunctionDef(name=known) | ast.ClassDef(name=known):
+                yield known
+            case ast.Assign(targets=targets):
+                yield from (part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=known)):
+                yield known
+
+
+def words(*paths: Path) -> Counter[str]:
+    return Counter(word for path in paths for word in re.findall(r"\w+", path.read_text()))
+
+
+def test_nothing_is_kept_that_no_part_of_the_program_uses() -> None:
+    used = words(*MODULES, *ROOT.glob(".ci/*.py"))
+    unused = [
+        f"{name(path)}: {known}"
+        for path in MODULES
+        for own in [words(path)]
+        for known in names_of(path)
+        if not known.startswith("__") and (own if known.startswith("_") else used)[known] < 2
+    ]
+    assert unused == []
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
