@@ -266,8 +266,8 @@ class Fetching:
         return self._told(response, errand, "" if why == STORED else why, BytesBody(data, response.body.trailers))
 
     def _passing(self, fetched: _Fetched) -> Body:
-        """Return a body that is kept while it passes."""
-        if self._stock.disk is not None:
+        """Return a body that is kept while it passes; others can follow it where some wait, or where it may be long."""
+        if self._stock.disk is not None or (fetched.duty.waiters and fetched.storable.verdict.is_fresh):
             return self._spooled(fetched)
         keep, refused = partial(self._keep, fetched), partial(_refuse, fetched.errand.request.trail)
         return Teed(fetched.storable.response.body, self._stock.largest_at_once, fetched.duty, keep, refused)
@@ -312,6 +312,7 @@ class Fetching:
             superseded=lambda: self._keeping.is_superseded(errand.key, head, self._now()),
             kept=kept,
             refused=refused,
+            is_paced=self._stock.disk is None,
         )
         spool = Spool(storable.response.body, keeper, self._carry)
         if storable.verdict.is_fresh and span is None:

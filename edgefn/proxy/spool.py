@@ -46,6 +46,8 @@ class Keeper:
     """Is told that the disk has it."""
     refused: Callable[[Reason], None]
     """Is told why it is not stored."""
+    is_paced: bool = False
+    """Whether there is no disk, so that only so much is read ahead of all viewers as is good for memory."""
 
 
 class Spool:
@@ -139,14 +141,18 @@ class Spool:
             del self._offsets[:count], self._chunks[:count]
 
     async def _stay_in_step(self) -> None:
-        """Wait for the slowest reader, when nobody but us has what it lacks."""
-        while not self._is_kept:
-            slowest = min((reader.at for reader in self._readers), default=self._end)
-            self._forget(slowest)
-            if not self._offsets or self._end - max(slowest, self._offsets[0]) <= _WINDOW:
-                return
+        """Wait for the slowest reader when only we have what it lacks, for the fastest at most while it is kept."""
+        while self._is_ahead():
             self._lagging = asyncio.get_running_loop().create_future()
             await self._lagging
+
+    def _is_ahead(self) -> bool:
+        places = [reader.at for reader in self._readers] or [self._end]
+        if self._is_kept:
+            return self.keeper.is_paced and self._end - max(places) > _WINDOW
+        slowest = min(places)
+        self._forget(slowest)
+        return bool(self._offsets) and self._end - max(slowest, self._offsets[0]) > _WINDOW
 
     async def _complete(self) -> None:
         """Store it, if it is as long as it said. Raises `OriginError`."""

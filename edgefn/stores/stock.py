@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from edgefn.rules.purges import Purge, hits, place_of
 from edgefn.rules.stale import NEVER_STALE
 from edgefn.stores.base import NOTHING, Found, Ledger, Order, Purged, Store, Stored, StoreError, Swept
-from edgefn.stores.disk.base import BodyStore, Writer
+from edgefn.stores.disk.base import BodyStore, TooLargeError, Writer
 from edgefn.stores.ledger import LocalLedger
 from edgefn.stores.scribe import Scribe
 
@@ -222,7 +222,7 @@ class Stock:
     def writing(self, key: str, stored: Stored, since: int) -> AbstractAsyncContextManager[Writer]:
         """Return a writer of a body to disk, to be followed and so to be released. Raises `StoreError`."""
         if self._disk is None:
-            raise StoreError("nothing is kept on disk")
+            raise TooLargeError("nothing is kept on disk")
         return self._disk.writing(key, stored, since, followed=True)
 
     def on_disk(self, key: str, stored: Stored) -> None:

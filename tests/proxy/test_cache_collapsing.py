@@ -52,6 +52,27 @@ async def test_the_waiters_wait_for_the_whole_body() -> None:
     assert (second.result().text, second.result().result, len(stage.origin.asked)) == ("hello", Result.HIT, 1)
 
 
+@pytest.mark.parametrize("capacity", [2**20, 8_000])
+async def test_who_waits_already_when_a_long_body_begins_gets_it_as_it_comes(capacity: int) -> None:
+    body = ArrivingBody()
+    stage = Stage(capacity=capacity)
+    stage.origin.says = lambda request: saying(body, FRESH)
+    stage.origin.closed = True
+    async with asyncio.TaskGroup() as group:
+        first, second = (group.create_task(stage.cache.serve(asking(), stage.origin)) for _ in range(2))
+        await settled()
+        stage.origin.opens()
+        await settled()
+        late = group.create_task(stage.cache.serve(asking(), stage.origin))
+    body.arrives(b"hello")
+    bodies = [viewer.result().body for viewer in (first, second, late)]
+    assert [await each.read() for each in bodies] == [b"hello"] * 3
+    body.arrives(bytes(2_000), b"")
+    assert [[len(await each.read()) for _ in range(2)] for each in bodies] == [[2_000, 0]] * 3
+    assert late.result().headers.get("cache-status") == "edgefn; fwd=uri-miss; collapsed"
+    assert (len(stage.origin.asked), len(stage.flights), len(stage.store)) == (1, 0, 1 if capacity > 8_000 else 0)
+
+
 async def test_what_can_not_be_stored_is_never_queued_for() -> None:
     body = ArrivingBody()
     stage = waiting()

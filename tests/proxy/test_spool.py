@@ -59,15 +59,17 @@ class Stage:
 
     is_superseded = False
 
-    def __init__(self, source: Body, disk: Disk | None = None, length: int | None = None) -> None:
+    def __init__(
+        self, source: Body, disk: Disk | None = None, length: int | None = None, *, is_paced: bool = False
+    ) -> None:
         self.disk = disk or Disk()
         self.background = Background()
         self.told: list[str | Reason | bytes] = []
         head = Stored(200, "OK", Headers(), b"", 1.0, 1.0, 60.0, 0.0)
         keeper = Keeper(
-            key="key", head=head, since=0, length=length, most_in_memory=MOST, keep=self.told.append,
-            writing=self._writing, superseded=self._superseded, kept=lambda: self.told.append("kept"),
-            refused=self.told.append,
+            key="key", head=head, since=0, length=length, most_in_memory=2**30 if is_paced else MOST,
+            keep=self.told.append, writing=self._writing, superseded=self._superseded,
+            kept=lambda: self.told.append("kept"), refused=self.told.append, is_paced=is_paced,
         )  # fmt: skip
         self.spool = Spool(source, keeper, self.background.carry)
 
@@ -156,6 +158,22 @@ async def test_without_a_disk_the_origin_is_read_no_faster_than_the_slowest_view
     assert source._arrivals.qsize() > 20  # it waits for the slow one
     assert not reading.done()
     assert await all_of(slow) == await reading == b"".join(sent)
+
+
+async def test_what_is_kept_in_memory_alone_is_read_no_faster_than_by_the_fastest_viewer() -> None:
+    source, sent = ArrivingBody(), [bytes([65 + number]) * 600_000 for number in range(4)]
+    stage = Stage(source, is_paced=True)
+    slow, fast = stage.spool.reader(), stage.spool.reader()
+    source.arrives(*sent, b"")
+    await settled()
+    assert source._arrivals.qsize() == 3  # two pieces are more than a viewer may lag behind
+    got = [await fast.read()]
+    await settled()
+    assert source._arrivals.qsize() == 2
+    assert b"".join(got) + await all_of(fast) == b"".join(sent)
+    await settled()
+    assert stage.told == [b"".join(sent)]
+    assert await all_of(slow) == b"".join(sent)
 
 
 async def test_a_slow_viewer_that_leaves_holds_nobody_up() -> None:
