@@ -283,6 +283,22 @@ async def test_what_comes_again_to_the_letter_is_known_by_all_its_bytes(
     assert await place.comes(GET % b"Cookie: n=2\r\n") is None
 
 
+async def test_variants_side_by_side_are_each_known() -> None:
+    place = Place()
+    vary = ("Vary", "Origin")
+    place.origin.says = lambda request: saying(request.headers.get("origin") or "none", DATE, LASTS, vary)
+    asked = {
+        b"": asking(),
+        b"Origin: a\r\n": asking("/a", ("Origin", "a")),
+        b"Origin: b\r\n": asking("/a", ("Origin", "b")),
+    }
+    answers: list[tuple[bytes, bytes] | None] = []
+    for _ in range(4):
+        answers = [await place.comes(GET % line, request) for line, request in asked.items()]
+    assert [None if answer is None else answer[1] for answer in answers] == [b"none", b"a", b"b"]
+    assert len(place.origin.asked) == 3
+
+
 async def test_what_was_purged_is_known_by_neither_name() -> None:
     place = Place()
     for _ in range(6):
