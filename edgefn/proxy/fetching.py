@@ -257,13 +257,12 @@ class Fetching:
         data = response.body.buffered() if is_small else None
         if data is None:
             return self._told(response, errand, "", self._passing(fetched))
-        self._keep_at_once(fetched, data)
-        why = errand.request.trail.cache_reason
-        if why == STORED and errand.replaces_conditions and is_conditional(errand.request):  # these it did not see
+        why = self._keep_at_once(fetched, data)
+        if why is None and errand.replaces_conditions and is_conditional(errand.request):  # these it did not see
             stored = chosen(self._keeping.variants(errand.key), errand.request)
             if stored is not None:
                 return self._answered_anew(errand, stored, response, is_new=True)
-        return self._told(response, errand, "" if why == STORED else why, BytesBody(data, response.body.trailers))
+        return self._told(response, errand, why or "", BytesBody(data, response.body.trailers))
 
     def _passing(self, fetched: _Fetched) -> Body:
         """Return a body that is kept while it passes; others can follow it where some wait, or where it may be long."""
@@ -272,16 +271,20 @@ class Fetching:
         keep, refused = partial(self._keep, fetched), partial(_refuse, fetched.errand.request.trail)
         return Teed(fetched.storable.response.body, self._stock.largest_at_once, fetched.duty, keep, refused)
 
-    def _keep_at_once(self, fetched: _Fetched, data: bytes) -> None:
-        """Keep a body that is all here, unless it is not as long as it said, or too large after all."""
+    def _keep_at_once(self, fetched: _Fetched, data: bytes) -> Reason | None:
+        """Keep a body that is all here, unless it is not as long as it said, or too large after all.
+
+        Return why it is not kept, or None.
+        """
         declared = fetched.storable.response.body.length
         if len(data) > self._stock.largest_at_once:
             _refuse(fetched.errand.request.trail, Reason.TOO_LARGE)
             fetched.duty.unshared()
-        elif declared is not None and declared != len(data):
+            return Reason.TOO_LARGE
+        if declared is not None and declared != len(data):
             fetched.duty.hand_on()
-        else:
-            self._keep(fetched, data)
+            return Reason.INCOMPLETE
+        return self._keep(fetched, data)
 
     def _spooled(self, fetched: _Fetched) -> Body:
         """Return a body that goes to its viewer, to all who come for the same, and into the store."""
@@ -319,15 +322,17 @@ class Fetching:
             duty.shows(spool)
         return spool.reader()
 
-    def _keep(self, fetched: _Fetched, data: bytes) -> None:
+    def _keep(self, fetched: _Fetched, data: bytes) -> Reason | None:
+        """Keep a whole body; the trail tells of it. Return why it is not kept, or None."""
         errand, duty = fetched.errand, fetched.duty
         if duty.is_outdated:
-            errand.request.trail.cache_reason = Reason.INVALIDATED
-            return
+            _refuse(errand.request.trail, Reason.INVALIDATED)
+            return Reason.INVALIDATED
         stored = self._keeping.stored(errand.request, fetched.storable, data)
         reason = self._keeping.keep(errand.key, stored, self._now(), duty.since)
         errand.request.trail.cache_reason = reason or STORED
         _end(duty, shared=fetched.storable.verdict.is_fresh)
+        return reason
 
     def _told(self, response: Response, errand: Errand, why: str, body: Body | None = None) -> Response:
         """Return `response`, with another `body`, and with what Cache-Status has to say.

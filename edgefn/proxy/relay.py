@@ -283,7 +283,7 @@ class Relayed(Taker):
 
 
 class Known(Relayed):
-    """One that was read."""
+    """One whose request was read, and so is there from the beginning."""
 
     __slots__ = ()
 

@@ -38,7 +38,7 @@ class Keeper:
     """The disk gets exactly so many bytes, or none; None where that is not known."""
     most_in_memory: int
     """Bodies of up to so many bytes go to `keep`, larger ones through `writing` to the disk."""
-    keep: Callable[[bytes], None]
+    keep: Callable[[bytes], object]
     writing: Callable[[], AbstractAsyncContextManager[Writer]]
     superseded: Callable[[], Awaitable[bool]]
     """Says at the end whether something newer is stored already."""

@@ -16,7 +16,7 @@ class Teed:
     """
 
     def __init__(
-        self, body: Body, most: int, duty: Duty, keep: Callable[[bytes], None], refused: Callable[[Reason], None]
+        self, body: Body, most: int, duty: Duty, keep: Callable[[bytes], object], refused: Callable[[Reason], None]
     ) -> None:
         self._body = body
         self._most = most
