@@ -5,6 +5,7 @@ import re
 
 from edgefn.cli.connecting import DONE, add_connection, run_with
 from edgefn.cli.deploy import shares
+from edgefn.cli.naming import name
 from edgefn.cli.tables import as_json, rows_in, table
 from edgefn.cli.waiting import STATUSES, add_waiting, percent, wait_for
 from edgefn.control.client import ControlClient
@@ -30,10 +31,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
     listed = actions.add_parser("list", help="list the aliases of a function")
-    listed.add_argument("function", metavar="FUNCTION")
+    listed.add_argument("function", metavar="FUNCTION", type=name)
     changed = actions.add_parser("set", help="make or change an alias")
-    changed.add_argument("function", metavar="FUNCTION")
-    changed.add_argument("alias", metavar="ALIAS")
+    changed.add_argument("function", metavar="FUNCTION", type=name)
+    changed.add_argument("alias", metavar="ALIAS", type=name)
     changed.add_argument("targets", metavar="VERSION", nargs="*", help="one version; or two, such as 6 7=10%%")
     sticky = changed.add_mutually_exclusive_group()
     sticky.add_argument("--sticky", metavar="cookie:NAME|header:NAME", type=sticky_by, help="same viewer, same version")
@@ -45,8 +46,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     rule.add_argument("--no-rollback", action="store_true")
     changed.add_argument("--description")
     deleted = actions.add_parser("delete", help="delete an alias that no hook uses")
-    deleted.add_argument("function", metavar="FUNCTION")
-    deleted.add_argument("alias", metavar="ALIAS")
+    deleted.add_argument("function", metavar="FUNCTION", type=name)
+    deleted.add_argument("alias", metavar="ALIAS", type=name)
     for action in (changed, deleted):
         add_waiting(action)
     for action in (listed, changed, deleted):
@@ -55,10 +56,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def sticky_by(text: str) -> dict[str, object]:
     """Return what makes an alias sticky. Raises `ArgumentTypeError`."""
-    by, _, name = text.partition(":")
-    if by not in {"cookie", "header"} or not name:
+    by, _, named = text.partition(":")
+    if by not in {"cookie", "header"} or not named:
         raise argparse.ArgumentTypeError(f"{text!r}: write cookie:NAME or header:NAME")
-    return {"by": by, "name": name}
+    return {"by": by, "name": named}
 
 
 def rollback_rule(text: str) -> dict[str, object]:
@@ -147,8 +148,8 @@ def _table(aliases: list[dict[str, object]]) -> str:
 
 def _sticky(sticky: object) -> str:
     match sticky:
-        case {"by": "cookie" | "header" as by, "name": str(name)}:
-            return f"{by}:{name}"
+        case {"by": "cookie" | "header" as by, "name": str(named)}:
+            return f"{by}:{named}"
         case _:
             return "-"
 

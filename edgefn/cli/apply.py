@@ -84,7 +84,7 @@ def run(given: argparse.Namespace) -> int:
     if given.to is not None and not given.rollback:
         raise SettingsError(("--to NUMBER goes with --rollback",))
     wanted = None if given.file is None else _read(given.file, given.site)
-    site = given.site or (MAIN_SITE if wanted is None else wanted.site)
+    site = (MAIN_SITE if wanted is None else wanted.site) if given.site is None else given.site
     if not re.fullmatch(SITE_NAME, site, re.ASCII):
         raise SettingsError((f"{site!r} can't name a site; write at most 64 letters, digits, dashes and underscores",))
     elsewhere = given.config or given.control or os.environ.get("EDGEFN_CONTROL")
@@ -114,7 +114,7 @@ def _read(file: str, site: str | None) -> _Wanted:
         read_settings(file)
     else:
         load_shared(text, filename=file)
-    site = site or site_in(document, MAIN_SITE)
+    site = site_in(document, MAIN_SITE) if site is None else site
     if site == NO_SITE:
         raise SettingsError((f"{file}: site: {NO_SITE} follows nobody; write another name, or give --site NAME",))
     shared = with_authorities(shared_part(document), document, file)

@@ -9,6 +9,8 @@
 import argparse
 import asyncio
 import os
+import re
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -84,14 +86,22 @@ def client_of(settings: Settings) -> ControlClient:
 
 def checked_url(url: str, given: argparse.Namespace) -> str:
     """Return the URL of a control API. Raises `SettingsError` for one that is none, or would tell secrets in clear."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+    if not _is_base(url):
         raise SettingsError((f"--control: {url!r} is no URL of a control API; write http://127.0.0.1:8081",))
     if is_in_clear(url) and not given.insecure_http:
         told = "the token, and a location's keys, would go over the network in clear"
         cure = "give the control plane a certificate (`tls` in its configuration) and write https://"
         raise SettingsError((f"--control: {url}: {told}; {cure}; where you trust the network, say --insecure-http",))
     return url
+
+
+def _is_base(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_plain = parts.port != 0 and not parts.path.strip("/") and not parts.query
+    except ValueError:  # a port, or an address in brackets, that is none
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and is_plain
 
 
 def ca_text(given: argparse.Namespace) -> str:
@@ -101,10 +111,16 @@ def ca_text(given: argparse.Namespace) -> str:
     """
     file = given.ca_file or os.environ.get("EDGEFN_CA_FILE", "")
     try:
-        return Path(file).read_text(encoding="ascii") if file else ""
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "is not ASCII text (PEM)"
-        raise SettingsError((f"--ca-file: {file}: {why}",)) from error
+        text = Path(file).read_text(encoding="ascii") if file else ""
+        if text:
+            ssl.create_default_context(cadata=text)
+    except (OSError, ValueError) as error:
+        is_read = isinstance(error, ssl.SSLError | ValueError)
+        why = "holds no certificates in PEM" if is_read else getattr(error, "strerror", "")
+        raise SettingsError(
+            (f"--ca-file: {file}: {why}; name the certificate of who signed that of --control",)
+        ) from error
+    return text
 
 
 def _token(file: str | None) -> str:
@@ -114,10 +130,14 @@ def _token(file: str | None) -> str:
             raise SettingsError(("--control needs a token; give --token-file FILE, or set EDGEFN_TOKEN",))
         return token
     try:
-        return Path(file).read_text(encoding="ascii").strip()
+        token = Path(file).read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "is not ASCII text"
         raise SettingsError((f"--token-file: {file}: {why}",)) from error
+    if not re.fullmatch(r"[!-~]{1,1000}", token):
+        why = "is empty" if not token else "holds no token: one word in one line"
+        raise SettingsError((f"--token-file: {file}: {why}; it is what `edgefn token new` prints, or admin.token",))
+    return token
 
 
 def run_with(given: argparse.Namespace, command: str, work: Callable[[ControlClient], Awaitable[int]]) -> int:

@@ -3,12 +3,15 @@
 import argparse
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from edgefn.cli.connecting import DONE, add_connection, run_with
+from edgefn.cli.naming import name, whole
 from edgefn.cli.tables import as_json
 from edgefn.cli.waiting import STATUSES, add_waiting, percent, wait_for
 from edgefn.configuration.functions import flaw_of_layers
-from edgefn.control.client import ControlClient, Part
+from edgefn.control.client import ControlClient, ControlError, Part
 from edgefn.control.uploads import PACKED
 from edgefn.functions.bundle import BundleError
 from edgefn.functions.layers import read_with_layers
@@ -32,6 +35,7 @@ as `kvs` in each location's file does; the control plane's file may have one of 
 """
 
 _WHOLE = 10_000
+_ARGUMENTS = {"environment": "env"}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -39,11 +43,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", help="a directory, a zip, or one source file")
     layer = "a directory or zip that is laid under it, seen in /opt; repeatable, up to five"
     parser.add_argument("--layer", metavar="PATH", action="append", default=[], help=layer)
-    parser.add_argument("--name", required=True, help="the function's name")
+    parser.add_argument("--name", type=name, required=True, help="the function's name")
     add_settings(parser)
     parser.add_argument("--description", default="", help="what is new")
     target = parser.add_mutually_exclusive_group()
-    target.add_argument("--alias", default="live", help="the alias to point at the version (default live)")
+    target.add_argument("--alias", default="live", type=name, help="the alias to point at the version (default live)")
     target.add_argument("--no-alias", action="store_true", help="publish the version, and point nothing at it")
     parser.add_argument("--weight", metavar="10%", type=weighted, default=_WHOLE, help="its share of the alias")
     add_waiting(parser)
@@ -59,18 +63,20 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", metavar="K=V", action="append", type=pair, help="an environment variable; repeatable")
     parser.add_argument("--network", metavar="HOST:PORT", action="append", help="where it may connect to; repeatable")
     stores = parser.add_mutually_exclusive_group()
-    stores.add_argument("--kvs", metavar="NAME", help="the key-value store that it reads: a name in `kvs` of locations")
+    stores.add_argument(
+        "--kvs", metavar="NAME", type=name, help="the key-value store that it reads: a name in `kvs` of locations"
+    )
     stores.add_argument("--no-kvs", action="store_true", help="it reads none any more")
-    parser.add_argument("--concurrency", metavar="N", type=int, help="invocations at one time")
-    parser.add_argument("--provisioned", metavar="N", type=int, help="sandboxes to start ahead")
+    parser.add_argument("--concurrency", metavar="N", type=whole(1, 1000), help="invocations at one time")
+    parser.add_argument("--provisioned", metavar="N", type=whole(0, 1000), help="sandboxes to start ahead")
 
 
 def pair(text: str) -> tuple[str, str]:
     """Return name and value of "K=V". Raises `ArgumentTypeError`."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} has no =; write NAME=VALUE")
-    return name, value
+    named, equals, value = text.partition("=")
+    if not equals or not named:
+        raise argparse.ArgumentTypeError(f"{text!r} has no {'name' if equals else '='}; write NAME=VALUE")
+    return named, value
 
 
 def sized(text: str) -> str:
@@ -107,7 +113,7 @@ def run(given: argparse.Namespace) -> int:
 def settings_of(given: argparse.Namespace) -> dict[str, object]:
     """Return the settings that the arguments give, as the API takes them."""
     names = ("runtime", "handler", "memory", "timeout", "network", "kvs", "concurrency", "provisioned")
-    settings: dict[str, object] = {name: value for name in names if (value := getattr(given, name, None)) is not None}
+    settings: dict[str, object] = {key: value for key in names if (value := getattr(given, key, None)) is not None}
     if given.env is not None:
         settings["environment"] = dict(given.env)
     if given.no_kvs:
@@ -123,7 +129,8 @@ async def _deploy(given: argparse.Namespace, client: ControlClient, content: byt
         "weight": given.weight,
     }
     path = f"/v1/functions/{given.name}/deployments"
-    told = await client.upload("POST", path, deployment_parts(deployment, content))
+    with by_its_argument():
+        told = await client.upload("POST", path, deployment_parts(deployment, content))
     if not given.json:
         print(_published(told))
         sys.stdout.flush()
@@ -143,6 +150,16 @@ def print_notes(told: dict[str, object]) -> None:
         print(f"edgefn: {one_line(str(note))}", file=sys.stderr, flush=True)
 
 
+@contextmanager
+def by_its_argument() -> Iterator[None]:
+    """Let a refused setting be told by the name of its argument here."""
+    try:
+        yield
+    except ControlError as error:
+        words = re.sub(r"^settings\.([a-z]+)", lambda found: f"--{_ARGUMENTS.get(found[1], found[1])}", str(error))
+        raise ControlError(words, code=error.code) from error
+
+
 def deployment_parts(deployment: dict[str, object], content: bytes) -> dict[str, Part]:
     """Return what is uploaded: how to deploy, and the packed files."""
     return {"deployment": Part("application/json", as_json(deployment).encode()), "bundle": Part(PACKED, content)}
@@ -150,17 +167,17 @@ def deployment_parts(deployment: dict[str, object], content: bytes) -> dict[str,
 
 def _published(told: dict[str, object]) -> str:
     match told:
-        case {"version": {"function": str(name), "version": str(version)}, "is_new": bool(is_new), "alias": alias}:
-            made = f"{name}:{version} {'published' if is_new else 'has this code and these settings already'}"
-            return f"{made}{_points(name, alias)} (generation {told.get('generation')})"
+        case {"version": {"function": str(function), "version": str(version)}, "is_new": bool(is_new), "alias": alias}:
+            made = f"{function}:{version} {'published' if is_new else 'has this code and these settings already'}"
+            return f"{made}{_points(function, alias)} (generation {told.get('generation')})"
         case _:
             return str(told)
 
 
-def _points(name: str, alias: object) -> str:
+def _points(function: str, alias: object) -> str:
     match alias:
         case {"name": str(alias_name), "targets": [*targets]}:
-            return f"; {name}:{alias_name} -> {shares(targets)}"
+            return f"; {function}:{alias_name} -> {shares(targets)}"
         case _:
             return ""
 

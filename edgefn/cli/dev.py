@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 import time
 from contextlib import suppress
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from edgefn.cli.connecting import DONE, add_connection, run_with
-from edgefn.cli.deploy import add_settings, deployment_parts, print_notes, settings_of
+from edgefn.cli.deploy import add_settings, by_its_argument, deployment_parts, print_notes, settings_of
 from edgefn.cli.logs import print_line
+from edgefn.cli.naming import name
 from edgefn.cli.waiting import wait_for
 from edgefn.control.client import ControlClient, ControlError
 from edgefn.functions.archive import read_bundle
@@ -37,8 +39,8 @@ Stamp = tuple[tuple[str, int, int], ...]
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     parser.add_argument("path", metavar="PATH", help="a directory, or one source file")
-    parser.add_argument("--name", required=True, help="the function's name")
-    parser.add_argument("--alias", default="live", help="the alias that follows the files (default live)")
+    parser.add_argument("--name", type=name, required=True, help="the function's name")
+    parser.add_argument("--alias", default="live", type=name, help="the alias that follows the files (default live)")
     add_settings(parser)
     add_connection(parser)
     parser.set_defaults(wait=1.0, wait_timeout=30)
@@ -46,7 +48,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Run the command."""
-    if not Path(given.path).exists():
+    if not os.path.exists(given.path):
         raise SettingsError((f"{given.path}: there is no such file or folder",))
     return run_with(given, "dev", lambda client: _dev(given, client))
 
@@ -93,9 +95,10 @@ async def _deploy(given: argparse.Namespace, client: ControlClient) -> None:
     try:
         content = await asyncio.to_thread(lambda: packed(read_bundle(Path(given.path))))
         deployment = {"settings": settings_of(given), "description": "", "alias": given.alias, "weight": 10_000}
-        told = await client.upload(
-            "POST", f"/v1/functions/{given.name}/deployments", deployment_parts(deployment, content)
-        )
+        with by_its_argument():
+            told = await client.upload(
+                "POST", f"/v1/functions/{given.name}/deployments", deployment_parts(deployment, content)
+            )
     except (BundleError, ControlError) as error:
         print(f"edgefn dev: {error}", file=sys.stderr, flush=True)
         return

@@ -4,6 +4,7 @@ import argparse
 
 from edgefn.cli.connecting import DONE, add_connection, run_with
 from edgefn.cli.deploy import shares
+from edgefn.cli.naming import name
 from edgefn.cli.tables import as_json, rows_in, table
 from edgefn.cli.waiting import add_waiting, wait_for
 from edgefn.control.client import ControlClient
@@ -21,7 +22,9 @@ have it and others not.
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("--delete", metavar="NAME", help="delete a function with all its versions and aliases")
+    parser.add_argument(
+        "--delete", metavar="NAME", type=name, help="delete a function with all its versions and aliases"
+    )
     add_waiting(parser)
     add_connection(parser)
 

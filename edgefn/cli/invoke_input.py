@@ -75,7 +75,7 @@ def read_function(given: argparse.Namespace) -> FunctionSettings:
 
 
 def _path_problems(path: str, layers: list[str]) -> Iterator[str]:
-    if Path(path).is_file() and not is_source_file(path):
+    if os.path.isfile(path) and not is_source_file(path):
         yield f"{path}: is no function; write a directory, a .zip, or a .js, .mjs, .cjs or .py file"
         return
     try:

@@ -88,6 +88,8 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _store(given: argparse.Namespace) -> Path:
+    if not given.store:
+        raise SettingsError(("STORE: is empty; write the path of a JSON file",))
     if given.config is None:
         return Path(given.store)
     # The store may be the very thing that is wrong with the configuration: its file is looked at only by the action.

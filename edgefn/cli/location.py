@@ -3,13 +3,16 @@
 import argparse
 import asyncio
 import sys
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 from edgefn.cli.connecting import DONE, FAILED, add_connection, add_tls, ca_text, checked_url, run_with
-from edgefn.cli.reading import read_settings
+from edgefn.cli.naming import name
+from edgefn.cli.reading import read_bytes, read_settings
 from edgefn.cli.tables import as_json, moment, rows_in, table
 from edgefn.control.client import ControlClient, ControlError
 from edgefn.functions.keys import KeysError
+from edgefn.functions.trust import TrustError, links
+from edgefn.model.errors import SettingsError
 
 EXAMPLES = """\
 examples:
@@ -46,7 +49,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         actions.add_parser("revoke", help="cut a location off"),
     ]
     for action in (added, *others):
-        action.add_argument("location", metavar="NAME")
+        action.add_argument("location", metavar="NAME", type=name)
     for action in (added, listed, *others):
         add_connection(action)
 
@@ -56,7 +59,21 @@ def run(given: argparse.Namespace) -> int:
     if given.action == "join":
         return _join(given)
     work = {"add": _add, "list": _list, "revoke": _revoke}.get(given.action, _change)
-    return run_with(given, "location", lambda client: work(given, client))
+    return run_with(given, "location", lambda client: _of_a_fleet(work, given, client))
+
+
+async def _of_a_fleet(
+    work: Callable[[argparse.Namespace, ControlClient], Awaitable[int]],
+    given: argparse.Namespace,
+    client: ControlClient,
+) -> int:
+    try:
+        return await work(given, client)
+    except ControlError as error:
+        if error.code != "unknown-path":
+            raise
+        told = "this is the control API of a location, which knows of no fleet; name the control plane's: --control URL"
+        raise ControlError(told) from error
 
 
 def _join(given: argparse.Namespace) -> int:
@@ -64,14 +81,27 @@ def _join(given: argparse.Namespace) -> int:
 
     settings = read_settings(given.location)
     token = sys.stdin.readline().strip() if given.token == "-" else given.token  # noqa: S105  # a dash is no secret
+    if not token:
+        raise SettingsError(("--token: is empty; `edgefn location add NAME` prints one, at the control plane",))
     try:
-        root = None if given.root is None else Path(given.root).read_bytes()
+        root = None if given.root is None else _root(given.root)
         membership = asyncio.run(join(settings, checked_url(given.control, given), token, ca_text(given), root))
     except (ControlError, OSError, KeysError) as error:
         print(f"edgefn location: {error}", file=sys.stderr)
         return FAILED
     print(f"{membership.location} has joined the fleet at {' '.join(membership.servers)}; start it again to follow it")
     return DONE
+
+
+def _root(file: str) -> bytes:
+    chain = read_bytes(file)
+    try:
+        links(chain)
+    except TrustError as error:
+        raise SettingsError(
+            (f"--root: {file}: {error}; it is the file that `edgefn keys authorize` writes",)
+        ) from error
+    return chain
 
 
 async def _add(given: argparse.Namespace, client: ControlClient) -> int:

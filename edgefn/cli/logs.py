@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import sys
 
 import orjson
 
@@ -63,8 +64,13 @@ async def _logs(given: argparse.Namespace, client: ControlClient) -> int:
     query |= {"since": str(given.since)} if given.since else {}
     if given.follow:
         query["follow"] = "true"
+    is_empty = True
     async for line in client.lines("/v1/logs", query):
+        is_empty = False
         print_line(line, as_document=given.json)
+    if is_empty and not given.json:
+        asked = any((given.function, given.request, given.location, given.since))
+        print(f"edgefn logs: nothing of {'that' if asked else 'any function'} is in the logs", file=sys.stderr)
     return FAILED if given.follow else DONE
 
 

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, cast
 
 from edgefn.model.errors import SettingsError
@@ -113,6 +113,26 @@ def _fill(parser: argparse.ArgumentParser, command: Command) -> None:
     parser.epilog = command.EXAMPLES
     parser.set_defaults(run=command.run)
     command.add(parser)
+    for part in parser._actions:  # noqa: SLF001  # argparse tells of them in no other way
+        if isinstance(part, argparse._SubParsersAction):  # noqa: SLF001
+            for choice in part._choices_actions:  # noqa: SLF001
+                _explain(part.choices[choice.dest], choice.help or "", command.EXAMPLES)
+
+
+def _explain(action: argparse.ArgumentParser, summary: str, examples: str) -> None:
+    """Give an action of a command the examples that are about it, unless it has its own."""
+    if action.epilog is None:
+        action.description = action.description or f"{summary[0].upper()}{summary[1:]}."
+        action.formatter_class = argparse.RawDescriptionHelpFormatter
+        action.epilog = "\n".join(["examples:", *_examples_of(action.prog, examples)])
+
+
+def _examples_of(prog: str, examples: str) -> Iterator[str]:
+    is_meant = False
+    for line in examples.splitlines():
+        is_meant = line.startswith(f"  {prog} ") or line == f"  {prog}" or (is_meant and line.startswith("   "))
+        if is_meant:
+            yield line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -138,10 +158,20 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output is gone; Python would complain once more when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()  # the reader of our output is gone
         return 141
+    except OSError as error:
+        if error.filename is None:
+            _write_no_more()
+        where = "standard output" if error.filename is None else error.filename
+        print(f"edgefn {given[0]}: {where}: {error.strerror or error}", file=sys.stderr)
+        return 1
     return status
+
+
+def _write_no_more() -> None:
+    """Let standard output go nowhere: Python would complain once more when it flushes at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import argparse
 
 from edgefn.cli.connecting import add_connection, run_with
 from edgefn.cli.deploy import shares
+from edgefn.cli.naming import name
 from edgefn.cli.tables import as_json
 from edgefn.cli.waiting import STATUSES, add_waiting, wait_for
 from edgefn.control.client import ControlClient
@@ -20,8 +21,8 @@ warm. {STATUSES}
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("name", metavar="NAME", help="the function")
-    parser.add_argument("--alias", default="live", help="its alias (default live)")
+    parser.add_argument("name", metavar="NAME", type=name, help="the function")
+    parser.add_argument("--alias", default="live", type=name, help="its alias (default live)")
     add_waiting(parser)
     add_connection(parser)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from edgefn.cli.naming import whole
 from edgefn.functions.keys import (
     ROOT_FILE,
     TRUST_FILE,
@@ -47,8 +48,10 @@ def add(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     authorize = actions.add_parser("authorize", help="say who may sign from now on, with an offline root")
     for duty in _DUTIES:
         authorize.add_argument(f"--{duty}-key" if duty == "root" else f"--{duty}", action="append", metavar="KEY")
-    authorize.add_argument("--threshold", type=int, help="how many of the roots must sign (default: as before, or 1)")
-    authorize.add_argument("--days", type=int, default=365, help="how long it holds (default 365)")
+    authorize.add_argument(
+        "--threshold", type=whole(1, 100), help="how many of the roots must sign (default: as before, or 1)"
+    )
+    authorize.add_argument("--days", type=whole(1, 36_500), default=365, help="how long it holds (default 365)")
     cosign = actions.add_parser("cosign", help="add a root's signature to its newest word")
     for action in (authorize, cosign):
         action.add_argument("file", metavar="FILE", type=Path, help="the chain of all its words, trust.json")
@@ -115,6 +118,7 @@ def _pin(given: argparse.Namespace) -> None:
     chain = read_chain(given.file)
     if chain is None:
         raise KeysError(f"{given.file}: there is no such file")
+    links(chain)  # what is wrong with the file itself is said of the file
     _show(given.dir / TRUST_FILE, pin(given.dir, chain))
 
 

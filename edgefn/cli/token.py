@@ -3,6 +3,7 @@
 import argparse
 
 from edgefn.cli.connecting import DONE, add_connection, run_with
+from edgefn.cli.naming import token_name, whole
 from edgefn.cli.tables import as_json, moment, rows_in, table
 from edgefn.control.client import ControlClient
 
@@ -25,12 +26,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
     actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
     new = actions.add_parser("new", help="make a token and print it")
-    new.add_argument("name", metavar="NAME", help="whose it is, as the audit log names it")
+    new.add_argument("name", metavar="NAME", type=token_name, help="whose it is, as the audit log names it")
     new.add_argument("--scope", action="append", required=True, choices=SCOPES, help="what it is for; repeatable")
-    new.add_argument("--days", type=int, metavar="N", help="how long it counts (default: for ever)")
+    new.add_argument("--days", type=whole(1, 11_574), metavar="N", help="how long it counts (default: for ever)")
     listed = actions.add_parser("list", help="list the tokens")
     revoke = actions.add_parser("revoke", help="make a token worthless")
-    revoke.add_argument("name", metavar="NAME")
+    revoke.add_argument("name", metavar="NAME", type=token_name)
     for action in (new, listed, revoke):
         add_connection(action)
 

@@ -3,6 +3,7 @@
 import argparse
 
 from edgefn.cli.connecting import DONE, add_connection, run_with
+from edgefn.cli.naming import name, whole
 from edgefn.cli.tables import as_json, moment, rows_in, table
 from edgefn.cli.waiting import add_waiting, wait_for
 from edgefn.control.client import ControlClient
@@ -20,8 +21,8 @@ locations have it and others not.
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument("name", metavar="NAME", help="the function")
-    parser.add_argument("--delete", metavar="VERSION", type=int, help="delete a version")
+    parser.add_argument("name", metavar="NAME", type=name, help="the function")
+    parser.add_argument("--delete", metavar="VERSION", type=whole(1, 999_999_999), help="delete a version")
     add_waiting(parser)
     add_connection(parser)
 

@@ -93,7 +93,7 @@ def load_control(text: str, *, filename: str, base: str) -> ControlSettings:
     """Return the settings in `text`; relative paths are seen from `base`. Raises `SettingsError` with all problems."""
     reading = Reading(base)
     try:
-        settings = CONTROL.read(parse(text, filename), "", reading)
+        settings = CONTROL.read(parse(text, filename, needs="`data_dir: ./control`, for a start"), "", reading)
     except WrongError as error:
         raise SettingsError((f"{filename}:{error.line}: the file {error.what}",)) from error
     if reading.problems:

@@ -75,8 +75,11 @@ class Table:
 Node: TypeAlias = Scalar | Items | Table
 
 
-def parse(text: str, filename: str) -> Node:
-    """Return the document in `text`. Raises `SettingsError` with the first thing that is not sound YAML."""
+def parse(text: str, filename: str, *, needs: str = "location, listen, origins and routes") -> Node:
+    """Return the document in `text`, which `needs` some keys.
+
+    Raises `SettingsError` with the first thing that is not sound YAML.
+    """
     if len(text) > MAX_SIZE:
         raise SettingsError((f"{filename}:1: the file is longer than {MAX_SIZE} characters",))
     try:
@@ -86,7 +89,7 @@ def parse(text: str, filename: str) -> Node:
     except RecursionError as error:
         raise SettingsError((f"{filename}:1: lists and tables are nested too deeply",)) from error
     if root is None:
-        raise SettingsError((f"{filename}:1: the file is empty; write location, listen, origins and routes",))
+        raise SettingsError((f"{filename}:1: the file is empty; write {needs}",))
     return _Unfolding(filename).node(root, 0)
 
 

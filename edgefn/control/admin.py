@@ -22,6 +22,10 @@ from edgefn.control.tokens import Tokens
 _log = logging.getLogger("edgefn")
 _MOST_JSON: Final = 1 << 20
 _LONGEST_PART: Final = 200
+_UNKNOWN: Final = (
+    "this token counts for nothing here: it is that of another control API, was revoked or used up, or has run out; "
+    "the operator's is admin.token in the data directory, and `edgefn token new` makes others"
+)
 _STRANGER: Final = "send a token as `Authorization: Bearer`; the operator's is admin.token in the data directory"
 
 
@@ -130,7 +134,7 @@ class Admin:
         kind, _, secret = request.headers.get("Authorization", "").partition(" ")
         holder = self._gate.tokens.holder_of(secret) if kind == "Bearer" and secret else None
         if holder is None:
-            raise FaultError(401, "no-token", _STRANGER)
+            raise FaultError(401, "no-token", _UNKNOWN if secret else _STRANGER)
         request[HOLDER] = holder
         if endpoint is not None and not holder.may(endpoint.scope):
             told = f"the token {holder.name!r} has not the scope {endpoint.scope}; use one that has"

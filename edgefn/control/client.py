@@ -14,11 +14,14 @@ import orjson
 from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorError,
+    ClientConnectorSSLError,
     ClientError,
+    ClientOSError,
     ClientResponse,
     ClientSession,
     ClientTimeout,
     FormData,
+    ServerDisconnectedError,
 )
 
 from edgefn.control.retries import HEADER
@@ -26,6 +29,8 @@ from edgefn.control.retries import HEADER
 PATIENCE: Final = 60.0
 _LINE: Final = 1 << 20
 _TRIES: Final = 2
+_CONNECT: Final = 15.0
+"""Seconds for the way there, TLS included."""
 
 
 class ControlError(Exception):
@@ -101,7 +106,11 @@ class ControlClient:
                         yield told
         except ClientConnectorCertificateError as error:
             raise _untrusted(self._base, error) from error
-        except (ClientError, TimeoutError, ValueError) as error:
+        except ValueError as error:
+            raise _stranger(self._base) from error
+        except ClientConnectorError as error:
+            raise ControlError(f"nobody answers at {self._base}: {_why(error)}") from error
+        except (ClientError, TimeoutError) as error:
             raise ControlError(f"the control API at {self._base} broke off: {error}") from error
 
     async def _ask(
@@ -117,7 +126,7 @@ class ControlClient:
         for left in reversed(range(_TRIES)):
             try:
                 async with (
-                    self._session(ClientTimeout(total=patience)) as session,
+                    self._session(ClientTimeout(total=patience, connect=_CONNECT)) as session,
                     session.request(
                         method,
                         f"{self._base}{path}",
@@ -133,7 +142,9 @@ class ControlClient:
                     return told
             except ClientConnectorCertificateError as error:
                 raise _untrusted(self._base, error) from error
-            except (ClientError, TimeoutError, ValueError) as error:
+            except ValueError as error:
+                raise _stranger(self._base) from error
+            except (ClientError, TimeoutError) as error:
                 if left == 0:
                     raise ControlError(f"nobody answers at {self._base}: {_why(error)}") from error
         raise AssertionError("unreachable")
@@ -146,9 +157,19 @@ class ControlClient:
 
 def _why(error: Exception) -> str:
     """Return why nobody answers, without what the URL says already."""
+    if isinstance(error, ClientConnectorSSLError):
+        return "it does not speak TLS as we do; if it has no `tls` in its configuration, write http://"
     if isinstance(error, ClientConnectorError) and error.errno == errno.ECONNREFUSED:
-        return "the connection is refused; is it running?"
+        return "the connection is refused; is it running? and is that its `admin` address?"
+    if isinstance(error, ServerDisconnectedError | ClientOSError) and not isinstance(error, ClientConnectorError):
+        return f"the connection broke off ({str(error) or type(error).__name__}); does it speak TLS, at https://?"
+    if isinstance(error, TimeoutError):
+        return "there was no answer in time; is that its `admin` address?"
     return str(error) or type(error).__name__
+
+
+def _stranger(base: str) -> ControlError:
+    return ControlError(f"what answers at {base} is no control API: write the `admin` address of a location or a fleet")
 
 
 def is_in_clear(base: str) -> bool:

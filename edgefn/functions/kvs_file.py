@@ -206,7 +206,7 @@ def _mode(path: Path) -> int:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Keep other writers of a store away until the block ends. Raises `StoreError` where nothing can be written."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise StoreError(f"{path}: is a directory; change one of its files")
     try:
         descriptor = os.open(path.parent / f".{path.name}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

@@ -42,7 +42,8 @@ async def open_admin(
         tokens = tokens or Tokens(data_dir, operator, wall=world.wall, fresh=world.token)
         audit = open_audit(stack, data_dir)
     except OSError as error:
-        why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"
+        where = error.filename or data_dir  # none where the disk is full
+        why = f"data_dir: {where} can't be written: {error.strerror}; name a directory that is yours"
         raise SettingsError((why,)) from error
     except ValueError as error:
         raise SettingsError((f"data_dir: {error}",)) from error
@@ -64,7 +65,8 @@ def open_audit(stack: AsyncExitStack, data_dir: str) -> Callable[[str], None]:
     try:
         return stack.enter_context(LineWriter(stack.enter_context(_private(Path(data_dir) / _AUDIT_LOG)))).write
     except OSError as error:
-        why = f"data_dir: {error.filename} can't be written: {error.strerror}; name a directory that is yours"
+        where = error.filename or data_dir  # none where the disk is full
+        why = f"data_dir: {where} can't be written: {error.strerror}; name a directory that is yours"
         raise SettingsError((why,)) from error
 
 

@@ -89,7 +89,9 @@ def prepare(settings: ControlSettings) -> list[str]:
             make_keys(keys, os.urandom)
             made.append(f"{keys}: the keys that sign and seal what is published (secret: keep a copy)")
     except OSError as error:
-        raise SettingsError((f"data_dir: {error.filename}: {error.strerror}",)) from error
+        raise SettingsError(
+            (f"data_dir: {error.filename or directory}: {error.strerror}; make room, or name another directory",)
+        ) from error
     except KeysError as error:
         raise SettingsError((f"signatures.keys: {error}",)) from error
     return made

@@ -32,7 +32,7 @@ def take_keys(source: Settings, settings: ControlSettings) -> None:
             if (theirs / name).exists() and not (ours / name).exists():
                 shutil.copy2(theirs / name, ours / name)
     except OSError as error:
-        raise SettingsError((f"keys: {error.filename}: {error.strerror}",)) from error
+        raise SettingsError((f"keys: {error.filename or ours}: {error.strerror}",)) from error
 
 
 async def move_into(

@@ -230,7 +230,8 @@ def _rollback_flaw(rule: RollbackRule | None) -> str | None:
 def _name_flaw(kind: str, name: str) -> str | None:
     if _NAME.fullmatch(name):
         return None
-    return f'"{name[:80]}" can\'t name a {kind}: write at most 64 letters, digits, dashes and underscores'
+    article = "an" if kind == "alias" else "a"
+    return f'"{name[:80]}" can\'t name {article} {kind}: write at most 64 letters, digits, dashes and underscores'
 
 
 def _text_flaw(description: str) -> str | None:

@@ -77,3 +77,23 @@ def test_help_loads_nothing_that_takes_long() -> None:
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "argparse" in loaded
     assert loaded.isdisjoint({"asyncio", "aiohttp", "uvloop", "ssl", "yaml", "edgefn.node.location"})
+
+
+ACTIONS = {
+    "alias": ("list", "set", "delete"),
+    "control": ("serve", "init", "restore"),
+    "keys": ("new", "show", "trust", "distrust", "sign", "forget", "root", "publisher", "authorize", "cosign", "pin"),
+    "kvs": ("put", "get", "list", "delete", "import"),
+    "location": ("add", "join", "list", "drain", "activate", "retire", "revoke"),
+    "token": ("new", "list", "revoke"),
+}
+
+
+@pytest.mark.parametrize(("name", "action"), [(name, action) for name in ACTIONS for action in ACTIONS[name]])
+def test_every_action_says_what_it_does_with_an_example(here: Here, name: str, action: str) -> None:
+    done = here(name, action, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    _, usage_ends, said = done.stdout.partition("\n\n")
+    assert usage_ends
+    assert re.match(r"[A-Z].*\.\n", said), done.stdout
+    assert f"\nexamples:\n  edgefn {name} {action}" in done.stdout
