@@ -71,7 +71,12 @@ class Berth:
 
     def take_idle(self) -> OriginConnection | None:
         """Return the idle connection that was used last, the one most likely to be alive still."""
-        return self._idle.pop() if self._idle else None
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_quiet():
+                return connection
+            connection.drop()
+        return None
 
     async def take(
         self, origin: Origin, connect: Callable[[], Awaitable[OriginConnection]], *, fresh: bool
@@ -81,13 +86,16 @@ class Berth:
         `fresh`: only one that `connect` made will do. Raises `OriginError`; what `connect` raises passes through.
         """
         while True:
-            if not fresh and self._idle:
-                return self._idle.pop()
+            idle = None if fresh else self.take_idle()
+            if idle is not None:
+                return idle
             if len(self._connections) + self._opening < self._limits.connections:
                 self._opening += 1
             else:
                 offered = await self._wait(origin)
                 if offered is not None:
+                    if offered.alive and not offered.is_quiet():
+                        offered.drop()
                     if not offered.alive:
                         continue
                     if not fresh:

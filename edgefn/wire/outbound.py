@@ -1,6 +1,7 @@
 """One connection to an origin: a request goes out, its response comes back, then the next one may follow."""
 
 import asyncio
+import select
 from abc import ABC, abstractmethod
 from functools import partial
 from typing import Protocol, TypeAlias, cast
@@ -103,6 +104,7 @@ class OriginConnection(asyncio.Protocol):
         self._next_turn = NextTurn(self._loop, self._read_on)
         self._heard = False
         self._unsent = 0
+        self._incoming = select.poll()
         self.alive = False
         self.served = 0
 
@@ -134,6 +136,14 @@ class OriginConnection(asyncio.Protocol):
         if answer is self._answer:
             self.drop()
 
+    def is_quiet(self) -> bool:
+        """Return whether nothing has come since the last response, nor an end, though the loop may not know of it yet.
+
+        What an origin has said unasked would be taken for the response to whatever is asked next, and then each
+        response for the one to the request after it (RFC 9112 section 9.2).
+        """
+        return not self._incoming.poll(0)
+
     def drop(self) -> None:
         """Close at once; whoever waits for a response gets an error."""
         if self._answer is not None:
@@ -156,6 +166,9 @@ class OriginConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be alive."""
         self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            self._incoming.register(sock.fileno(), select.POLLIN)
         self.alive = True
 
     def data_received(self, data: bytes) -> None:

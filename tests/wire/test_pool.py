@@ -1,6 +1,8 @@
 """Which connection serves which request, and which request may be sent again."""
 
 import asyncio
+import os
+import socket
 
 import pytest
 
@@ -139,6 +141,36 @@ async def test_an_idle_connection_that_the_origin_closes_is_forgotten_at_once() 
         await until(lambda: app.connections == (0, 0))
         assert (await app.send(asking("POST"))).status == 200
         assert app.outcomes == ["200", "200"]
+
+
+def spoken_to(connections: list[socket.socket]) -> Script:
+    """Return a script that tells of its connections by their sockets, and on each says what the test has it say."""
+
+    async def script(conversation: Conversation) -> None:
+        connections.append(socket.socket(fileno=os.dup(conversation.writer.get_extra_info("socket").fileno())))
+        while await conversation.request() is not None:
+            await conversation.send(ok(b"of %d" % len(connections)))
+
+    return script
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("ends", [False, True])
+async def test_what_the_origin_said_unasked_is_no_response_though_the_loop_has_not_seen_it_yet(
+    method: str, *, ends: bool
+) -> None:
+    connections: list[socket.socket] = []
+    async with ScriptedOrigin(spoken_to(connections)) as origin, asker(origin) as app:
+        assert await app.get() == b"of 1"
+        if ends:
+            connections[0].shutdown(socket.SHUT_WR)
+        else:
+            connections[0].send(ok(b"unasked"))
+        assert await content(await app.send(asking(method))) == b"of 2"
+        assert await app.get() == b"of 2"
+        assert app.connections == (0, 1)
+    for each in connections:
+        each.close()
 
 
 async def test_idle_connections_are_closed_after_their_time() -> None:
