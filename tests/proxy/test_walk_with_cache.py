@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from edgefn.model.headers import Line
 from edgefn.model.message import BytesBody, Request, Response
 from edgefn.proxy.errand import Fetch
-from edgefn.proxy.walk import Walk
+from edgefn.proxy.passages import Passed
+from edgefn.proxy.walk import Walk, Walked
 from tests.proxy.cache_stage import FRESH, Stage, asking, controlled, saying, settled
 
 TAG = ("ETag", '"x"')
@@ -35,6 +36,12 @@ class Functions:
     async def viewer_response(self, asked: Request, response: Response, request: Request) -> Response:
         self.ran.append("viewer-response")
         return replace(response, headers=response.headers.adding(("X-Shown", "1")))
+
+    def viewer_request_now(self, request: Request) -> Passed | None:
+        return Passed(request, result=b"made at once")
+
+    def viewer_response_now(self, asked: Request, response: Response, request: Request) -> Response | None:
+        return replace(response, headers=response.headers.adding(("X-Shown", "at once")))
 
 
 class Facts:
@@ -77,6 +84,19 @@ async def test_a_hit_runs_the_functions_of_the_viewer_only() -> None:
     assert theatre.functions.ran == ["viewer-request", "viewer-response"]
     assert response.headers.get_all("x-shown") == ("1",)  # what viewer-response adds is not stored
     assert response.headers.get("x-stored") == "3"
+
+
+async def test_an_answer_at_once_remembers_its_way_however_it_is_dressed() -> None:
+    theatre, request = Theatre(), asking("/a")
+    assert theatre.walk.now(request) is request  # nothing is stored yet: to go on from there
+    await theatre.get()
+    response = theatre.walk.now(request)
+    assert isinstance(response, Walked)
+    dressed = response.dressed(response.headers.adding(("X-Cache", "Hit")))
+    assert isinstance(dressed, Walked)
+    assert (dressed.told, dressed.passed.result) == (request, b"made at once")
+    assert (dressed.headers.get("x-shown"), dressed.headers.get("x-cache")) == ("at once", "Hit")
+    assert dressed.body is response.body
 
 
 async def test_a_validation_runs_all_of_them_and_shows_the_304() -> None:
