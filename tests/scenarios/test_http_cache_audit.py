@@ -1214,6 +1214,31 @@ async def test_a_part_is_never_taken_for_the_whole(stage: Stage, one: bytes, oth
     assert (answer.x_cache, answer.text) == ("Miss", "0123456789")
 
 
+async def test_a_player_that_probes_what_has_changed_gets_no_more_than_it_asked_for(stage: Stage) -> None:
+    asked: list[tuple[str | None, str | None]] = []
+    content = {'"x"': "0123456789" * 120_000, '"y"': "abcdefghij" * 120_000}
+
+    async def video(conversation: Conversation, seen: SeenRequest) -> None:
+        tag = '"y"' if asked else '"x"'
+        asked.append((seen.header("If-None-Match"), seen.header("Range")))
+        body, lines = content[tag], (FRESH, f"ETag: {tag}")
+        if seen.header("Range") == "bytes=0-1":
+            where = f"Content-Range: bytes 0-1/{len(body)}"
+            await conversation.send(saying(body[:2], *lines, where, status="206 Partial Content"))
+        else:
+            await conversation.send(saying(body, *lines))
+
+    path = stage.page(video)
+    assert (await stage.ask(path)).text == content['"x"']
+    await stage.ask(path, "Range: bytes=5-5")
+    stage.clock.passes(70)
+    probe = await stage.ask(path, "Range: bytes=0-1")
+    assert (probe.status, probe.text, probe["Content-Range"]) == (206, "ab", "bytes 0-1/1200000")
+    assert (await stage.ask(path, "Range: bytes=1-1")).text == "b"
+    assert (await stage.ask(path)).text == content['"y"']
+    assert asked == [(None, None), ('"x"', "bytes=0-1"), (None, None)]
+
+
 async def test_a_part_that_nobody_asked_for_is_not_stored(stage: Stage) -> None:
     path = stage.page(part(0, 9, FRESH, TAG), saying("whole"))
     assert (await stage.ask(path)).status == 206
