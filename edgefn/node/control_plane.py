@@ -36,6 +36,7 @@ from edgefn.node.scratch import scratch_directory
 from edgefn.node.tending import tend
 from edgefn.node.trusting import notes as trust_notes
 from edgefn.node.trusting import publish_trust
+from edgefn.wire.tls import Certificates
 
 _MEMORY = "published"
 """Where a control plane keeps the records of what it published last, so that nobody can change them unnoticed."""
@@ -116,6 +117,8 @@ async def open_control_plane(
 ) -> tuple[str, tuple[str, ...]]:
     """Run a control plane until `stack` closes; return the URL of its API, and its servers. Raises `SettingsError`."""
     shared = as_location(settings)
+    if settings.tls is not None:
+        Certificates((settings.tls,))  # what is wrong with it is said before a server is started
     hub = await open_hub(stack, settings, report)
     keys, chain = open_keys(shared), root_chain(shared)
     await publish_trust(hub.replica, keys, chain, report)

@@ -13,6 +13,7 @@ from tests.control.stage import control_api
 from tests.fakes.certificates import write_certificate
 from tests.fakes.scripted_origin import ScriptedOrigin, answering, ok
 from tests.fakes.website import Website
+from tests.free_ports import free_port
 
 THERE = ("--control", "http://127.0.0.1:1", "--token-file", "{token}")
 LONG = "x" * 300
@@ -87,6 +88,18 @@ def test_output_that_can_not_be_written_is_told_without_a_traceback() -> None:
             cwd=CHECKOUT,
         )
     assert (done.returncode, done.stderr.decode()) == (1, "edgefn event: standard output: No space left on device\n")
+
+
+async def test_a_control_plane_without_a_sound_certificate_starts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "broken.pem").write_text("no certificate")
+    file, port = tmp_path / "control.yaml", free_port()
+    tls = "{certificate: broken.pem, key: broken.pem}"
+    file.write_text(
+        f'data_dir: ./c\nadmin: 127.0.0.1:{free_port()}\ntls: {tls}\nnats: {{listen: "127.0.0.1:{port}"}}\n'
+    )
+    status, told = await command("control", "serve", file)
+    assert (status, "broken.pem: is no PEM certificate" in told, "Traceback" in told) == (2, True, False), told
+    assert not (tmp_path / "c" / "nats").exists()
 
 
 async def test_whoever_else_answers_is_told_apart_from_nobody(tmp_path: Path) -> None:
