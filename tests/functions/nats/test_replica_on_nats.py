@@ -297,3 +297,22 @@ async def test_whoever_stops_following_leaves_no_subscription_behind(tmp_path: P
             async with aclosing(replica.follow_statuses()) as followed:
                 assert await take(followed, 1) == [("fra1", b"1")]
         await until(lambda: len(asyncio.all_tasks()) <= before)
+
+
+async def test_who_stops_listening_at_once_costs_nobody_the_connection(
+    tmp_path: Path,
+) -> None:
+    async with begun(tmp_path) as (_, replica):
+
+        async def listen() -> None:
+            async with replica.link.listening("edgefn.nobody"):
+                pass
+
+        for steps in range(1, 30):  # wherever the wait is
+            listening = asyncio.ensure_future(listen())
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            listening.cancel()
+            await asyncio.wait([listening])
+        await replica.append([Record("fn.hello", b"f"), head(1)], {"head": 0})
+        assert replica.link.connections == 1

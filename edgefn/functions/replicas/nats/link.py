@@ -298,7 +298,7 @@ class Link:
         await client.subscribe(f"{self._inbox(self.connections)}.*", cb=self._on_answer)
         for ear in list(self._ears):
             await self._subscribe(client, ear)
-        await client.flush()
+        await _flushed(client)
         self._client = client
 
     async def _subscribe(self, client: Client, ear: Ear) -> None:
@@ -310,7 +310,7 @@ class Link:
             self._ears[ear] = subscription
         else:  # nobody listens any more
             await subscription.unsubscribe()
-        await client.flush()
+        await _flushed(client)
 
     def _inbox(self, connection: int) -> str:
         return f"{self._address.inbox}.{self._secret}.{connection}"
@@ -343,3 +343,13 @@ def _told_by(client: Client) -> Mapping[str, object]:
 
 def _message(raw: Msg) -> Message:
     return Message(raw.subject, raw.data, dict(raw.headers or {}))
+
+
+async def _flushed(client: Client) -> None:
+    """Wait until the server has heard all that was said to it. Raises as `Client.flush`.
+
+    Who waits here may be cancelled, nats-py's own wait may not: the answer to it would end all reading.
+    """
+    flushing = asyncio.ensure_future(client.flush())
+    flushing.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.shield(flushing)
