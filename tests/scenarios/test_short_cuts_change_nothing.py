@@ -45,7 +45,7 @@ KINDS = (
     (*LASTS, "Connection: X-Hop", "X-Hop: 1", "X-Cache: Hit from me", "X-Odd: caf\xe9"),
     (DATE, "Cache-Control: no-cache", 'ETag: "e"'),
 )
-WAYS = ("whole", "chunked", "hinted", "in pieces", "large", "empty", "closing", "never the same", "varying later")
+WAYS = ("whole", "chunked", "hinted", "in pieces", "large", "empty", "closing", "never the same")
 STATUSES = (200, 200, 404, 503)
 FIELDS = (
     *[(), ()] * 5, *[("X-Variant: 1",), ("x-variant: 2",), ("Cookie: a=b",), ("Cookie: a=c", "X-Any: 1")] * 3,
@@ -90,7 +90,6 @@ def answering(status: int, way: str, lines: tuple[str, ...]) -> Page:
             return
         told = [f"HTTP/1.1 {status} Said", *lines]
         told += {"closing": ["Connection: close"], "never the same": [f"Set-Cookie: n={number}"]}.get(way, [])
-        told += ["Vary: Cookie, X-Variant"] if way == "varying later" and number else []
         told.append("Transfer-Encoding: chunked" if way == "chunked" else f"Content-Length: {len(body)}")
         head = "\r\n".join([*told, "", ""]).encode("latin-1")
         if way == "hinted":
