@@ -33,7 +33,7 @@ routes:
   - {path: "*", origin: app}
 """
 ROUTES = ("passed", "told", "packed", "plain", "wishes", "keyed", "whole", "secure", "cached")
-DATE = f"Date: {formatdate(usegmt=True)}"
+DATE = "Date: now"
 LASTS = (DATE, "Cache-Control: max-age=600")
 KINDS = (
     (*LASTS, 'ETag: "e"', "Content-Type: text/plain"),
@@ -52,7 +52,8 @@ FIELDS = (
     ("Cookie: " + "c" * 3_900,), ("Cookie: " + "c" * 4_100,), ("User-Agent: me",), ("X-Odd: caf\xe9 \t",), ("X-No:",),
     ("Accept-Encoding: gzip",), ("accept-encoding: br, gzip;q=0.5",), ("Origin: https://a.test",),
     ("Range: bytes=2-5",), ("range: bytes=9999-",), ('If-Range: "e"', "Range: bytes=0-1"), ("Accept: a", "Accept: b"),
-    ('If-None-Match: "e"',), ("If-None-Match: *",), ('If-Match: "x"',), ("If-Modified-Since: " + DATE[6:],),
+    ('If-None-Match: "e"',), ("If-None-Match: *",), ('If-Match: "x"',),
+    ("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",),
     ("Cache-Control: no-cache",), ("Cache-Control: only-if-cached",), ("Cache-Control: no-store",),
     ("Pragma: no-cache",), ("Connection: Cookie", "Cookie: a=b"), ("Connection: X-Variant", "X-Variant: 1"),
     ("Connection: range", "Range: bytes=1-2"), ("Connection: accept-encoding",), ("Expect: 100-continue",),
@@ -84,11 +85,11 @@ def answering(status: int, way: str, lines: tuple[str, ...]) -> Page:
     body = {"large": b"x" * 300_000, "empty": b""}.get(way, b"x" * 50)
 
     async def answer(conversation: Conversation, seen: SeenRequest) -> None:
-        number = next(numbers)
+        number, date = next(numbers), f"Date: {formatdate(usegmt=True)}"
         if seen.header("If-None-Match") == '"e"' and status == 200:
-            await conversation.send(f'HTTP/1.1 304 Not Modified\r\n{DATE}\r\nETag: "e"\r\n\r\n'.encode())
+            await conversation.send(f'HTTP/1.1 304 Not Modified\r\n{date}\r\nETag: "e"\r\n\r\n'.encode())
             return
-        told = [f"HTTP/1.1 {status} Said", *lines]
+        told = [f"HTTP/1.1 {status} Said", *(date if line == DATE else line for line in lines)]
         told += {"closing": ["Connection: close"], "never the same": [f"Set-Cookie: n={number}"]}.get(way, [])
         told.append("Transfer-Encoding: chunked" if way == "chunked" else f"Content-Length: {len(body)}")
         head = "\r\n".join([*told, "", ""]).encode("latin-1")
