@@ -83,8 +83,12 @@ class Stored:
 
 
 def is_newer(one: Stored, other: Stored) -> bool:
-    """Return whether `one` was made after `other`, by what their ages tell."""
-    return one.received_at - one.initial_age > other.received_at - other.initial_age
+    """Return whether `one` was made after `other`, by what their ages tell; else whether it was asked for later."""
+    return _made_at(one) > _made_at(other)
+
+
+def _made_at(stored: Stored) -> tuple[float, float]:
+    return (stored.received_at - stored.initial_age) // 1, stored.requested_at
 
 
 @dataclass(frozen=True, slots=True)

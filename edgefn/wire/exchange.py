@@ -128,7 +128,7 @@ class Exchange:
         """Send an answer that is written already; the connection ends with it if that is to be the `last`."""
         self.begun = True
         self.keeps = self.keeps and not last
-        self.response = ready.shown
+        self.head, self.response = ready.head, ready.shown
         self._outgoing.write_whole(ready.head if self.keeps else closing(ready.head), ready.body)
 
     async def send(self, response: Response) -> bool:

@@ -34,6 +34,17 @@ async def test_a_viewer_may_want_it_fresher_than_fresh(wish: str, text: str) -> 
     assert (await stage.get()).text == ("old" if wish == "no-store" else text)
 
 
+async def test_of_two_that_tell_the_same_old_date_the_one_that_came_later_counts() -> None:
+    stage = await holding(FRESH, ("Date", "Thu, 28 May 2026 20:26:10 GMT"))  # half a minute before NOW
+    stage.clock.passes(0.9)
+    stage.says("new", FRESH, ("Date", "Thu, 28 May 2026 20:26:10 GMT"))
+    await stage.get(asking("/a", controlled("no-cache")))
+    stage.clock.passes(0.2)  # into the next second, but not as far into it
+    stage.says("newer", FRESH, ("Date", "Thu, 28 May 2026 20:26:10 GMT"))
+    assert (await stage.get(asking("/a", controlled("no-cache")))).reason == "stored"
+    assert (await stage.get()).text == "newer"
+
+
 async def test_where_it_does_not_count_it_forces_nothing() -> None:
     stage = await holding(honour=False)
     for wish in ("no-cache", "max-age=0", "min-fresh=100"):

@@ -50,6 +50,15 @@ async def test_requests_are_the_same_to_the_origin_and_answers_to_the_viewer(con
         assert all("origin=app/200/" in line and "cache=policy-disabled" in line for line in lines)
 
 
+async def test_requests_are_known_though_the_origin_always_says_the_same(tmp_path: Path, reads: list[bytes]) -> None:
+    config, pages = CONFIG + "access_log: off\n", {f"/{name}": page(200, b"hello", *DATED) for name in "abc"}
+    async with Website(pages) as site, Edge(config, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
+        for path in [*pages] * 6:
+            assert (await viewer.ask(path))[1] == b"hello"
+        assert len(site.requests) == 18
+    assert len(reads) < 12
+
+
 async def test_other_targets_fields_and_methods_are_passed_as_they_are(config: str, tmp_path: Path) -> None:
     async with Website() as site, Edge(config, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
         for number in range(4):

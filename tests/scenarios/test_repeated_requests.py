@@ -4,15 +4,12 @@ import asyncio
 import itertools
 import re
 import ssl
-from collections.abc import Iterator
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 
-from edgefn.model.settings import ViewerLimits
 from edgefn.proxy.repeats import Repeats
-from edgefn.wire.viewer_head import HeadReader, ViewerHead
 from tests.fakes.certificates import write_certificate
 from tests.fakes.website import Website, page
 from tests.scenarios.edge import Edge
@@ -25,20 +22,6 @@ routes:
   - {path: "*", origin: app}
 """
 DATED = ("Cache-Control: max-age=600", f"Date: {formatdate(usegmt=True)}")
-
-
-@pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
-    """The requests that were read the usual way."""
-    seen: list[bytes] = []
-    read = HeadReader.read
-
-    def counted(self: HeadReader, block: bytes, limits: ViewerLimits) -> ViewerHead:
-        seen.append(block)
-        return read(self, block, limits)
-
-    monkeypatch.setattr(HeadReader, "read", counted)
-    return iter([seen])
 
 
 def settled(head: str) -> str:
@@ -97,10 +80,7 @@ async def test_a_field_that_is_new_in_a_known_request_changes_what_it_always_cha
 
 
 @pytest.mark.parametrize("path", ["/a", "/plain/a?b=c"])
-async def test_answers_stay_the_same_from_the_second_on(
-    path: str, tmp_path: Path, reads: Iterator[list[bytes]]
-) -> None:
-    read = next(reads)
+async def test_answers_stay_the_same_from_the_second_on(path: str, tmp_path: Path, reads: list[bytes]) -> None:
     pages = {path.partition("?")[0]: page(200, b"hello", *DATED, 'ETag: "1"', "X-Note: a")}
     async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
         first, *hits = [await viewer.ask(path) for _ in range(6)]
@@ -109,14 +89,13 @@ async def test_answers_stay_the_same_from_the_second_on(
         assert "X-Cache: Hit" in hits[-1][0]
         ids = {re.search(r"X-Amz-Cf-Id: (\S+)", head)[1] for head, _ in hits}  # type: ignore[index]
         assert len(ids) == 5
-        assert len(read) == 3, "one that went to the origin, and two out of memory; then it is known"
+        assert len(reads) == 3, "one that went to the origin, and two out of memory; then it is known"
         lines = [await edge.log_line(name) for name in ids]
         assert len({re.sub(r"^\S+|\d+\.\dms|id=\S+", "", line) for line in lines}) == 1
         assert len(site.asked("/a" if path == "/a" else "/plain/a")) == 1
 
 
-async def test_one_viewers_request_is_known_from_another(tmp_path: Path, reads: Iterator[list[bytes]]) -> None:
-    read = next(reads)
+async def test_one_viewers_request_is_known_from_another(tmp_path: Path, reads: list[bytes]) -> None:
     pages = {"/a": page(200, b"hello", *DATED)}
     async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge:
         for _ in range(3):
@@ -124,15 +103,14 @@ async def test_one_viewers_request_is_known_from_another(tmp_path: Path, reads: 
                 await viewer.ask("/a")
         async with connected(edge) as viewer:
             assert "X-Cache: Hit" in (await viewer.ask("/a"))[0]
-            assert len(read) == 3
+            assert len(reads) == 3
             assert "X-Cache: Hit" in (await viewer.ask("/a", "User-Agent: other"))[0]
-            assert len(read) == 3, "what it says matters to nobody"
+            assert len(reads) == 3, "what it says matters to nobody"
             assert "X-Cache: Hit" in (await viewer.ask("/a", "Accept-Encoding: gzip"))[0]
-            assert len(read) == 4
+            assert len(reads) == 4
 
 
-async def test_a_known_request_is_answered_in_its_turn(tmp_path: Path, reads: Iterator[list[bytes]]) -> None:
-    read = next(reads)
+async def test_a_known_request_is_answered_in_its_turn(tmp_path: Path, reads: list[bytes]) -> None:
     pages = {"/a": page(200, b"a" * 30_000, *DATED), "/b": page(200, b"bb", "Cache-Control: no-store")}
     async with Website(pages) as site, Edge(CONFIG, tmp_path, origin=site.address) as edge, connected(edge) as viewer:
         for _ in range(3):
@@ -142,7 +120,7 @@ async def test_a_known_request_is_answered_in_its_turn(tmp_path: Path, reads: It
             viewer.say("/b")
         bodies = [(await viewer.hear())[1] for _ in range(80)]
         assert bodies == [b"a" * 30_000, b"a" * 30_000, b"a" * 30_000, b"bb"] * 20
-        assert len(read) == 23
+        assert len(reads) == 23
 
 
 async def test_a_purge_holds_for_known_requests(tmp_path: Path) -> None:
