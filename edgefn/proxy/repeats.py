@@ -24,7 +24,7 @@ from edgefn.stores.base import Stored
 from edgefn.wire.essence import Essences
 
 _LONGEST = 4_096  # bytes of a request
-_SEEN = 8_192
+_SEEN = 32_768
 _PER_REPEAT = 2_000  # bytes of Python's own: measured, on the safe side
 _PER_VARIANT = 100
 _PER_NAME = 200
