@@ -10,7 +10,6 @@ import json
 import statistics
 import tempfile
 import time
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 from wasmtime import wat2wasm
@@ -20,7 +19,7 @@ from edgefn.functions.registry import Registry
 from edgefn.functions.runner import Surroundings
 from edgefn.model.settings import FunctionSettings, SandboxSettings, Settings
 from edgefn.node import world
-from edgefn.node.hosting import FunctionHosts
+from edgefn.node.hosting import function_hosts
 from edgefn.sandbox.base import Returned
 
 _TIMES = 9
@@ -44,8 +43,8 @@ async def measured(home: Path) -> dict[str, float]:
     )
     around = Surroundings(world.invocation_id, world.timestamp, lambda _line: None)
     told = {}
-    async with AsyncExitStack() as stack:
-        registry = Registry(FunctionHosts(settings, lambda _line: None, stack), home, around)
+    async with function_hosts(settings, lambda _line: None) as hosts:
+        registry = Registry(hosts, home, around)
         for kind, (runtime, suffix, code, sample) in _KINDS.items():
             event, took, called = SAMPLES[sample].event(), [], []
             for number in range(_TIMES + 1):

@@ -14,7 +14,7 @@ import platform
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.settings import Settings
 from edgefn.node import world
 from edgefn.node.collecting import settle
-from edgefn.node.hosting import FunctionHosts
+from edgefn.node.hosting import function_hosts
 
 _CONFIG = """\
 location: ben1
@@ -76,8 +76,8 @@ async def opened(home: Path) -> AsyncIterator[tuple[Settings, dict[str, Runner]]
     config = _CONFIG.format(home=home, guests=ROOT / "build" / "guests")
     settings = load(config, filename="bench.yaml", base=str(home))
     around = Surroundings(world.invocation_id, world.timestamp, lambda _line: None, reports=False)
-    async with AsyncExitStack() as stack:
-        registry = Registry(FunctionHosts(settings, lambda _line: None, stack), home, around)
+    async with function_hosts(settings, lambda _line: None) as hosts:
+        registry = Registry(hosts, home, around)
         opening = await registry.open(settings.functions)
         try:
             yield settings, {name: entry.runner for name, entry in opening.opened.items()}

@@ -16,7 +16,7 @@ from edgefn.functions.registry import Registry
 from edgefn.functions.runner import Runner, Surroundings
 from edgefn.model.settings import FunctionSettings, SandboxSettings, Settings
 from edgefn.node import world
-from edgefn.node.hosting import FunctionHosts
+from edgefn.node.hosting import FunctionHosts, function_hosts
 from edgefn.sandbox.base import Failed, Outcome, Returned
 from tests.guests.building import COMPLETING_URIS, module_of
 from tests.scenarios.edge import HOOKS
@@ -83,7 +83,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     )
     with asyncio.Runner() as loop:
         stack = AsyncExitStack()
-        stage = Stage(home, FunctionHosts(settings, lambda _line: None, stack), loop)
+        hosts = loop.run(stack.enter_async_context(function_hosts(settings, lambda _line: None)))
+        stage = Stage(home, hosts, loop)
         yield stage
         for registry in stage.opened:
             loop.run(registry.close())
