@@ -22,7 +22,7 @@ import uvloop
 
 from bench.stores import BODY, PROBES, SECTIONS, Figures, apart, clock, entry
 from edgefn.model.headers import Headers
-from edgefn.rules.purges import ByPath, ByTag, Everything
+from edgefn.rules.purges import ByPath, ByTag, Everything, Purge
 from edgefn.stores.base import Stored
 from edgefn.stores.disk.store import DiskStore, opened
 
@@ -98,7 +98,11 @@ async def _use_store(directory: Path, entries: int) -> Figures:
             took = await spread(lambda number: store_get(store, number), numbers, width)
             figures |= rated(f"{width} getting", took, clock() - began)
         figures |= await _use_large(store)
-        purges = {"1 % by path": ByPath("/section-007/*"), "1 % by tag": ByTag("tag-0009"), "all": Everything()}
+        purges: dict[str, Purge] = {
+            "1 % by path": ByPath("/section-007/*"),
+            "1 % by tag": ByTag("tag-0009"),
+            "all": Everything(),
+        }
         for name, purge in purges.items():
             began = clock()
             purged = await store.purge(purge, soft=False, now=2.0)

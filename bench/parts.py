@@ -142,7 +142,11 @@ class _Origin:
         del origin, attempt
         connection = protocol()
         loop = asyncio.get_running_loop()
-        _attach(connection, lambda: loop.call_soon(connection.data_received, self._answer) and None)
+
+        def asked() -> None:
+            loop.call_soon(connection.data_received, self._answer)
+
+        _attach(connection, asked)
         return connection
 
     def close(self) -> None:

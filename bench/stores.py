@@ -114,7 +114,7 @@ class Lmdb:
     """LMDB, not synchronised."""
 
     def __init__(self, directory: Path) -> None:
-        import lmdb
+        import lmdb  # type: ignore[import-not-found]  # no dependency: for whoever measures it
 
         self._env = lmdb.open(
             str(directory / "lmdb"), map_size=32 * 2**30, max_dbs=2, sync=False, metasync=False, readahead=False
@@ -288,7 +288,7 @@ def purges(name: str, directory: Path, entries: int) -> Figures:
     return {"purge 1 % by prefix ms": (then - began) * 1e3, "purge 1 % by tag ms": (end - then) * 1e3}
 
 
-Job = Callable[..., Figures]
+Job = Callable[..., Figures]  # type: ignore[explicit-any]  # each is called with the arguments beside it
 
 
 def _run(results: "Queue[Figures]", job: Job, arguments: tuple[object, ...]) -> None:
