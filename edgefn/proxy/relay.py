@@ -199,7 +199,7 @@ class RelayRepeat:
         """Return the request that has come again."""
         told = self.told
         trail = Trail(started, told.trail.route, cache=told.trail.cache, cache_reason=told.trail.cache_reason)
-        lines = Headers(told.headers)
+        lines = Headers(told.headers)  # its own: what others remember with them would stay here
         return Request(told.method, told.path, told.query, lines, no_body(), viewer, name, trail, interim=interim)
 
 

@@ -1,9 +1,9 @@
 """Accept-Encoding reduced to what a route's cache tells apart (AWS: EnableAcceptEncodingGzip and -Brotli)."""
 
-import re
 from functools import lru_cache
 
-_MEMBER = re.compile(r"[ \t]*([^;, \t]+)[ \t]*(?:;[ \t]*q=([01](?:\.\d{0,3})?)[ \t]*)?", re.ASCII | re.IGNORECASE)
+from edgefn.rules.preferences import weighed
+
 _IDENTITY = "identity"
 
 
@@ -13,6 +13,6 @@ def normalised(offered: str | None, enabled: tuple[str, ...]) -> str:
 
     A coding of weight 0 is not offered (RFC 9110 section 12.5.3). Members outside the grammar are passed over.
     """
-    members = (_MEMBER.fullmatch(member) for member in (offered or "").split(","))
-    wanted = {match[1].lower() for match in members if match is not None and float(match[2] or 1) > 0}
+    members = (weighed(member.strip(" \t")) for member in (offered or "").split(","))
+    wanted = {member[0] for member in members if member is not None and member[1] > 0}
     return ",".join(sorted(wanted.intersection(enabled))) or _IDENTITY

@@ -2,12 +2,11 @@
 
 import re
 from dataclasses import replace
-from http import HTTPStatus
 from typing import Final
 
 from edgefn.model.errors import BadRequestError
 from edgefn.model.headers import Headers
-from edgefn.model.message import BytesBody, Request, Response
+from edgefn.model.message import BytesBody, Request, Response, usual_reason
 from edgefn.rules.response_headers import generated
 
 _FIELD: Final = "max-forwards"
@@ -41,7 +40,7 @@ def step(request: Request) -> Request | Response:
 
 def _options() -> Response:
     """RFC 9110 section 9.3.7: what is said of the location itself."""
-    return Response(200, HTTPStatus.OK.phrase, generated(Headers([("Allow", _METHODS)])), BytesBody(b""))
+    return Response(200, usual_reason(200), generated(Headers([("Allow", _METHODS)])), BytesBody(b""))
 
 
 def _traced(request: Request) -> Response:
@@ -49,4 +48,4 @@ def _traced(request: Request) -> Response:
     lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers if name.lower() not in _SECRET)
     content = f"TRACE {request.target} HTTP/{request.version}\r\n{lines}\r\n".encode("latin-1")
     headers = generated(Headers([("Content-Type", "message/http")]))
-    return Response(200, HTTPStatus.OK.phrase, headers, BytesBody(content))
+    return Response(200, usual_reason(200), headers, BytesBody(content))

@@ -26,6 +26,12 @@ def tidied(name: str, value: str) -> str:
     return _remembered(name, value) if len(value) <= _SHORT else _tidied(name, value)
 
 
+def weighed(member: str) -> tuple[str, float] | None:
+    """Return the lower-case name and the weight of a member of such a list; None for what is outside the grammar."""
+    match = _MEMBER.fullmatch(member)
+    return None if match is None else (match[1].lower(), float(match[2] or 1))
+
+
 def _tidied(name: str, value: str) -> str:
     if '"' in value:
         return value
@@ -38,14 +44,11 @@ _remembered = lru_cache(1024)(_tidied)  # browsers send one of few; long ones wo
 
 def _ordered(name: str, text: str) -> str | None:
     """Return the members, the most wanted first; None for what is outside the grammar."""
-    weighed: list[tuple[float, str]] = []
-    for member in filter(None, text.split(",")):
-        match = _MEMBER.fullmatch(member)
-        if match is None:
-            return None
-        weighed.append((-float(match[2] or 1), match[1].lower()))
+    members = [weighed(member) for member in text.split(",") if member]
+    known = [member for member in members if member is not None]
+    if len(known) < len(members):
+        return None
     if name in _IN_ANY_ORDER:
-        weighed.sort()
-    else:
-        weighed.sort(key=lambda each: each[0])
-    return ",".join(f"{what};q={-weight:g}" for weight, what in weighed)
+        known.sort()
+    known.sort(key=lambda member: -member[1])  # equal ones stay as they are
+    return ",".join(f"{what};q={weight:g}" for what, weight in known)
