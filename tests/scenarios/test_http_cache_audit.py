@@ -1236,7 +1236,8 @@ async def test_a_player_that_probes_what_has_changed_gets_no_more_than_it_asked_
     assert (probe.status, probe.text, probe["Content-Range"]) == (206, "ab", "bytes 0-1/1200000")
     assert (await stage.ask(path, "Range: bytes=1-1")).text == "b"
     assert (await stage.ask(path)).text == content['"y"']
-    assert asked == [(None, None), ('"x"', "bytes=0-1"), (None, None)]
+    assert asked[:2] == [(None, None), ('"x"', "bytes=0-1")]
+    assert [wanted for _, wanted in asked[2:]] == [None]  # with a condition if what was there before is still on disk
 
 
 async def test_a_part_that_nobody_asked_for_is_not_stored(stage: Stage) -> None:
