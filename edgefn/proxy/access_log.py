@@ -10,7 +10,10 @@ from edgefn.rules.log_line import one_line
 def access_line(
     when: str, request: Request | None, request_id: str, response: Response, trail: Trail, *, sent: int, seconds: float
 ) -> str:
-    """Return the access log line. `when` is ISO 8601; `sent` counts body bytes; a malformed `request` is None."""
+    """Return the access log line. `when` is ISO 8601; a malformed `request` is None.
+
+    `sent` counts bytes, the head included (AWS: sc-bytes).
+    """
     viewer = "-" if request is None else request.viewer.ip
     asked = '"-"' if request is None else f'"{request.method} {_shown(request.target)} HTTP/{request.version}"'
     fields = [when, viewer, asked, str(response.status), str(sent), f"{seconds * 1000:.1f}ms", trail.result.value]
